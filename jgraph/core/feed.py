@@ -1,0 +1,148 @@
+"""Binding what a caller gives to the inputs that were drawn: strict in structure and shape, kind in dtype."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jgraph.core.graph import Graph, Ref, spec_of
+from jgraph.core.spec import check_feed, is_symbolic, show
+from jgraph.core.symbol import Symbol
+from jgraph.errors import DTypeError, KeyMismatchError, ShapeError, SymbolError, listing, nearest
+from jgraph.tree import leaves_with_names
+from jgraph.typing import PyTree, Spec
+
+
+def bind(graph: Graph, inputs: PyTree, where: str) -> dict[int, Any]:
+    """The arrays by input node.
+
+    Raises:
+        KeyMismatchError: a key or place is missing or one too many.
+        ShapeError, DTypeError, SymbolError: an array does not fit its input.
+    """
+    sizes: dict[str, int] = {}
+    bound = {}
+    for name, ref, value in match_inputs(graph, inputs, where):
+        place = f"{where}, input {name or graph.nodes[ref.node].path!r}"
+        bound[ref.node] = as_array(value, spec_of(graph, ref), place)
+        check_feed(place, bound[ref.node], spec_of(graph, ref), sizes)
+    return bound
+
+
+def match_inputs(graph: Graph, inputs: PyTree, where: str) -> list[tuple[str, Ref, Any]]:
+    """Pairs every input of the model with what was given for it: `(name, reference, value)`."""
+    drawn = graph.inputs
+    if isinstance(drawn, (list, tuple)) and isinstance(inputs, dict):
+        drawn = _by_name(graph)
+    refs = leaves_with_names(drawn)
+    values = leaves_with_names(inputs, is_leaf=_is_value)
+    if not isinstance(drawn, Ref) and jax.tree.structure(drawn) != jax.tree.structure(inputs, is_leaf=_is_value):
+        _differ(drawn, [n for n, _ in refs], [n for n, _ in values], inputs, where)
+    if isinstance(drawn, Ref) and (len(values) != 1 or values[0][0]):
+        _differ(drawn, [""], [n for n, _ in values], inputs, where)
+    return [(repr(name) if name else "", ref, value) for (name, ref), (_, value) in zip(refs, values, strict=True)]
+
+
+def _is_value(value: Any) -> bool:
+    return value is None
+
+
+def _by_name(graph: Graph) -> Any:
+    """The inputs of a model drawn with a list as a dict of their explicit names; the list itself if one has none."""
+    refs = jax.tree.leaves(graph.inputs)
+    names = [graph.nodes[ref.node].layer.name for ref in refs]
+    return graph.inputs if None in names else dict(zip(names, refs, strict=True))
+
+
+def _differ(drawn: Any, want: list[str], got: list[str], inputs: Any, where: str) -> None:
+    missing, extra = [n for n in want if n not in got], [n for n in got if n not in want]
+    kind = "one array" if isinstance(drawn, Ref) else f"a {type(drawn).__name__} with exactly {listing(want)}"
+    problem = f"missing {listing(missing)}" * bool(missing) + " and " * bool(missing and extra)
+    problem += f"extra {listing(extra)}" * bool(extra)
+    raise KeyMismatchError(
+        f"{where}, inputs",
+        expected=kind,
+        got=f"a {type(inputs).__name__}" + (f": {problem}" if problem and not isinstance(drawn, Ref) else ""),
+        cure=(nearest(extra[0], missing) if missing and extra else "")
+        + "Give the inputs in the structure that the model was drawn with.",
+    )
+
+
+def as_array(value: Any, spec: Spec, where: str) -> Any:
+    """The value as an array of the input's dtype; integers may become floats, floats never integers.
+
+    Raises:
+        SymbolError: a symbol or nothing array-like was given.
+        DTypeError: the cast would lose values.
+    """
+    if isinstance(value, Symbol) or value is None or isinstance(value, str):
+        raise SymbolError(
+            where,
+            expected=f"an array {show(spec)}",
+            got=repr(value),
+            cure="Call the model itself on symbols: model(x); apply and predict take arrays.",
+        )
+    if not hasattr(value, "dtype"):
+        value = np.asarray(value)
+    if value.dtype == spec.dtype:
+        return value if isinstance(value, jax.Array) else jnp.asarray(value)
+    if not np.issubdtype(value.dtype, np.number) and value.dtype != np.bool_ and not jnp.issubdtype(value.dtype, jnp.number):
+        raise DTypeError(where, expected=show(spec), got=show(value), cure="Convert it to numbers first.")
+    if jnp.issubdtype(value.dtype, jnp.inexact) and not jnp.issubdtype(spec.dtype, jnp.inexact):
+        raise DTypeError(
+            where,
+            expected=show(spec),
+            got=show(value),
+            cure="Convert it with .astype(...) if that is meant, or draw the input with that dtype.",
+        )
+    if jnp.issubdtype(spec.dtype, jnp.integer) and isinstance(value, np.ndarray) and value.size:
+        limits = jnp.iinfo(spec.dtype)
+        if value.min() < limits.min or value.max() > limits.max:
+            raise DTypeError(
+                where, expected=f"values that {spec.dtype} can hold", got=show(value), cure="Renumber the indices."
+            )
+    return jnp.asarray(value, dtype=spec.dtype)
+
+
+def batch_size_of(arrays: PyTree, where: str) -> int:
+    """The number of rows that all arrays of a tree share.
+
+    Raises:
+        ShapeError: the arrays have no common number of rows.
+    """
+    sizes = {name: np.shape(a)[0] if np.ndim(a) else None for name, a in leaves_with_names(arrays)}
+    if len(set(sizes.values())) != 1 or None in sizes.values():
+        raise ShapeError(
+            where,
+            expected="arrays with the same number of rows",
+            got=", ".join(f"{name or 'the array'}: {n}" for name, n in sizes.items()) or "no array",
+            cure="Axis 0 is the batch axis of every array; give each the same rows.",
+        )
+    return next(iter(sizes.values()))  # pyright: ignore[reportReturnType]
+
+
+def check_symbols(graph: Graph, symbols: PyTree, where: str) -> dict[tuple[int, int], Symbol]:
+    """The symbols that a model is called on, by the reference of the input they stand for.
+
+    Raises:
+        KeyMismatchError, ShapeError, DTypeError, SymbolError: as for arrays.
+    """
+    bound = {}
+    for name, ref, value in match_inputs(graph, symbols, where):
+        place, spec = f"{where}, input {name or graph.nodes[ref.node].path!r}", spec_of(graph, ref)
+        if not isinstance(value, Symbol):
+            raise SymbolError(
+                place,
+                expected="a symbol, as the model is being called",
+                got=show(value),
+                cure="On arrays use model.apply(params, state, inputs).",
+            )
+        if value.ndim != len(spec.shape) or any(
+            a != b for a, b in zip(value.shape, spec.shape, strict=True) if not (is_symbolic(a) or is_symbolic(b))
+        ):
+            raise ShapeError(place, expected=show(spec), got=show(value), cure="Draw the model for this shape.")
+        if value.dtype != spec.dtype:
+            raise DTypeError(place, expected=str(spec.dtype), got=str(value.dtype), cure="Draw the model for this dtype.")
+        bound[ref.node, ref.index] = value
+    return bound

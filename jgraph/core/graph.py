@@ -1,0 +1,279 @@
+"""From a drawing to a flat graph: a tuple of nodes in topological order, each with its name, and references as integers."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+
+from jgraph.core.infer import Inference
+from jgraph.core.layer import InputLayer, input_symbol
+from jgraph.core.spec import known, show
+from jgraph.core.symbol import Call, Symbol
+from jgraph.errors import GraphError, NameClashError, ShapeError, SymbolError, listing
+from jgraph.tree import leaves_with_names, write
+from jgraph.typing import PyTree, Spec
+
+
+@dataclasses.dataclass(frozen=True)
+class Ref:
+    """A reference to a leaf of a node's outputs; beyond the outputs come their masks."""
+
+    node: int
+    index: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Node:
+    """One call in a model: the layer, its path, which of the layer's calls this is, and where its inputs come from."""
+
+    layer: Any
+    path: str
+    call: int
+    args: tuple
+    kwargs: dict[str, Any]
+    mask: Any
+    by_hand: bool
+    inference: Inference
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The path as the keys that lead to the layer's parameters."""
+        return tuple(self.path.split("/"))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes with the inputs and outputs as trees of references, and per node the symbols that carry its name on.
+
+    `kept` are the paths that were handed on by another model; the others were given here.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: PyTree
+    outputs: PyTree
+    symbols: tuple[tuple[Symbol, ...], ...]
+    kept: frozenset[str]
+
+    def symbol(self, ref: Ref) -> Symbol:
+        """The named symbol that a reference stands for."""
+        return symbol_at(self.symbols, ref)
+
+
+def symbol_at(symbols: Sequence[tuple[Symbol, ...]], ref: Ref) -> Symbol:
+    """The symbol at a reference: an output of the node, or beyond those the mask of an output."""
+    outputs = symbols[ref.node]
+    if ref.index < len(outputs):
+        return outputs[ref.index]
+    mask = outputs[ref.index - len(outputs)].mask
+    assert mask is not None, "references beyond the outputs are made only where there is a mask"
+    return mask
+
+
+def flatten(inputs: PyTree, outputs: PyTree, where: str) -> Graph:
+    """Checks a drawing, orders it, names it and writes it flat.
+
+    Raises:
+        GraphError: an output needs an input that was not given, or an input is given twice.
+        NameClashError: two layers have the same explicit name.
+        ShapeError: a shared layer would need two sets of weights.
+        SymbolError: a leaf of inputs or outputs is no symbol.
+    """
+    ends = [(name, symbol) for name, symbol in _symbols(outputs, f"{where}, outputs")]
+    starts = _starts(inputs, where)
+    calls = order(starts, ends, where)
+    paths = name_calls(calls)
+    nodes, symbols, place = [], [], {}
+    used: dict[Any, int] = {}
+    sources = {(s.call.token, s.index): symbol for s, symbol in starts}
+
+    for position, (call, path) in enumerate(zip(calls, paths, strict=True)):
+        place[call.token] = position
+        args, kwargs, mask = jax.tree.map(lambda s: refer(s, place, sources), (call.args, call.kwargs, call.mask))
+        number = used.get(call.layer, 0)
+        used[call.layer] = number + 1
+        nodes.append(Node(call.layer, path, number, args, kwargs, mask, call.by_hand, call.inference))
+        symbols.append(_named(call, path, (args, kwargs, mask), symbols))
+    check_weights(nodes)
+    to_refs = [jax.tree.map(lambda s: refer(s, place, sources), tree) for tree in (inputs, outputs)]
+    kept = frozenset(path for call, path in zip(calls, paths, strict=True) if call.path == path and call.scope is None)
+    return Graph(tuple(nodes), *to_refs, tuple(symbols), kept)
+
+
+def refer(value: Any, place: dict[object, int], sources: dict[tuple[object, int], Symbol]) -> Any:
+    """A symbol as a reference, through the input that stands for it; constants as they are."""
+    if not isinstance(value, Symbol):
+        return value
+    source = sources.get((value.call.token, value.index), value)
+    return Ref(place[source.call.token], source.index)
+
+
+def _named(call: Call, path: str, refs: tuple, symbols: list[tuple[Symbol, ...]]) -> tuple[Symbol, ...]:
+    """The symbols of a call's renamed copy, which reads renamed symbols itself."""
+    if isinstance(call.layer, InputLayer):
+        return (input_symbol(call.layer, call.inference.outputs[0], call.token, path),)
+    args, kwargs, mask = jax.tree.map(lambda r: symbol_at(symbols, r) if isinstance(r, Ref) else r, refs)
+    copy = Call(call.layer, args, kwargs, mask, call.by_hand, call.inference, None, path, call.token)
+    return copy.symbols()
+
+
+def _symbols(tree: PyTree, where: str) -> list[tuple[str, Symbol]]:
+    leaves = leaves_with_names(tree, is_leaf=lambda x: x is None)
+    for name, leaf in leaves:
+        if not isinstance(leaf, Symbol):
+            raise SymbolError(
+                f"{where}{f' {name!r}' if name else ''}",
+                expected="a symbol",
+                got=type(leaf).__name__,
+                cure="Inputs come from jg.Input, outputs from calling layers on symbols.",
+            )
+    if not leaves:
+        raise GraphError(where, expected="at least one symbol", got="none", cure="Give the model an input and an output.")
+    return leaves
+
+
+def _starts(inputs: PyTree, where: str) -> list[tuple[Symbol, Symbol]]:
+    """Each input symbol with the symbol of its input layer: a middle tensor gets a layer of its own."""
+    starts, seen = [], {}
+    for name, symbol in _symbols(inputs, f"{where}, inputs"):
+        identity = symbol.call.token, symbol.index
+        if identity in seen:
+            raise GraphError(
+                f"{where}, inputs",
+                expected="every input once",
+                got=f"the same symbol at {seen[identity]!r} and {name!r}",
+                cure="Use one input in both places of the drawing.",
+            )
+        seen[identity] = name
+        start = symbol
+        if not isinstance(symbol.call.layer, InputLayer):
+            start = input_symbol(InputLayer(known(symbol.spec)[1:], str(symbol.dtype)), symbol.spec, object())
+        starts.append((symbol, start))
+    return starts
+
+
+def order(starts: list[tuple[Symbol, Symbol]], ends: Iterable[tuple[str, Symbol]], where: str) -> list[Call]:
+    """The calls that the outputs need, each after its sources: depth first from the outputs, without recursion."""
+    sources = {(s.call.token, s.index): start.call for s, start in starts}
+    given = {start.call.token for _, start in starts}
+    done: dict[object, Call] = {}
+    for name, end in ends:
+        stack = [(end, False)]
+        while stack:
+            symbol, sources_done = stack.pop()
+            call = sources.get((symbol.call.token, symbol.index), symbol.call)
+            if call.token in done:
+                if done[call.token].path is None:  # the same call, drawn freshly and handed on by a model
+                    done[call.token] = call
+                continue
+            reads = call.sources()
+            if sources_done or not reads:
+                if isinstance(call.layer, InputLayer) and call.token not in given:
+                    _disconnected(call, name, starts, where)
+                done[call.token] = call
+            else:
+                stack.append((symbol, True))
+                stack.extend((s, False) for s in reversed(reads))
+    for _, start in starts:  # inputs that no output needs
+        done.setdefault(start.call.token, start.call)
+    return list(done.values())
+
+
+def _disconnected(call: Call, output: str, starts: list[tuple[Symbol, Symbol]], where: str) -> None:
+    name = call.path or call.layer.name
+    missing = f"the input {name!r}" if name else f"an unnamed input {show(call.inference.outputs[0])}"
+    given = [s.call.path or s.call.layer.name or show(start.spec) for s, start in starts]
+    raise GraphError(
+        where,
+        expected=f"all inputs that {f'the output {output!r}' if output else 'the output'} depends on",
+        got=f"{listing(given)}, while it also needs {missing}",
+        cure=f"Add {missing} to the inputs, or end the graph elsewhere.",
+    )
+
+
+def name_calls(calls: list[Call]) -> list[str]:
+    """The path of each call. Names that a model has given stay; explicit names come next, then numbered classes.
+
+    A layer inside a nested model has that model's name in front. A layer used at several places has the path of its
+    first call, which is where its parameters live.
+    """
+    paths: dict[Any, str] = {}
+    taken: dict[str, Any] = {}
+    for call in calls:
+        if call.path is not None and call.scope is None and call.layer not in paths:
+            if taken.get(call.path) is not None:
+                _clash(call.path, taken[call.path], call.layer, "Call the models as layers, which keeps their names apart.")
+            taken[call.path], paths[call.layer] = call.layer, call.path
+            taken.setdefault(call.path.split("/")[0], None)  # the nested model, if only a part of it is here
+    new = [entity for entity in dict.fromkeys(c.scope or c.layer for c in calls) if entity not in paths]
+    for entity in new:
+        if entity.name is not None:
+            if taken.get(entity.name) is not None:
+                _clash(entity.name, taken[entity.name], entity, "Rename one of them.")
+            taken[entity.name], paths[entity] = entity, entity.name
+    counts: dict[str, int] = {}
+    for entity in new:
+        if entity.name is None:
+            paths[entity] = _number(entity.default_name(), taken, counts)
+            taken[paths[entity]] = entity
+    return _homes(calls, paths)
+
+
+def _homes(calls: list[Call], paths: dict[Any, str]) -> list[str]:
+    homes: dict[Any, str] = {c.layer: paths[c.layer] for c in calls if c.scope is None and c.path is not None}
+    owners: dict[str, Any] = {path: layer for layer, path in homes.items()}
+    for call in calls:
+        if call.layer not in homes:
+            path = paths[call.layer] if call.scope is None else f"{paths[call.scope]}/{call.path}"
+            homes[call.layer] = path
+            if owners.setdefault(path, call.layer) is not call.layer:
+                _clash(path, owners[path], call.layer, "Rename the model that one of them is in.")
+    return [homes[call.layer] for call in calls]
+
+
+def _number(base: str, taken: dict[str, Any], counts: dict[str, int]) -> str:
+    """`dense`, `dense_1`, ...: the first that is free; `counts` remembers how far each base has come."""
+    while True:
+        number = counts.get(base, 0)
+        counts[base] = number + 1
+        name = f"{base}_{number}" if number else base
+        if name not in taken:
+            return name
+
+
+def _clash(name: str, first: Any, second: Any, cure: str) -> None:
+    raise NameClashError(
+        f"the name {name!r}", expected="one layer of that name", got=f"{first!r} and {second!r}, which are two", cure=cure
+    )
+
+
+def check_weights(nodes: list[Node]) -> None:
+    """Compares what the calls of a shared layer need: one layer is one set of weights."""
+    first: dict[Any, Node] = {}
+    for node in nodes:
+        home = first.setdefault(node.layer, node)
+        if home is not node and _weights(home) != _weights(node):
+            raise ShapeError(
+                f"{node.path} ({node.layer!r})",
+                expected=f"the same weights at each call: call {home.call} needs {_weights(home)}",
+                got=f"{_weights(node)} at call {node.call}",
+                cure="Use two layers, or bring the inputs to one shape.",
+            )
+
+
+def _weights(node: Node) -> dict[str, str]:
+    return {name: show(s) for name, s in leaves_with_names((node.inference.params, node.inference.state))}
+
+
+def specs_of(nodes: Iterable[Node], kind: str) -> dict[str, Any]:
+    """The specs of all `params` or `state`, nested by path."""
+    tree: dict[str, Any] = {}
+    for node in nodes:
+        if node.call == 0:
+            write(tree, node.names, getattr(node.inference, kind))
+    return tree
+
+
+def spec_of(graph: Graph, ref: Ref) -> Spec:
+    """The spec of the array that a reference stands for."""
+    return graph.symbol(ref).spec

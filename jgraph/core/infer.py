@@ -1,0 +1,175 @@
+"""What a call of a layer will give, found without running it: specs of outputs, parameters, state and masks.
+
+Inference traces the layer once, about 2 ms; equal layers on equal specs share the answer. The memo is bounded
+and holds the value of a pure function, so it cannot be seen from outside.
+"""
+
+import dataclasses
+import functools
+import inspect
+from typing import Any
+
+import jax
+
+from jgraph.core.spec import show_tree
+from jgraph.errors import JGraphError, ShapeError, SymbolError
+from jgraph.typing import PyTree, Spec
+
+
+@dataclasses.dataclass(frozen=True)
+class Inference:
+    """Specs of one call: parameters, state, output leaves with their tree, and per output leaf the fate of its mask.
+
+    A fate is `None` (no mask), an integer (the incoming mask of that place goes on) or a spec (a mask is computed).
+    """
+
+    params: PyTree
+    state: PyTree
+    outputs: tuple[Spec, ...]
+    tree: Any
+    masks: tuple[None | int | Spec, ...]
+
+
+def infer(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any) -> Inference:
+    """Infers a call whose symbols have been replaced by specs.
+
+    Raises:
+        ShapeError: the layer cannot be applied to these specs; the message holds what the layer said.
+    """
+    question = _Question(layer, args, kwargs, mask)
+    try:
+        hash(question)
+    except TypeError:  # an unhashable constant or field: nothing to look the answer up by
+        return _answer.__wrapped__(question)
+    return _answer(question)
+
+
+class _Question:
+    """A call to infer; equal when class, configuration, constants (with their types) and specs are."""
+
+    def __init__(self, layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any) -> None:
+        self.call = layer, args, kwargs, mask
+        leaves, tree = jax.tree.flatten((args, kwargs, mask), is_leaf=lambda x: x is None)
+        fields = tuple((f.name, typed(getattr(layer, f.name))) for f in dataclasses.fields(layer) if f.name != "name")
+        self.key = type(layer), fields, tree, tuple(map(typed, leaves))
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Question) and self.key == other.key
+
+
+def typed(value: Any) -> Any:
+    """A key that tells 1, 1.0 and True apart, also inside tuples, lists, dicts and slices."""
+    if isinstance(value, (tuple, list)):
+        return type(value), tuple(map(typed, value))
+    if isinstance(value, dict):
+        return dict, tuple((k, typed(v)) for k, v in value.items())
+    if isinstance(value, slice):
+        return slice, typed((value.start, value.stop, value.step))
+    if isinstance(value, jax.ShapeDtypeStruct):
+        return value
+    return type(value), value
+
+
+@functools.lru_cache(maxsize=4096)
+def _answer(question: _Question) -> Inference:
+    layer, args, kwargs, mask = question.call
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    try:
+        given = init_options(layer, kwargs)
+        params, state = jax.eval_shape(lambda k: layer.init(k, *args, **given), key)
+        leaves, tree = jax.tree.flatten((args, kwargs, mask))
+        places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)]
+        out_tree, fates = [], []
+
+        def whole(params: PyTree, state: PyTree, arrays: list) -> tuple:
+            full = [*leaves]
+            for place, array in zip(places, arrays, strict=True):
+                full[place] = array
+            a, k, m = jax.tree.unflatten(tree, full)
+            result = layer.apply(params, state, *a, **k, **({"mask": m} if takes_mask(type(layer)) else {}))
+            outputs, new_state = _pair(layer, result, state)
+            flat, shape_of_outputs = jax.tree.flatten(outputs)
+            out_tree.append(shape_of_outputs)
+            made, passed = _fates(layer, m, a, len(flat))
+            fates.extend(passed)
+            return flat, new_state, made
+
+        specs = [leaves[i] for i in places]
+        outputs, new_state, made = jax.eval_shape(whole, params, state, specs)
+    except JGraphError:
+        raise
+    except Exception as error:
+        raise ShapeError(
+            repr(layer),
+            expected="inputs that the layer can be applied to",
+            got=f"{show_tree((args, kwargs))}, on which it raised {type(error).__name__}: {_first_lines(error)}",
+            cure="Compare the shapes with the layer's documentation.",
+        ) from error
+    _same_state(layer, state, new_state)
+    masks = tuple(fate if made[i] is None else made[i] for i, fate in enumerate(fates))
+    return Inference(params, state, tuple(_strong(o) for o in outputs), out_tree[-1], masks)
+
+
+def _pair(layer: Any, result: Any, state: PyTree) -> tuple[Any, PyTree]:
+    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
+        return result
+    raise SymbolError(
+        repr(layer),
+        expected="apply to return the pair (outputs, state)",
+        got=type(result).__name__,
+        cure=f"Write `return outputs, state`{'' if state else '; a layer without state hands on the dict it was given'}.",
+    )
+
+
+def _same_state(layer: Any, state: PyTree, new_state: PyTree) -> None:
+    before, after = (jax.tree.map(lambda s: (s.shape, s.dtype), t) for t in (state, new_state))
+    if before != after:
+        raise ShapeError(
+            repr(layer),
+            expected=f"apply to return a state like the one that init made: {before}",
+            got=str(after),
+            cure="A state never changes its leaves, shapes or dtypes.",
+        )
+
+
+def _fates(layer: Any, mask: Any, inputs: tuple, outputs: int) -> tuple[list, list]:
+    """Per output leaf the mask that was computed, and the place of the incoming one that was handed on."""
+    result = outgoing_masks(layer, mask, inputs, outputs)
+    incoming = jax.tree.leaves(mask)
+    passed = [next((i for i, m in enumerate(incoming) if m is r), None) for r in result]
+    return [None if p is not None else r for p, r in zip(passed, result, strict=True)], passed
+
+
+def outgoing_masks(layer: Any, mask: Any, inputs: tuple, outputs: int) -> list[Any]:
+    """What `pass_mask` gives, one entry per output leaf: a single mask belongs to the first."""
+    result = layer.pass_mask(mask, *inputs)
+    result = list(result) if isinstance(result, (tuple, list)) else [result]
+    return (result + [None] * outputs)[:outputs]
+
+
+def init_options(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The keyword inputs that the layer's `init` asks for by name."""
+    return {k: v for k, v in kwargs.items() if k in _parameters(type(layer).init)}
+
+
+def takes_mask(kind: type) -> bool:
+    """True where `apply` has a parameter `mask`."""
+    return "mask" in _parameters(kind.apply)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@functools.lru_cache(maxsize=1024)
+def _parameters(function: Any) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)
+
+
+def _strong(spec: Any) -> Spec:
+    return jax.ShapeDtypeStruct(spec.shape, spec.dtype)
+
+
+def _first_lines(error: Exception) -> str:
+    return " ".join(str(error).split("\n\n")[0].split())[:300]
+
+

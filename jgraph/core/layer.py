@@ -1,0 +1,244 @@
+"""The layer: a pair of pure functions, `init` and `apply`, with a frozen configuration."""
+
+import dataclasses
+import functools
+import re
+import uuid
+from typing import Any, ClassVar, Literal, dataclass_transform
+
+import jax
+import jax.numpy as jnp
+
+from jgraph.core.infer import Inference
+from jgraph.core.spec import input_spec
+from jgraph.core.symbol import Call, Symbol, draw
+from jgraph.errors import ArgumentError
+from jgraph.ops.indexing import getitem
+from jgraph.typing import Array, Function, Key, Params, PyTree, Shape, Spec, State
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Layer:
+    """The base of all layers. It makes every subclass a frozen dataclass, compared by identity.
+
+    One object is one set of weights: calling it again shares them. A layer of one's own has fields and one or two
+    methods; both may be left out of `init` where there is nothing to keep.
+
+    >>> import jax, jax.numpy as jnp, jgraph as jg
+    >>> class Scale(jg.Layer):
+    ...     axis: int = -1
+    ...     def init(self, key, x):
+    ...         return {"gain": jnp.ones(x.shape[self.axis])}, {}
+    ...     def apply(self, params, state, x, *, train=False, key=None):
+    ...         return x * params["gain"], state
+    >>> x = jg.Input((3,), name="x")
+    >>> model = jg.Model(x, Scale(name="scale")(x))
+    >>> jax.tree.map(jnp.shape, model.init(jax.random.key(0))[0])
+    {'scale': {'gain': (3,)}}
+
+    Optional parts: a parameter `mask=None` of `apply` is wired to the input's mask when the layer is drawn (a tuple
+    with one entry per input where there are several); `pass_mask`; `penalty`; `mixes_rows = False`, which says that a
+    row's output never depends on the other rows of the batch.
+    """
+
+    name: str | None = dataclasses.field(default=None, kw_only=True)
+
+    mixes_rows: ClassVar[bool] = True
+    """Whether a row's output may depend on other rows of the batch."""
+
+    logits: ClassVar[Literal["unknown", "always", "as inputs"]] = "unknown"
+    """Whether outputs are logits, ignoring a field `activation` that is applied last: always (an affine map), as the
+    inputs are (a sum, a reordering, a selection), or not known."""
+
+    is_graph: ClassVar[bool] = False
+    """Whether calling the layer draws nodes of its own, as models do."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+
+    def __post_init__(self) -> None:
+        if self.name is not None and (not isinstance(self.name, str) or not self.name or "/" in self.name):
+            raise ArgumentError(
+                type(self).__name__,
+                expected="a name that is a non-empty string without '/'",
+                got=repr(self.name),
+                cure="Slashes part the names of nested models; use '_' inside a name.",
+            )
+
+    def init(self, key: Key, *specs: Spec) -> tuple[Params, State]:
+        """Makes `(params, state)` for inputs of these specs (`jax.ShapeDtypeStruct` with the batch axis)."""
+        del key, specs
+        return {}, {}
+
+    def apply(
+        self, params: Params, state: State, *inputs: Any, train: bool = False, key: Key | None = None
+    ) -> tuple[PyTree, State]:
+        """Computes `(outputs, state)`; purely, from its arguments alone."""
+        del params, inputs, train, key
+        raise ArgumentError(
+            type(self).__name__, expected="a method `apply`", got="a layer without one", cure="Define `apply` in the class."
+        )
+
+    def pass_mask(self, mask: Any, *inputs: Any) -> Any:
+        """The mask of the outputs, computed from the inputs' mask and the inputs; `None`, the default, ends it."""
+        del mask, inputs
+        return None
+
+    def penalty(self, params: Params, inputs: tuple, outputs: PyTree) -> Array | float:
+        """A scalar that is added to the training loss, once per call of the layer."""
+        del params, inputs, outputs
+        return 0.0
+
+    def mixes(self, *inputs: Any) -> bool:
+        """Whether this call, with these symbols and constants, mixes rows: the class's `mixes_rows` unless refined."""
+        del inputs
+        return self.mixes_rows
+
+    def passes_mask(self) -> bool:
+        """True where the class overrides `pass_mask`."""
+        return type(self).pass_mask is not Layer.pass_mask
+
+    def penalizes(self) -> bool:
+        """True where the class overrides `penalty`."""
+        return type(self).penalty is not Layer.penalty
+
+    def default_name(self) -> str:
+        """What the layer is called where its user gives no name: the class in snake case."""
+        return snake_case(type(self).__name__)
+
+    def describe(self) -> str:
+        """The kind of layer, for tables."""
+        return type(self).__name__
+
+    def __call__(self, *inputs: Any, mask: Any = None, **kwargs: Any) -> Any:
+        """Draws a call of this layer on symbols and returns its outputs as symbols."""
+        return draw(self, inputs, kwargs, mask)
+
+    @staticmethod
+    def operation(function: Function) -> "Op":
+        """A layer that applies a function; what symbols use for arithmetic."""
+        return Op(function)
+
+    def __repr__(self) -> str:
+        shown = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.default is dataclasses.MISSING:
+                shown.append(_show(value))
+            elif value is not field.default and value != field.default:
+                shown.append(f"{field.name}={_show(value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _functions(module: Any, names: str) -> frozenset[Function]:
+    return frozenset(getattr(module, name) for name in names.split())
+
+
+ARITHMETIC = _functions(jnp, "add subtract multiply true_divide divide negative")
+ELEMENTWISE = (
+    ARITHMETIC
+    | _functions(jnp, "floor_divide remainder power abs sign exp expm1 log log1p sqrt square sin cos tanh clip where")
+    | _functions(jnp, "maximum minimum floor ceil round less less_equal greater greater_equal equal not_equal isfinite")
+    | _functions(jnp, "logical_and logical_or logical_not")
+    | _functions(jax.nn, "relu relu6 sigmoid softplus soft_sign silu gelu elu selu leaky_relu hard_sigmoid tanh mish")
+)
+
+
+class Op(Layer):
+    """A JAX function as a layer without parameters: `function(*inputs, **options)`."""
+
+    function: Function
+
+    @property
+    def logits(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Arithmetic, matrix products and indexing of logits give logits."""
+        return "as inputs" if self.function in ARITHMETIC or self.function in (jnp.matmul, getitem) else "unknown"
+
+    def apply(
+        self, params: Params, state: State, *inputs: Any, train: bool = False, key: Key | None = None, **options: Any
+    ) -> tuple[PyTree, State]:
+        """Applies the function."""
+        del params, train, key
+        return self.function(*inputs, **options), state
+
+    def mixes(self, *inputs: Any) -> bool:
+        """Functions of single elements never mix rows, nor does an index that leaves the batch axis whole."""
+        if self.function is getitem:
+            first = inputs[1][0] if isinstance(inputs[1], tuple) and inputs[1] else inputs[1]
+            return not (isinstance(first, slice) and first == slice(None))
+        return self.function not in ELEMENTWISE
+
+    def default_name(self) -> str:
+        """The function's own name where it has a speakable one."""
+        name = getattr(self.function, "__name__", "op")
+        return name if name.isidentifier() else "op"
+
+
+class InputLayer(Layer):
+    """The place where an input enters: the shape without the batch axis, and the dtype."""
+
+    shape: tuple
+    dtype: str = "float32"
+
+    mixes_rows = False
+
+    def default_name(self) -> str:
+        """Inputs without a name are called `input`, `input_1`, ..."""
+        return "input"
+
+
+def Input(shape: Shape, dtype: Any = "float32", *, name: str | None = None) -> Symbol:  # noqa: N802 (Keras' name)
+    """The symbol that a drawing starts from; `shape` leaves out the batch axis, `None` is a free axis.
+
+    Raises:
+        ArgumentError: the shape is no tuple of positive integers and `None`, or the dtype does not exist.
+
+    >>> import jgraph as jg
+    >>> jg.Input((100,), dtype="int32", name="text")
+    <Symbol int32[batch, 100]>
+    """
+    # Free axes of two inputs are different axes until someone says otherwise, so each has a name of its own.
+    free = name if name is not None and name.isidentifier() else f"free_{uuid.uuid4().hex[:12]}"
+    spec = input_spec(shape, dtype, free)
+    return input_symbol(InputLayer(tuple(shape), str(spec.dtype), name=name), spec, object())
+
+
+def input_symbol(layer: InputLayer, spec: Spec, token: object, path: str | None = None) -> Symbol:
+    """The symbol of an input layer; `token` is the identity of its call."""
+    inference = Inference({}, {}, (spec,), jax.tree.structure(0), (None,))
+    return Symbol(Call(layer, (), {}, None, False, inference, path=path, token=token), 0, spec)
+
+
+def op(function: Function, *, name: str | None = None) -> Op:
+    """Lifts any JAX function into a maker of nodes; constants go in the call.
+
+    >>> import jax.numpy as jnp, jgraph as jg
+    >>> jg.op(jnp.clip)(jg.Input((3,)), 0.0, 1.0)
+    <Symbol float32[batch, 3]>
+
+    Raises:
+        ArgumentError: what is given cannot be called.
+    """
+    if not callable(function) or isinstance(function, (type, Layer, Symbol)):
+        raise ArgumentError(
+            "op", expected="a function", got=type(function).__name__, cure="Write jg.op(jnp.clip)(x, 0.0, 1.0)."
+        )
+    return Op(function, name=name)
+
+
+@functools.lru_cache(maxsize=1024)
+def snake_case(name: str) -> str:
+    """`BatchNormalization` as `batch_normalization`, `Conv2D` as `conv2d`, `LSTM` as `lstm` (Keras' rule)."""
+    name = re.sub(r"\W+", "", name).strip("_")
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower() or "layer"
+
+
+def _show(value: Any) -> str:
+    if callable(value) and hasattr(value, "__qualname__"):
+        module = str(getattr(value, "__module__", ""))
+        return f"{module.split('.')[0]}.{value.__qualname__}" if module else value.__qualname__
+    return repr(value)
+

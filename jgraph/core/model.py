@@ -1,0 +1,231 @@
+"""The model: a drawing made into a layer. It holds a flat tuple of nodes and is itself a pair of pure functions."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jgraph.core.feed import batch_size_of, bind, check_symbols
+from jgraph.core.flat import Record, closing_call, leaf_at, records_of, redraw
+from jgraph.core.graph import Graph, Node, Ref, flatten, specs_of
+from jgraph.core.layer import Layer
+from jgraph.core.run import initialize, run
+from jgraph.core.select import select
+from jgraph.core.summary import summarize
+from jgraph.errors import ArgumentError, PathError, listing, nearest
+from jgraph.tree import match
+from jgraph.typing import Array, Key, Params, PyTree, State
+
+
+class Model(Layer):
+    """The graph between input and output symbols, as a layer: it can be initialised, applied, called and nested.
+
+    Inputs and outputs are any pytree of symbols (one symbol, a list, a dict, nested). Layers get their names here, once:
+    explicit names first, then the class in snake case, numbered depth first from the outputs.
+
+    Raises:
+        GraphError: an output depends on an input that is not among `inputs`; the input is named.
+        NameClashError: two layers have the same name.
+        ShapeError: a shared layer is used on inputs that need different weights.
+        SymbolError: something in `inputs` or `outputs` is no symbol.
+
+    >>> import jax, jax.numpy as jnp, jgraph as jg
+    >>> left, right = jg.Input((4,), name="left"), jg.Input((4,), name="right")
+    >>> tower = jg.layers.Dense(3, name="tower")
+    >>> model = jg.Model({"left": left, "right": right}, {"distance": abs(tower(left) - tower(right))})
+    >>> params, state = model.init(jax.random.key(0))
+    >>> jax.tree.map(jnp.shape, params)
+    {'tower': {'bias': (3,), 'kernel': (4, 3)}}
+    >>> outputs, state = model.apply(params, state, {"left": jnp.ones((2, 4)), "right": jnp.zeros((2, 4))})
+    >>> outputs["distance"].shape
+    (2, 3)
+    """
+
+    graph: Graph
+
+    is_graph = True
+
+    def __init__(self, inputs: PyTree, outputs: PyTree, *, name: str | None = None) -> None:
+        object.__setattr__(self, "name", name)
+        self.__post_init__()
+        object.__setattr__(self, "graph", flatten(inputs, outputs, f"Model {name!r}" if name else "Model"))
+
+    # What a model consists of
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All calls in topological order."""
+        return self.graph.nodes
+
+    @functools.cached_property
+    def inputs(self) -> PyTree:
+        """The input symbols, with their names, in the structure the model was drawn with."""
+        return jax.tree.map(self.graph.symbol, self.graph.inputs)
+
+    @functools.cached_property
+    def outputs(self) -> PyTree:
+        """The output symbols, with their names, in the structure the model was drawn with."""
+        return jax.tree.map(self.graph.symbol, self.graph.outputs)
+
+    @functools.cached_property
+    def layers(self) -> Mapping[str, Layer]:
+        """Every layer by its path, inputs and nested models included, in topological order."""
+        return MappingProxyType({node.path: node.layer for node in self.nodes if node.call == 0})
+
+    @functools.cached_property
+    def params_spec(self) -> PyTree:
+        """The tree of specs that `params` must match."""
+        return specs_of(self.nodes, "params")
+
+    @functools.cached_property
+    def state_spec(self) -> PyTree:
+        """The tree of specs that `state` must match."""
+        return specs_of(self.nodes, "state")
+
+    @property
+    def mixes_rows(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """True where any call in the model may mix the rows of a batch."""
+        symbols = self.graph.symbol
+        args = (jax.tree.map(lambda a: symbols(a) if isinstance(a, Ref) else a, n.args) for n in self.nodes)
+        return any(n.layer.mixes(*a) for n, a in zip(self.nodes, args, strict=True) if not n.layer.is_graph)
+
+    # The pair
+
+    def init(self, key: Key, *specs: Any) -> tuple[Params, State]:
+        """Makes `(params, state)`, nested by path; layers without arrays are absent. `specs` are known already.
+
+        A layer's start values depend on the key and its path alone.
+        """
+        del specs
+        return initialize(self.nodes, key)
+
+    def apply(
+        self, params: Params, state: State, inputs: PyTree, *, train: bool = False, key: Key | None = None
+    ) -> tuple[PyTree, State]:
+        """Computes `(outputs, state)`, outputs in the structure they were drawn with.
+
+        Raises:
+            KeyMismatchError: a key of inputs, params or state is missing or one too many.
+            ShapeError, DTypeError: an array does not fit.
+            SymbolError: a symbol is given where an array belongs.
+            RandomKeyError: `train=True` without a key, where a layer draws random numbers.
+        """
+        cure = "Give exactly this model's own tree; a sub-model takes its part by sub.select(tree, of=model)."
+        match(params, self.params_spec, f"{self!r}, params", cure)
+        match(state, self.state_spec, f"{self!r}, state", cure)
+        values, state, _ = run(self.nodes, bind(self.graph, inputs, repr(self)), params, state, train, key)
+        return jax.tree.map(lambda ref: values[ref.node][ref.index], self.graph.outputs), state
+
+    def __call__(self, inputs: PyTree, mask: Any = None, **kwargs: Any) -> PyTree:  # pyright: ignore
+        """Draws the model's nodes into the caller's graph, on the same weights, and returns the outputs' symbols.
+
+        Raises:
+            KeyMismatchError, ShapeError, DTypeError, SymbolError: the symbols do not fit the model's inputs.
+        """
+        if mask is not None or kwargs:
+            raise ArgumentError(
+                repr(self), expected="one tree of symbols", got=listing([*kwargs, "mask"]), cure="Draw them as inputs."
+            )
+        return draw_within(self, self, inputs)
+
+    def predict(self, params: Params, state: State, inputs: PyTree, *, batch_size: int = 32) -> PyTree:
+        """Outputs for any number of rows as NumPy arrays, computed in batches by one compiled program.
+
+        A last batch that is not full is filled up where no layer mixes rows, and run at its own size otherwise.
+
+        Raises:
+            ArgumentError: `batch_size` is not a positive integer. All errors of `apply`.
+        """
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ArgumentError(
+                "predict", expected="a positive batch_size", got=repr(batch_size), cure="Write batch_size=32."
+            )
+        inputs = jax.tree.map(np.asarray, inputs)
+        rows = batch_size_of(inputs, f"{self!r}, predict")
+        parts = []
+        for start in range(0, max(rows, 1), batch_size):
+            batch = jax.tree.map(lambda a, s=start: a[s : s + batch_size], inputs)
+            size = min(batch_size, rows - start)
+            fill = batch_size - size if 0 < size and rows > batch_size and not self.mixes_rows else 0
+            outputs = self._predict(params, state, jax.tree.map(lambda a, f=fill: _fill(a, f), batch))
+            parts.append(jax.tree.map(lambda o, n=size: np.asarray(o)[:n], outputs))
+        return jax.tree.map(lambda *p: np.concatenate(p), *parts)
+
+    @functools.cached_property
+    def _predict(self) -> Any:
+        return jax.jit(lambda params, state, inputs: self.apply(params, state, inputs)[0])
+
+    # Reading and cutting
+
+    def output_of(self, path: str, call: int | None = None) -> PyTree:
+        """The output symbols of the layer or nested model at a path, from which sub-models can be cut.
+
+        Raises:
+            PathError: there is no such path, or the layer was called several times and `call` does not say which.
+        """
+        found = [(i, n) for i, n in enumerate(self.nodes) if n.path == path]
+        if not found:
+            paths = list(self.layers)
+            raise PathError(
+                repr(self), expected="a path of the model", got=repr(path), cure=f"{nearest(path, paths)}Known: {listing(paths)}."
+            )
+        if (call is None and len(found) > 1) or (call is not None and not 0 <= call < len(found)):
+            reads = [f"call={n.call} on {self._reads(n)}" for _, n in found]
+            raise PathError(
+                f"{self!r}, {path!r}", expected=f"one of {'; '.join(reads)}", got=f"call={call}", cure="Say which call."
+            )
+        place, node = found[call or 0]
+        return jax.tree.unflatten(node.inference.tree, self.graph.symbols[place])
+
+    def _reads(self, node: Node) -> str:
+        return listing(self.nodes[r.node].path for r in jax.tree.leaves(node.args) if isinstance(r, Ref))
+
+    def select(self, tree: PyTree, of: "Model | None" = None) -> PyTree:
+        """This model's part of another model's `params` or `state`: by layer where the two share them, else by path.
+
+        Raises:
+            KeyMismatchError: the tree has no such part, or nothing says which part belongs to which layer.
+        """
+        return select(self, tree, of)
+
+    def summary(self) -> str:
+        """A table of the nodes: path, layer, output shape, parameters, what it is connected to, mask; and totals."""
+        return summarize(self.graph, self.name or "Model")
+
+    # Copies and files
+
+    def __reduce__(self) -> tuple:
+        graph = self.graph
+        return rebuild, (records_of(graph), graph.inputs, graph.outputs, self.name, graph.kept)
+
+    def __repr__(self) -> str:
+        name = f"{self.name!r}, " if self.name else ""
+        return f"Model({name}{len(self.nodes)} nodes)"
+
+
+def rebuild(
+    records: Sequence[Record], inputs: PyTree, outputs: PyTree, name: str | None, kept: frozenset[str]
+) -> Model:
+    """A model from its flat records: draws every call again, under the name it had."""
+    symbols = redraw(records)
+    read = functools.partial(jax.tree.map, lambda ref: leaf_at(symbols, ref))
+    model = Model(read(inputs), read(outputs), name=name)
+    object.__setattr__(model, "graph", dataclasses.replace(model.graph, kept=kept))
+    return model
+
+
+def draw_within(scope: Layer, model: Model, inputs: PyTree) -> PyTree:
+    """Draws a model's nodes on other symbols as parts of `scope`, and the closing node that stands for `scope`."""
+    given = check_symbols(model.graph, inputs, repr(scope))
+    symbols = redraw(records_of(model.graph), given, scope)
+    call = closing_call(scope, jax.tree.map(lambda ref: leaf_at(symbols, ref), model.graph.outputs))
+    return jax.tree.unflatten(call.inference.tree, call.symbols())
+
+
+def _fill(array: Array, rows: int) -> Array:
+    return jnp.concatenate([array, jnp.repeat(array[-1:], rows, axis=0)]) if rows else jnp.asarray(array)

@@ -1,0 +1,78 @@
+"""What a model consists of, as rows: path, layer, output shape, parameters, connections, mask."""
+
+import math
+from typing import Any
+
+import jax
+
+from jgraph.core.graph import Graph, Node, Ref
+from jgraph.core.layer import InputLayer, Op
+from jgraph.core.spec import show_size
+from jgraph.draw.terminal import table
+from jgraph.typing import PyTree
+
+COLUMNS = ("path", "layer", "output shape", "params", "connected to", "mask")
+
+
+def summarize(graph: Graph, title: str) -> str:
+    """The table of a graph with its totals, as text."""
+    rows = [_row(graph, place, node) for place, node in enumerate(graph.nodes)]
+    homes = [n for n in graph.nodes if n.call == 0]
+    notes = [""]
+    for kind, word in (("params", "Parameters"), ("state", "State")):
+        leaves = jax.tree.leaves([getattr(n.inference, kind) for n in homes])
+        notes.append(f"{word}: {count(leaves):,} ({size(leaves)})")
+    return table(title, COLUMNS, rows, notes, numbers=["params"])
+
+
+def _row(graph: Graph, place: int, node: Node) -> list[str]:
+    own = count(jax.tree.leaves(node.inference.params))
+    parameters = f"{own:,}" if own and not node.call else "shared" if own else "-"
+    shapes = ", ".join(f"({', '.join(map(show_size, s.shape))})" for s in node.inference.outputs)
+    refs = [leaf for leaf in jax.tree.leaves((node.args, node.kwargs)) if isinstance(leaf, Ref)]
+    path = f"{node.path} [{node.call}]" if node.call else node.path
+    return [path, _kind(node.layer), shapes, parameters, ", ".join(_place(graph, r) for r in refs) or "-", _mask(graph, place)]
+
+
+def _kind(layer: Any) -> str:
+    if isinstance(layer, InputLayer):
+        return f"Input {layer.dtype}"
+    return f"op {layer.default_name()}" if isinstance(layer, Op) else layer.describe()
+
+
+def _place(graph: Graph, ref: Ref) -> str:
+    node = graph.nodes[ref.node]
+    call = f" [{node.call}]" if node.call else ""
+    outputs = len(node.inference.outputs)
+    leaf = " mask" if ref.index >= outputs else f"#{ref.index}" if outputs > 1 else ""
+    return f"{node.path}{call}{leaf}"
+
+
+def _mask(graph: Graph, place: int) -> str:
+    """Where the mask of a node's outputs comes from; `ends` where it was given one and its outputs have none."""
+    node = graph.nodes[place]
+    if any(isinstance(fate, jax.ShapeDtypeStruct) for fate in node.inference.masks):
+        return "made here"
+    masks = [s.mask for s in graph.symbols[place] if s.mask is not None]
+    if masks:
+        makers = {m.call.path: None for m in masks}
+        return f"from {', '.join(str(m) for m in makers)}"
+    came = any(
+        graph.symbol(leaf).mask is not None for leaf in jax.tree.leaves((node.args, node.kwargs)) if isinstance(leaf, Ref)
+    )
+    return "ends here" if came or jax.tree.leaves(node.mask) else "-"
+
+
+def count(specs: PyTree) -> int:
+    """The number of elements of all leaves."""
+    return sum(math.prod(s.shape) for s in jax.tree.leaves(specs))
+
+
+def size(specs: PyTree) -> str:
+    """The bytes of all leaves, in a unit that suits them."""
+    total = float(sum(math.prod(s.shape) * s.dtype.itemsize for s in jax.tree.leaves(specs)))
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if total < 1024 or unit == "GiB":
+            return f"{total:.0f} {unit}" if unit == "B" else f"{total:.1f} {unit}"
+        total /= 1024
+    return ""

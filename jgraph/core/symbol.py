@@ -1,0 +1,239 @@
+"""Symbols, the values of a drawing, and the calls of layers that they come from.
+
+A symbol knows its call and a call knows the symbols it was given: that is all a drawing is. Nothing is kept anywhere
+else, so a drawing that is let go is gone.
+"""
+
+import dataclasses
+from typing import Any, NoReturn
+
+import jax
+import jax.numpy as jnp
+
+from jgraph.core.infer import Inference, infer, takes_mask
+from jgraph.core.spec import show
+from jgraph.errors import ArgumentError, SymbolError
+from jgraph.ops.indexing import getitem
+from jgraph.typing import PyTree, Shape, Spec
+
+RESERVED = ("train", "key")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Call:
+    """One drawn call of a layer.
+
+    `mask` is what the layer is given as its mask: a symbol, a tuple with one entry per input, or `None`; `by_hand`
+    says that the user set it. `scope` is the nested model that drew this call while it was itself being called, and
+    `path` the name that a model has already given it. `token` is the call's identity: the renamed copy of a call that
+    a model hands out shares it.
+    """
+
+    layer: Any
+    args: tuple
+    kwargs: dict[str, Any]
+    mask: Any
+    by_hand: bool
+    inference: Inference
+    scope: Any = None
+    path: str | None = None
+    token: object = dataclasses.field(default_factory=object)
+
+    def symbols(self) -> tuple["Symbol", ...]:
+        """The outputs' leaves, each with its mask."""
+        incoming = jax.tree.leaves(self.mask)
+        made = len(self.inference.outputs)
+        symbols = []
+        for index, (spec, fate) in enumerate(zip(self.inference.outputs, self.inference.masks, strict=True)):
+            computed = None if fate is None or isinstance(fate, int) else Symbol(self, made + index, fate)
+            symbols.append(Symbol(self, index, spec, incoming[fate] if isinstance(fate, int) else computed))
+        return tuple(symbols)
+
+    def sources(self) -> list["Symbol"]:
+        """The symbols that this call reads, in order: arguments from left to right, then keywords, then masks."""
+        return [s for s in jax.tree.leaves((self.args, self.kwargs, self.mask)) if isinstance(s, Symbol)]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Symbol:
+    """An array that is not there yet: `shape` (with the batch axis), `dtype`, and perhaps a `mask` symbol.
+
+    Symbols do arithmetic, comparisons and slicing with symbols and constants; `==` is identity, as a symbol must be
+    usable as a key. Everything else of JAX is lifted by `jg.op`.
+
+    >>> import jgraph as jg
+    >>> x = jg.Input((4,))
+    >>> (2 * x + 1)[:, :3]
+    <Symbol float32[batch, 3]>
+    """
+
+    call: Call
+    index: int
+    spec: Spec
+    mask: "Symbol | None" = None
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes with the batch axis; free ones are symbolic dimensions."""
+        return self.spec.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of the array to come."""
+        return self.spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes, the batch axis included."""
+        return len(self.spec.shape)
+
+    def __repr__(self) -> str:
+        return f"<Symbol {show(self.spec)}{' masked' if self.mask is not None else ''}>"
+
+    def _lift(self, function: Any, *args: Any) -> "Symbol":
+        return self.call.layer.operation(function)(*args)
+
+    def __add__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.add, self, other)
+
+    def __radd__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.add, other, self)
+
+    def __sub__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.subtract, self, other)
+
+    def __rsub__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.subtract, other, self)
+
+    def __mul__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.multiply, self, other)
+
+    def __rmul__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.multiply, other, self)
+
+    def __truediv__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.true_divide, self, other)
+
+    def __rtruediv__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.true_divide, other, self)
+
+    def __floordiv__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.floor_divide, self, other)
+
+    def __mod__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.remainder, self, other)
+
+    def __pow__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.power, self, other)
+
+    def __matmul__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.matmul, self, other)
+
+    def __rmatmul__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.matmul, other, self)
+
+    def __neg__(self) -> "Symbol":
+        return self._lift(jnp.negative, self)
+
+    def __abs__(self) -> "Symbol":
+        return self._lift(jnp.abs, self)
+
+    def __lt__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.less, self, other)
+
+    def __le__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.less_equal, self, other)
+
+    def __gt__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.greater, self, other)
+
+    def __ge__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.greater_equal, self, other)
+
+    def __getitem__(self, index: Any) -> "Symbol":
+        return self._lift(getitem, self, index)
+
+    __array_ufunc__ = None  # lets `numpy_array * symbol` reach __rmul__
+
+    def _refuse(self, use: str, cure: str) -> NoReturn:
+        raise SymbolError(repr(self), expected="an array", got=f"a symbol, {use}", cure=cure)
+
+    def __jax_array__(self) -> NoReturn:
+        self._refuse("given to a JAX function", "Lift the function: jg.op(jnp.sin)(x), with the symbol first in `x * w`.")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        del dtype, copy
+        self._refuse("given to a NumPy function", "Lift a JAX function instead: jg.op(jnp.sin)(x).")
+
+    def __bool__(self) -> NoReturn:
+        self._refuse("used as a condition", "Values are known only in apply: use jg.op(jnp.where)(condition, a, b).")
+
+    def __iter__(self) -> NoReturn:
+        self._refuse("iterated over", "Slice it: x[:, 0], x[:, 1], ...")
+
+    def __len__(self) -> NoReturn:
+        self._refuse("asked for its length", "Read x.shape; the batch axis is not known yet.")
+
+    def __reduce__(self) -> NoReturn:
+        self._refuse("pickled or copied alone", "Make a jg.Model of the drawing: models can be pickled and copied.")
+
+
+def draw(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any = None, path: str | None = None) -> PyTree:
+    """Draws a call of a layer on symbols and constants and returns its outputs as a tree of symbols.
+
+    Raises:
+        SymbolError: no argument is a symbol, or a tracer is among them.
+        ArgumentError: a mask is given to a layer that has no use for one, or a reserved keyword is used.
+        ShapeError: the layer cannot take these shapes.
+    """
+    _check_call(layer, args, kwargs, mask)
+    by_hand = mask is not None
+    call = make_call(layer, args, kwargs, mask if by_hand else automatic_mask(args, kwargs), by_hand, path=path)
+    return jax.tree.unflatten(call.inference.tree, call.symbols())
+
+
+def make_call(
+    layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any, by_hand: bool, scope: Any = None, path: str | None = None
+) -> Call:
+    """A call with its inference; `draw` checks first, models redraw through this alone."""
+    asked = jax.tree.map(lambda leaf: leaf.spec if isinstance(leaf, Symbol) else leaf, (args, kwargs, mask))
+    return Call(layer, args, kwargs, mask, by_hand, infer(layer, *asked), scope, path)
+
+
+def automatic_mask(args: tuple, kwargs: dict[str, Any]) -> Any:
+    """The mask of the one input, or a tuple of masks where there are several inputs, or `None` where none has one."""
+    if len(args) == 1 and isinstance(args[0], Symbol) and not kwargs:
+        return args[0].mask
+    masks = tuple(s.mask for s in jax.tree.leaves((args, kwargs)) if isinstance(s, Symbol))
+    return masks if any(m is not None for m in masks) else None
+
+
+def _check_call(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any) -> None:
+    leaves = jax.tree.leaves((args, kwargs))
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves) or not any(isinstance(s, Symbol) for s in leaves):
+        kinds = ", ".join(sorted({type(leaf).__name__ for leaf in leaves})) or "nothing"
+        raise SymbolError(
+            repr(layer),
+            expected="symbols, made by jg.Input, when a layer is called",
+            got=kinds,
+            cure="On arrays use layer.apply(params, state, x), or model.apply(params, state, inputs).",
+        )
+    for word in RESERVED:
+        if word in kwargs:
+            raise ArgumentError(
+                repr(layer),
+                expected=f"no argument {word!r} when a layer is drawn",
+                got=f"{word}={kwargs[word]!r}",
+                cure=f"Give it to apply: model.apply(params, state, inputs, {word}=...).",
+            )
+    if mask is None:
+        return
+    if not all(isinstance(m, Symbol) for m in jax.tree.leaves(mask)):
+        raise SymbolError(repr(layer), expected="a symbol as mask", got=type(mask).__name__, cure="Draw the mask too.")
+    if not (takes_mask(type(layer)) or layer.passes_mask()):
+        raise ArgumentError(
+            repr(layer),
+            expected="no mask",
+            got="mask=...",
+            cure="Give `apply` a parameter `mask=None`, or override `pass_mask`, if the layer is to use one.",
+        )

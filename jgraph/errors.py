@@ -1,0 +1,89 @@
+"""The errors of jgraph: each says where, what was expected, what was got, and how to mend it.
+
+Every class is also the builtin that a caller would expect to catch, so `except ValueError` goes on working.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class JGraphError(Exception):
+    """The base of all errors of jgraph. Its message is `where: expected ..., got .... cure`."""
+
+    def __init__(self, where: str, *, expected: str, got: str, cure: str) -> None:
+        self.where, self.expected, self.got, self.cure = where, expected, got, cure
+        super().__init__(f"{where}: expected {expected}, got {got}. {cure}")
+
+    def __str__(self) -> str:  # KeyError would print the repr of its message
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple:
+        return _rebuild, (type(self), self.where, self.expected, self.got, self.cure)
+
+
+def _rebuild(kind: type[JGraphError], where: str, expected: str, got: str, cure: str) -> JGraphError:
+    return kind(where, expected=expected, got=got, cure=cure)
+
+
+class ArgumentError(JGraphError, ValueError):
+    """An argument of a layer, a model, a trainer or a call has a value that it cannot have."""
+
+
+class GraphError(JGraphError, ValueError):
+    """The drawing is not a whole graph: an output depends on an input that was not given, an input is named twice."""
+
+
+class NameClashError(JGraphError, ValueError):
+    """Two different layers of one model claim the same name."""
+
+
+class ShapeError(JGraphError, ValueError):
+    """A rank or an axis does not fit."""
+
+
+class DTypeError(JGraphError, TypeError):
+    """A dtype does not fit, or would lose values when cast."""
+
+
+class SymbolError(JGraphError, TypeError):
+    """A symbol stands where an array belongs, or an array where a symbol belongs."""
+
+
+class KeyMismatchError(JGraphError, KeyError):
+    """The keys, lengths or nesting of a tree differ from those that were drawn."""
+
+
+class PathError(JGraphError, KeyError):
+    """No node of the model has this path, or several do."""
+
+
+class RandomKeyError(JGraphError, ValueError):
+    """A layer that draws random numbers was applied with `train=True` and without a key."""
+
+
+class LossError(JGraphError, ValueError):
+    """A loss or metric does not fit the end of its output."""
+
+
+class DataError(JGraphError, ValueError):
+    """The data cannot be trained on: empty, of differing lengths, with labels out of range, or exhausted."""
+
+
+class SaveError(JGraphError, ValueError):
+    """Something in the model has no public name, so a file could not say what it is."""
+
+
+class LoadError(JGraphError, OSError):
+    """A saved directory is missing, incomplete, damaged, or of a version that this jgraph does not know."""
+
+
+def nearest(name: object, names: Iterable[object]) -> str:
+    """`"Did you mean 'relu'? "` for a typo of a known name, else the empty string."""
+    close = difflib.get_close_matches(str(name), [str(n) for n in names], n=1)
+    return f"Did you mean {close[0]!r}? " if close else ""
+
+
+def listing(names: Iterable[object], most: int = 12) -> str:
+    """The names as `'a', 'b', 'c'`, shortened when there are many."""
+    shown = [repr(str(n)) for n in names]
+    return ", ".join(shown[:most]) + (f", ... ({len(shown)} in all)" if len(shown) > most else "") or "none"

@@ -1,0 +1,41 @@
+"""An activation function as a layer."""
+
+from typing import Any
+
+from jgraph.core.layer import Layer
+from jgraph.layers.activations import activation, check_activation
+from jgraph.typing import Array, Function, Key, Params, State
+
+
+class Activation(Layer):
+    """`y = activation(x)`, of the same shape; passes a mask on. As `keras.layers.Activation`.
+
+    `Activation("linear")` at the end of a model says that what comes before it are logits.
+
+    Raises:
+        ArgumentError: the name is not known; the nearest one is suggested.
+
+    >>> import jgraph as jg
+    >>> jg.layers.Activation("relu")(jg.Input((4,)))
+    <Symbol float32[batch, 4]>
+    """
+
+    activation: str | Function
+
+    mixes_rows = False
+    logits = "always"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_activation("Activation", activation=self.activation)
+
+    def apply(
+        self, params: Params, state: State, x: Array, *, train: bool = False, key: Key | None = None
+    ) -> tuple[Array, State]:
+        """Applies the function."""
+        del params, train, key
+        return activation(self.activation)(x), state
+
+    def pass_mask(self, mask: Any, *inputs: Any) -> Any:
+        """Rows and steps stay where they are."""
+        return mask

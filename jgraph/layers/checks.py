@@ -1,0 +1,105 @@
+"""Checks of layers' arguments and inputs, with one wording for all layers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jgraph.core.spec import is_symbolic, show
+from jgraph.errors import ArgumentError, ShapeError, nearest
+
+
+def check_positive(where: str, **arguments: Any) -> None:
+    """Checks that each argument is a positive integer, or a tuple of them.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    for name, value in arguments.items():
+        values = value if isinstance(value, (tuple, list)) else (value,)
+        if not values or not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values):
+            raise ArgumentError(
+                f"{where}, {name}", expected="positive integers", got=repr(value), cure=f"Give {name} a size of at least 1."
+            )
+
+
+def check_fraction(where: str, **arguments: Any) -> None:
+    """Checks that each argument is a number in [0, 1).
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    for name, value in arguments.items():
+        if not isinstance(value, (int, float)) or not 0 <= value < 1:
+            raise ArgumentError(
+                f"{where}, {name}", expected="a number in [0, 1)", got=repr(value), cure="It is the fraction dropped."
+            )
+
+
+def check_one_of(where: str, name: str, value: Any, options: Sequence[Any]) -> None:
+    """Checks that an argument is one of a few values.
+
+    Raises:
+        ArgumentError: it is not; the nearest one is suggested.
+    """
+    if value not in options:
+        raise ArgumentError(
+            f"{where}, {name}",
+            expected=f"one of {', '.join(map(repr, options))}",
+            got=repr(value),
+            cure=f"{nearest(value, options)}Choose one of them.",
+        )
+
+
+def sizes(where: str, name: str, value: int | Sequence[int], rank: int) -> tuple[int, ...]:
+    """An integer for all axes, or one per axis, as a tuple.
+
+    Raises:
+        ArgumentError: not positive, or of another length.
+
+    >>> sizes("Conv2D", "strides", 2, 2)
+    (2, 2)
+    """
+    check_positive(where, **{name: value})
+    values = (value,) * rank if isinstance(value, int) else tuple(value)
+    if len(values) != rank:
+        raise ArgumentError(
+            f"{where}, {name}",
+            expected=f"an integer or {rank} integers",
+            got=repr(value),
+            cure=f"Give one number per spatial axis: {(values[0],) * rank!r}.",
+        )
+    return values
+
+
+def check_rank(layer: Any, x: Any, rank: int, axes: str) -> None:
+    """Checks the rank of an input.
+
+    Raises:
+        ShapeError: it has another.
+    """
+    if len(x.shape) != rank:
+        raise ShapeError(
+            repr(layer),
+            expected=f"an input of rank {rank}: {axes}",
+            got=f"rank {len(x.shape)}: {show(x)}",
+            cure="Reshape the input, or use the layer of another rank.",
+        )
+
+
+def check_width(layer: Any, x: Any, axis: int = -1) -> int:
+    """The size of an axis that weights depend on.
+
+    Raises:
+        ShapeError: the axis does not exist or is free.
+    """
+    if not -len(x.shape) <= axis < len(x.shape) or len(x.shape) < 2:
+        raise ShapeError(
+            repr(layer), expected=f"an axis {axis} beside the batch axis", got=show(x), cure="Draw an input with more axes."
+        )
+    if is_symbolic(x.shape[axis]):
+        raise ShapeError(
+            repr(layer),
+            expected=f"a known size of axis {axis}, as the weights depend on it",
+            got=show(x),
+            cure="Give the input that size instead of None.",
+        )
+    return x.shape[axis]

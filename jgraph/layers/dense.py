@@ -1,0 +1,58 @@
+"""The fully connected layer."""
+
+from typing import Any
+
+from jgraph.core.layer import Layer
+from jgraph.layers.activations import Activation, activation, check_activation
+from jgraph.layers.checks import check_positive, check_width
+from jgraph.layers.initializers import Initializer, check_initializer, draw
+from jgraph.typing import Array, Key, Params, Spec, State
+
+
+class Dense(Layer):
+    """`y = activation(x @ kernel + bias)`: [batch, ..., n] -> [batch, ..., units]; passes a mask on.
+
+    Parameters: `kernel` [n, units], `bias` [units]. As `keras.layers.Dense`.
+
+    Raises:
+        ArgumentError: `units` is not a positive integer, or a name is not known.
+        ShapeError: the last axis is free or missing.
+
+    >>> import jgraph as jg
+    >>> jg.layers.Dense(64, activation="relu")(jg.Input((10,)))
+    <Symbol float32[batch, 64]>
+    """
+
+    units: int
+    activation: Activation = None
+    use_bias: bool = True
+    kernel_initializer: Initializer = "glorot_uniform"
+    bias_initializer: Initializer = "zeros"
+
+    mixes_rows = False
+    logits = "always"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("Dense", units=self.units)
+        check_activation("Dense", activation=self.activation)
+        check_initializer("Dense", kernel_initializer=self.kernel_initializer, bias_initializer=self.bias_initializer)
+
+    def init(self, key: Key, x: Spec) -> tuple[Params, State]:
+        """Draws the kernel and the bias."""
+        params = {"kernel": draw(self.kernel_initializer, key, "kernel", (check_width(self, x), self.units))}
+        if self.use_bias:
+            params["bias"] = draw(self.bias_initializer, key, "bias", (self.units,))
+        return params, {}
+
+    def apply(
+        self, params: Params, state: State, x: Array, *, train: bool = False, key: Key | None = None
+    ) -> tuple[Array, State]:
+        """Multiplies, adds, activates."""
+        del train, key
+        y = x @ params["kernel"]
+        return activation(self.activation)(y + params["bias"] if self.use_bias else y), state
+
+    def pass_mask(self, mask: Any, *inputs: Any) -> Any:
+        """Rows and steps stay where they are."""
+        return mask

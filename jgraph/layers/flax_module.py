@@ -1,0 +1,84 @@
+"""Flax Linen modules as layers: `params` as they are, all other collections as state."""
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from jgraph.core.layer import Layer, snake_case
+from jgraph.core.spec import concrete
+from jgraph.errors import RandomKeyError
+from jgraph.keys import fold
+from jgraph.typing import Key, Params, PyTree, Spec, State
+
+if TYPE_CHECKING:
+    from flax import linen
+
+# How Flax modules are told whether they are trained, and whether they hear it the other way round.
+TRAIN_WORDS = {"train": False, "training": False, "is_training": False, "deterministic": True, "use_running_average": True}
+
+
+class FlaxModule(Layer):
+    """A Flax Linen module; made by `jg.as_layer(module)`.
+
+    The collection `params` is the layer's params, every other one that `init` makes is part of its state. An argument
+    of `__call__` named train, training, is_training, deterministic or use_running_average is given what fits. While
+    training, every random stream is fed from the layer's key. Sown values are not collected.
+
+    >>> import flax.linen as nn, jgraph as jg
+    >>> jg.as_layer(nn.Dense(3))(jg.Input((5,)))
+    <Symbol float32[batch, 3]>
+    """
+
+    module: "linen.Module"
+
+    def init(self, key: Key, *specs: Spec) -> tuple[Params, State]:
+        """Initialises the module; sizes that are not known stand in as numbers, on which parameters cannot depend."""
+        shapes = jax.tree.map(lambda s: concrete(s) if isinstance(s, jax.ShapeDtypeStruct) else s, specs)
+        streams = {"params": fold(key, "params"), "dropout": fold(key, "dropout")}
+        variables = _unboxed(self.module.lazy_init(streams, *shapes, **self._mode(False)))
+        params = variables.pop("params", {})
+        return params, variables
+
+    def apply(
+        self, params: Params, state: State, *inputs: Any, train: bool = False, key: Key | None = None, **options: Any
+    ) -> tuple[PyTree, State]:
+        """Applies the module; its state changes only where the module changes it."""
+        variables = {**({"params": params} if params else {}), **state}
+        streams = {n: fold(key, n) for n in ("params", "dropout")} if key is not None else None
+        try:
+            outputs, changed = self.module.apply(
+                variables, *inputs, **options, **self._mode(train), rngs=streams, mutable=list(state)
+            )
+        except Exception as error:
+            if key is None and type(error).__name__ == "InvalidRngError":
+                raise RandomKeyError(
+                    repr(self),
+                    expected="a key, as the module draws random numbers",
+                    got="apply without one",
+                    cure="Write model.apply(params, state, inputs, train=True, key=jax.random.key(0)).",
+                ) from error
+            raise
+        return outputs, {**state, **_unboxed(changed)}
+
+    def _mode(self, train: bool) -> dict[str, bool]:
+        words = inspect.signature(type(self.module).__call__).parameters
+        return {word: train != opposite for word, opposite in TRAIN_WORDS.items() if word in words}
+
+    def default_name(self) -> str:
+        """The class of the module, in snake case."""
+        return snake_case(type(self.module).__name__)
+
+    def describe(self) -> str:
+        """The class of the module, as a table shows it."""
+        return f"flax {type(self.module).__name__}"
+
+    def __repr__(self) -> str:
+        return f"as_layer({' '.join(repr(self.module).split()).replace('( #', '(  #').split('(')[0]}(...))"
+
+
+def _unboxed(variables: Any) -> dict[str, Any]:
+    """Plain dicts of plain arrays: without the boxes that carry partitioning, and without frozen dicts."""
+    from flax.core import meta, unfreeze
+
+    return unfreeze(meta.unbox(dict(variables)))

@@ -1,0 +1,29 @@
+"""Pooling over windows of any number of spatial axes, channels last."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jax import lax
+
+from jgraph.typing import Array
+
+
+def max_pool(x: Array, window: Sequence[int], strides: Sequence[int], padding: str) -> Array:
+    """The largest element of each window: [batch, *space, channels] -> [batch, *space', channels]."""
+    lowest = -jnp.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min
+    return _over_windows(x, lowest, lax.max, window, strides, padding)
+
+
+def average_pool(x: Array, window: Sequence[int], strides: Sequence[int], padding: str) -> Array:
+    """The mean of each window; padding does not count: [batch, *space, channels] -> [batch, *space', channels]."""
+    total = _over_windows(x, 0.0, lax.add, window, strides, padding)
+    counts = _over_windows(jnp.ones((1, *x.shape[1:-1], 1), x.dtype), 0.0, lax.add, window, strides, padding)
+    return total / counts
+
+
+def _over_windows(
+    x: Array, start: float, combine: object, window: Sequence[int], strides: Sequence[int], padding: str
+) -> Array:
+    sizes, steps = (1, *window, 1), (1, *strides, 1)
+    initial = jnp.asarray(start, x.dtype)
+    return lax.reduce_window(x, initial, combine, sizes, steps, padding.upper())  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,65 @@
+"""Pytrees by path: reading, writing and comparing nested dicts, and naming leaves for messages."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from jgraph.errors import KeyMismatchError, ShapeError, listing, nearest
+from jgraph.typing import PyTree
+
+
+def leaves_with_names(tree: PyTree, is_leaf: Callable[[Any], bool] | None = None) -> list[tuple[str, Any]]:
+    """Each leaf with its path written as `a/b/0`; the path of a tree that is one leaf is empty.
+
+    >>> leaves_with_names({"a": [1, 2], "b": 3})
+    [('a/0', 1), ('a/1', 2), ('b', 3)]
+    """
+    return [(name_of(path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_leaf)[0]]
+
+
+def name_of(path: Sequence[Any]) -> str:
+    """A key path of JAX as `a/b/0`."""
+    return "/".join(str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in path)
+
+
+def read(tree: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    """The subtree of nested dicts at a path, or an empty dict where there is none."""
+    for name in path:
+        tree = tree.get(name, {})
+    return tree
+
+
+def write(tree: dict[str, Any], path: Sequence[str], subtree: dict[str, Any]) -> None:
+    """Puts a subtree at a path of nested dicts that this caller is still building; an empty one leaves no trace."""
+    if subtree:
+        for name in path[:-1]:
+            tree = tree.setdefault(name, {})
+        tree.setdefault(path[-1], {}).update(subtree)
+
+
+def match(tree: PyTree, expected: PyTree, where: str, cure: str) -> None:
+    """Checks that a tree of arrays has the leaves and shapes of a tree of specs; the first difference is named.
+
+    Raises:
+        KeyMismatchError: a leaf is missing or one too many.
+        ShapeError: a leaf has another shape.
+    """
+    got, want = dict(leaves_with_names(tree)), dict(leaves_with_names(expected))
+    missing, extra = [n for n in want if n not in got], [n for n in got if n not in want]
+    if missing or extra:
+        hint = nearest(extra[0], missing) if missing and extra else ""
+        raise KeyMismatchError(
+            where,
+            expected="exactly the leaves " + listing(want) if not missing else "the leaf " + listing(missing),
+            got=f"the extra leaf {listing(extra)}" if extra else "a tree without it",
+            cure=hint + cure,
+        )
+    for name, spec in want.items():
+        if tuple(getattr(got[name], "shape", ())) != tuple(spec.shape):
+            shape = getattr(got[name], "shape", type(got[name]).__name__)
+            raise ShapeError(f"{where}, leaf {name!r}", expected=f"shape {spec.shape}", got=str(shape), cure=cure)
+    if jax.tree.structure(tree) != jax.tree.structure(expected):
+        raise KeyMismatchError(
+            where, expected=str(jax.tree.structure(expected)), got=str(jax.tree.structure(tree)), cure=cure
+        )
