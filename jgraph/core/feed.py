@@ -7,9 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from jgraph.core.graph import Graph, Ref, spec_of
-from jgraph.core.spec import check_feed, is_symbolic, show
+from jgraph.core.spec import check_feed, is_symbolic
 from jgraph.core.symbol import Symbol
-from jgraph.errors import DTypeError, KeyMismatchError, ShapeError, SymbolError, listing, nearest
+from jgraph.draw.specs import show
+from jgraph.errors import (
+    DTypeError,
+    KeyMismatchError,
+    ShapeError,
+    SymbolError,
+    listing,
+    nearest,
+)
 from jgraph.tree import leaves_with_names
 from jgraph.typing import PyTree, Spec
 

@@ -8,8 +8,9 @@ import jax
 
 from jgraph.core.infer import Inference
 from jgraph.core.layer import InputLayer, input_symbol
-from jgraph.core.spec import known, show
+from jgraph.core.spec import known
 from jgraph.core.symbol import Call, Symbol
+from jgraph.draw.specs import show
 from jgraph.errors import GraphError, NameClashError, ShapeError, SymbolError, listing
 from jgraph.tree import leaves_with_names, write
 from jgraph.typing import PyTree, Spec

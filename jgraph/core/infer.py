@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from jgraph.core.spec import show_tree
+from jgraph.draw.specs import show_tree
 from jgraph.errors import JGraphError, ShapeError, SymbolError
 from jgraph.typing import PyTree, Spec
 

@@ -1,14 +1,14 @@
 """Shapes with free axes: the batch and every `None` are symbolic dimensions that JAX computes with."""
 
-import re
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import export
 
-from jgraph.errors import ArgumentError, ShapeError, listing
-from jgraph.typing import PyTree, Shape, Spec
+from jgraph.draw.specs import show, show_size
+from jgraph.errors import ArgumentError, ShapeError
+from jgraph.typing import Shape, Spec
 
 # Dimensions of different scopes cannot meet in one computation, so all drawings share this one; it holds no constraint.
 SCOPE = export.SymbolicScope()
@@ -64,18 +64,6 @@ def concrete(spec: Spec, batch: int = 1, free: int = 128) -> Spec:
     return jax.ShapeDtypeStruct(tuple(sizes), spec.dtype)
 
 
-def show(spec: Any) -> str:
-    """A spec or array as people write it: `float32[batch, None, 64]`."""
-    if not (hasattr(spec, "shape") and hasattr(spec, "dtype")):
-        return type(spec).__name__
-    return f"{spec.dtype}[{', '.join(show_size(d) for d in spec.shape)}]"
-
-
-def show_size(size: Any) -> str:
-    """A size: a number, `batch`, or for free axes the expression with `None` for an unnamed axis."""
-    return re.sub(r"\bfree_[0-9a-f]+_\d+\b", "None", str(size))
-
-
 def check_feed(where: str, array: Any, spec: Spec, sizes: dict[str, int]) -> None:
     """Checks an array against an input's spec; `sizes` gathers what the symbolic dimensions turned out to be.
 
@@ -94,8 +82,3 @@ def check_feed(where: str, array: Any, spec: Spec, sizes: dict[str, int]) -> Non
             raise ShapeError(
                 f"{where}, axis {axis}", expected=f"size {size}{reason}: {show(spec)}", got=show(array), cure=cure
             )
-
-
-def show_tree(tree: PyTree) -> str:
-    """The specs of a tree, for messages."""
-    return ", ".join(show(leaf) for leaf in jax.tree.leaves(tree)) or listing(())

@@ -7,7 +7,7 @@ import jax
 
 from jgraph.core.graph import Graph, Node, Ref
 from jgraph.core.layer import InputLayer, Op
-from jgraph.core.spec import show_size
+from jgraph.draw.specs import show_size
 from jgraph.draw.terminal import table
 from jgraph.typing import PyTree
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jgraph.core.infer import Inference, infer, takes_mask
-from jgraph.core.spec import show
+from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, SymbolError
 from jgraph.ops.indexing import getitem
 from jgraph.typing import PyTree, Shape, Spec

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from jgraph.core.spec import is_symbolic, show
+from jgraph.core.spec import is_symbolic
+from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError, nearest
 
 

@@ -5,7 +5,13 @@ from typing import Any, ClassVar
 from jgraph.core.layer import Layer
 from jgraph.errors import ArgumentError, ShapeError
 from jgraph.layers.activations import Activation, activation, check_activation
-from jgraph.layers.checks import check_one_of, check_positive, check_rank, check_width, sizes
+from jgraph.layers.checks import (
+    check_one_of,
+    check_positive,
+    check_rank,
+    check_width,
+    sizes,
+)
 from jgraph.layers.initializers import Initializer, check_initializer, draw
 from jgraph.ops.convolve import convolve
 from jgraph.typing import Array, Key, Params, Spec, State

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jgraph.core.layer import Layer
-from jgraph.core.spec import show
+from jgraph.draw.specs import show
 from jgraph.errors import DTypeError
 from jgraph.layers.checks import check_positive
 from jgraph.layers.initializers import Initializer, check_initializer, draw

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jgraph.core.layer import Layer
-from jgraph.core.spec import show_tree
+from jgraph.draw.specs import show_tree
 from jgraph.errors import ArgumentError, ShapeError
 from jgraph.typing import Array, Key, Params, PyTree, Spec, State
 

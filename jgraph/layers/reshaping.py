@@ -3,7 +3,8 @@
 import math
 
 from jgraph.core.layer import Layer
-from jgraph.core.spec import is_symbolic, show
+from jgraph.core.spec import is_symbolic
+from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError
 from jgraph.typing import Array, Key, Params, Spec, State
 

@@ -1,0 +1,30 @@
+"""Shapes and dtypes as people write them, for messages and tables."""
+
+import re
+from typing import Any
+
+import jax
+
+from jgraph.typing import PyTree
+
+
+def show(spec: Any) -> str:
+    """A spec or array as people write it, a free axis without a name as `None`.
+
+    >>> import jax.numpy as jnp
+    >>> show(jnp.ones((2, 3)))
+    'float32[2, 3]'
+    """
+    if not (hasattr(spec, "shape") and hasattr(spec, "dtype")):
+        return type(spec).__name__
+    return f"{spec.dtype}[{', '.join(show_size(d) for d in spec.shape)}]"
+
+
+def show_size(size: Any) -> str:
+    """A size: a number, `batch`, or for free axes the expression with `None` for an axis without a name."""
+    return re.sub(r"\bfree_[0-9a-f]+_\d+\b", "None", str(size))
+
+
+def show_tree(tree: PyTree) -> str:
+    """The specs of a tree, in order."""
+    return ", ".join(show(leaf) for leaf in jax.tree.leaves(tree)) or "nothing"

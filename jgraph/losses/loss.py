@@ -1,0 +1,103 @@
+"""A loss: per-example values of targets and outputs, and how targets have to look."""
+
+import dataclasses
+from typing import Any, Literal
+
+import jax.numpy as jnp
+
+from jgraph.draw.specs import show
+from jgraph.errors import ArgumentError, DataError, LossError, listing, nearest
+from jgraph.typing import Array, Function
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """`values(targets, outputs)`: one value per example (and time step), averaged by the step with weights.
+
+    `link` is the activation that a cross-entropy undoes: its values are taken on logits. `targets` says whether a
+    target has the output's shape, or is an integer label for the output's last axis, or anything (`free`).
+
+    >>> import jax.numpy as jnp, jgraph as jg
+    >>> jg.losses.mean_squared_error(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 4.0]]))
+    Array([2.], dtype=float32)
+    """
+
+    name: str
+    values: Function
+    link: Literal["softmax", "sigmoid"] | None = None
+    targets: Literal["same", "labels", "free"] = "same"
+
+    def __call__(self, targets: Array, outputs: Array) -> Array:
+        """Per-example values; of logits for a cross-entropy."""
+        return self.values(align(self, targets, outputs), outputs)
+
+
+def align(loss: Loss, targets: Array, outputs: Array) -> Array:
+    """Targets in the shape that the loss computes with: one axis of size 1 may be missing, or too many."""
+    if loss.targets == "labels" and targets.ndim == outputs.ndim and targets.shape[-1] == 1:
+        return targets[..., 0]
+    if loss.targets == "same" and targets.ndim == outputs.ndim - 1 and outputs.shape[-1] == 1:
+        return targets[..., None]
+    return targets
+
+
+def check_targets(where: str, loss: Loss, targets: Any, output: Any) -> None:
+    """Checks shape and dtype of one output's targets, the batch axis apart, so that nothing broadcasts.
+
+    Raises:
+        DataError: the targets do not fit.
+    """
+    if loss.targets == "free":
+        return
+    got, want = tuple(targets.shape[1:]), tuple(output.shape[1:])
+    allowed = [want[:-1], (*want[:-1], 1)] if loss.targets == "labels" else [want, *[want[:-1]] * (want[-1:] == (1,))]
+    if not any(len(got) == len(a) and all(g == w or not isinstance(w, int) for g, w in zip(got, a, strict=True)) for a in allowed):
+        shapes = " or ".join(f"[rows{''.join(f', {n}' for n in a)}]" for a in dict.fromkeys(allowed))
+        raise DataError(
+            where,
+            expected=f"targets {shapes} for {loss.name} of {show(output)}",
+            got=show(targets),
+            cure="Reshape the targets"
+            + (", or use categorical_crossentropy for one-hot targets." if loss.targets == "labels" else "."),
+        )
+    if loss.targets == "labels" and not jnp.issubdtype(targets.dtype, jnp.integer):
+        raise DataError(
+            where, expected="integer labels", got=show(targets), cure="Convert the labels with .astype('int32')."
+        )
+
+
+def resolve(where: str, value: Any, table: dict[str, Loss]) -> Loss:
+    """A loss from its name, from a `Loss`, or from any function (targets, outputs) -> per-example values.
+
+    Raises:
+        ArgumentError: the name is not known; the nearest one is suggested.
+    """
+    if isinstance(value, Loss):
+        return value
+    if isinstance(value, str) and value in table:
+        return table[value]
+    if callable(value) and not isinstance(value, type):
+        return Loss(getattr(value, "__name__", "loss"), value, targets="free")
+    raise ArgumentError(
+        where,
+        expected="the name of a loss, a function (targets, outputs) -> per-example values, or None",
+        got=repr(value),
+        cure=f"{nearest(value, table)}Known: {listing(table, 20)}.",
+    )
+
+
+def check_values(where: str, values: Any, batch: int) -> Array:
+    """What a loss or metric function gave, if it is one value per example.
+
+    Raises:
+        LossError: it is not.
+    """
+    shape = getattr(values, "shape", None)
+    if not shape or shape[0] != batch:
+        raise LossError(
+            where,
+            expected=f"one value per example: an array [{batch}, ...]",
+            got=show(values) if shape is not None else type(values).__name__,
+            cure="Do not average over the batch: weights and masks are applied to the values.",
+        )
+    return values
