@@ -1,0 +1,48 @@
+# Every target sets up its own environment first: PYTHON makes it, VENV is where it lies.
+PYTHON ?= python3
+VENV ?= .venv
+# How many processes share the tests, and which tests: `make test TESTS=tests/laws`.
+JOBS ?= 2
+TESTS ?=
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## make the environment, or bring it up to date with its pins
+
+demo: $(READY) ## draw, train, interrupt and resume a model of several inputs and outputs
+	$(BIN)/python -m experiments.digit_pairs
+
+test: $(READY) ## run the tests and the examples in the docstrings
+	$(BIN)/python -m pytest -n $(JOBS) $(TESTS)
+
+lint: $(READY) ## check the format, the rules and the types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+format: $(READY) ## write the format, and mend what can be mended safely
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "make: '$(PYTHON)' is not Python 3.11 or newer. Install one, or name it: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "make: '$(PYTHON)' cannot make environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Python 3.11 has pins of its own, as JAX 0.10 is the newest there; all newer ones share a file.
+$(READY): requirements/py311.txt requirements/py312.txt pyproject.toml | $(BIN)/python
+	@pins=requirements/py$$($(BIN)/python -c 'import sys; print("311" if sys.version_info < (3, 12) else "312")').txt && \
+	  echo "Installing $$pins into $(VENV)" && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' $$pins)" && \
+	  $(BIN)/uv pip sync --quiet --python $(BIN)/python $$pins && \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
