@@ -3,7 +3,7 @@
 from typing import Any
 
 from jgraph.core.layer import Layer
-from jgraph.layers.activations import activation, check_activation
+from jgraph.ops.activations import activation, check_activation
 from jgraph.typing import Array, Function, Key, Params, State
 
 

@@ -18,7 +18,10 @@ def check_positive(where: str, **arguments: Any) -> None:
         values = value if isinstance(value, (tuple, list)) else (value,)
         if not values or not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values):
             raise ArgumentError(
-                f"{where}, {name}", expected="positive integers", got=repr(value), cure=f"Give {name} a size of at least 1."
+                f"{where}, {name}",
+                expected="positive integers",
+                got=repr(value),
+                cure=f"Give {name} a size of at least 1.",
             )
 
 
@@ -29,10 +32,28 @@ def check_fraction(where: str, **arguments: Any) -> None:
         ArgumentError: it is not.
     """
     for name, value in arguments.items():
-        if not isinstance(value, (int, float)) or not 0 <= value < 1:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
             raise ArgumentError(
-                f"{where}, {name}", expected="a number in [0, 1)", got=repr(value), cure="It is the fraction dropped."
+                f"{where}, {name}",
+                expected="a number in [0, 1)",
+                got=repr(value),
+                cure=f"Give {name} a fraction such as 0.5.",
             )
+
+
+def check_axis(where: str, axis: Any) -> None:
+    """Checks that an argument is an axis other than the batch axis.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    if not isinstance(axis, int) or isinstance(axis, bool) or axis == 0:
+        raise ArgumentError(
+            f"{where}, axis",
+            expected="an integer other than 0, the batch axis",
+            got=repr(axis),
+            cure="Name an axis of the rows, usually -1.",
+        )
 
 
 def check_one_of(where: str, name: str, value: Any, options: Sequence[Any]) -> None:
@@ -86,6 +107,22 @@ def check_rank(layer: Any, x: Any, rank: int, axes: str) -> None:
         )
 
 
+def check_window(layer: Any, x: Any, window: Sequence[int], padding: str) -> None:
+    """Checks that the spatial axes of an input hold a window once, where padding adds nothing to them.
+
+    Raises:
+        ShapeError: an axis is shorter than the window.
+    """
+    sizes = x.shape[1:-1]
+    if padding == "valid" and any(not is_symbolic(n) and n < w for n, w in zip(sizes, window, strict=True)):
+        raise ShapeError(
+            repr(layer),
+            expected=f"spatial axes of at least {tuple(window)}, the size of its window",
+            got=show(x),
+            cure="Give it a smaller window, a larger input, or padding='same'.",
+        )
+
+
 def check_width(layer: Any, x: Any, axis: int = -1) -> int:
     """The size of an axis that weights depend on.
 
@@ -94,7 +131,10 @@ def check_width(layer: Any, x: Any, axis: int = -1) -> int:
     """
     if not -len(x.shape) <= axis < len(x.shape) or len(x.shape) < 2:
         raise ShapeError(
-            repr(layer), expected=f"an axis {axis} beside the batch axis", got=show(x), cure="Draw an input with more axes."
+            repr(layer),
+            expected=f"an axis {axis} beside the batch axis",
+            got=show(x),
+            cure="Draw an input with more axes.",
         )
     if is_symbolic(x.shape[axis]):
         raise ShapeError(

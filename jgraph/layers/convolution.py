@@ -4,15 +4,16 @@ from typing import Any, ClassVar
 
 from jgraph.core.layer import Layer
 from jgraph.errors import ArgumentError, ShapeError
-from jgraph.layers.activations import Activation, activation, check_activation
 from jgraph.layers.checks import (
     check_one_of,
     check_positive,
     check_rank,
     check_width,
+    check_window,
     sizes,
 )
 from jgraph.layers.initializers import Initializer, check_initializer, draw
+from jgraph.ops.activations import Activation, activation, check_activation
 from jgraph.ops.convolve import convolve
 from jgraph.typing import Array, Key, Params, Spec, State
 
@@ -59,6 +60,8 @@ class _Windowed(Layer):
     def channels(self, x: Any, groups: int = 1) -> int:
         """The channels of an input, once its rank, extent and divisibility are checked."""
         check_rank(self, x, self.rank + 2, AXES[self.rank])
+        reach = [(k - 1) * d + 1 for k, d in zip(self.steps("kernel_size"), self.steps("dilation_rate"), strict=True)]
+        check_window(self, x, reach, vars(self)["padding"])
         channels = check_width(self, x)
         if channels % groups:
             raise ShapeError(
@@ -120,7 +123,7 @@ class Conv1D(_Conv):
 
     Raises:
         ArgumentError: a size, padding or name is not valid, or strides and dilation are both above 1.
-        ShapeError: the input has another rank, or channels that `groups` does not divide.
+        ShapeError: the input has another rank, is smaller than the kernel, or `groups` does not divide its channels.
 
     >>> import jgraph as jg
     >>> jg.layers.Conv1D(8, 3, padding="causal")(jg.Input((20, 4)))
@@ -139,12 +142,15 @@ class Conv2D(_Conv):
 
     Raises:
         ArgumentError: a size, padding or name is not valid, or strides and dilation are both above 1.
-        ShapeError: the input has another rank, or channels that `groups` does not divide.
+        ShapeError: the input has another rank, is smaller than the kernel, or `groups` does not divide its channels.
 
     >>> import jgraph as jg
     >>> jg.layers.Conv2D(8, 3, strides=2, padding="same")(jg.Input((28, 28, 1)))
     <Symbol float32[batch, 14, 14, 8]>
     """
+
+    strides: int | tuple[int, ...] = (1, 1)
+    dilation_rate: int | tuple[int, ...] = (1, 1)
 
     rank = 2
 
@@ -157,7 +163,7 @@ class DepthwiseConv2D(_Windowed):
 
     Raises:
         ArgumentError: a size, padding or name is not valid, or strides and dilation are both above 1.
-        ShapeError: the input has another rank.
+        ShapeError: the input has another rank, or is smaller than the kernel.
 
     >>> import jgraph as jg
     >>> jg.layers.DepthwiseConv2D(3, depth_multiplier=2)(jg.Input((8, 8, 4)))
@@ -165,10 +171,10 @@ class DepthwiseConv2D(_Windowed):
     """
 
     kernel_size: int | tuple[int, ...]
-    strides: int | tuple[int, ...] = 1
+    strides: int | tuple[int, ...] = (1, 1)
     padding: str = "valid"
     depth_multiplier: int = 1
-    dilation_rate: int | tuple[int, ...] = 1
+    dilation_rate: int | tuple[int, ...] = (1, 1)
     activation: Activation = None
     use_bias: bool = True
     depthwise_initializer: Initializer = "glorot_uniform"
@@ -192,14 +198,14 @@ class DepthwiseConv2D(_Windowed):
 
 
 class SeparableConv2D(_Windowed):
-    """A depthwise convolution, then a 1 x 1 convolution: [batch, height, width, n] -> [batch, height', width', filters].
+    """A depthwise convolution, then one of 1 x 1: [batch, height, width, n] -> [batch, height', width', filters].
 
     Parameters: `depthwise_kernel` [*kernel_size, n, m], `pointwise_kernel` [1, 1, n * m, filters], `bias` [filters].
     As `keras.layers.SeparableConv2D`, channels last (Chollet 2017).
 
     Raises:
         ArgumentError: a size, padding or name is not valid, or strides and dilation are both above 1.
-        ShapeError: the input has another rank.
+        ShapeError: the input has another rank, or is smaller than the kernel.
 
     >>> import jgraph as jg
     >>> jg.layers.SeparableConv2D(16, 3, padding="same")(jg.Input((8, 8, 4)))
@@ -208,9 +214,9 @@ class SeparableConv2D(_Windowed):
 
     filters: int
     kernel_size: int | tuple[int, ...]
-    strides: int | tuple[int, ...] = 1
+    strides: int | tuple[int, ...] = (1, 1)
     padding: str = "valid"
-    dilation_rate: int | tuple[int, ...] = 1
+    dilation_rate: int | tuple[int, ...] = (1, 1)
     depth_multiplier: int = 1
     activation: Activation = None
     use_bias: bool = True

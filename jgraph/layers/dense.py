@@ -3,9 +3,9 @@
 from typing import Any
 
 from jgraph.core.layer import Layer
-from jgraph.layers.activations import Activation, activation, check_activation
 from jgraph.layers.checks import check_positive, check_width
 from jgraph.layers.initializers import Initializer, check_initializer, draw
+from jgraph.ops.activations import Activation, activation, check_activation
 from jgraph.typing import Array, Key, Params, Spec, State
 
 

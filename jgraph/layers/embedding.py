@@ -16,7 +16,7 @@ class Embedding(Layer):
     """`y = embeddings[x]`: integers [batch, ...] -> [batch, ..., output_dim].
 
     With `mask_zero` the output carries the mask `x != 0`. Parameters: `embeddings` [input_dim, output_dim]. As
-    `keras.layers.Embedding`; an index out of range gives NaN, and `fit` refuses data that holds one.
+    `keras.layers.Embedding`; an index out of range, a negative one too, gives NaN, and `fit` refuses data with one.
 
     Raises:
         ArgumentError: a size is not a positive integer.
@@ -51,7 +51,12 @@ class Embedding(Layer):
     ) -> tuple[Array, State]:
         """Looks the integers up."""
         del train, key
-        return jnp.take(params["embeddings"], x, axis=0, mode="fill", fill_value=jnp.nan), state
+        rows = jnp.asarray(params["embeddings"]).at[x]
+        return rows.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False), state
+
+    def index_range(self) -> int:
+        """Indices are below `input_dim`."""
+        return self.input_dim
 
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
         """True where the integer is not zero, if asked for."""

@@ -15,15 +15,22 @@ if TYPE_CHECKING:
     from flax import linen
 
 # How Flax modules are told whether they are trained, and whether they hear it the other way round.
-TRAIN_WORDS = {"train": False, "training": False, "is_training": False, "deterministic": True, "use_running_average": True}
+TRAIN_WORDS = {
+    "train": False,
+    "training": False,
+    "is_training": False,
+    "deterministic": True,
+    "use_running_average": True,
+}
 
 
 class FlaxModule(Layer):
     """A Flax Linen module; made by `jg.as_layer(module)`.
 
     The collection `params` is the layer's params, every other one that `init` makes is part of its state. An argument
-    of `__call__` named train, training, is_training, deterministic or use_running_average is given what fits. While
-    training, every random stream is fed from the layer's key. Sown values are not collected.
+    of `__call__` named train, training, is_training, deterministic or use_running_average is given what fits, unless
+    the module has a field of that name that says it already. While training, every random stream is fed from the
+    layer's key. What is sown into `intermediates` is not collected; a state that sowing would make grow is an error.
 
     >>> import flax.linen as nn, jgraph as jg
     >>> jg.as_layer(nn.Dense(3))(jg.Input((5,)))
@@ -63,7 +70,8 @@ class FlaxModule(Layer):
 
     def _mode(self, train: bool) -> dict[str, bool]:
         words = inspect.signature(type(self.module).__call__).parameters
-        return {word: train != opposite for word, opposite in TRAIN_WORDS.items() if word in words}
+        asked = [word for word in TRAIN_WORDS if word in words and getattr(self.module, word, None) is None]
+        return {word: train != TRAIN_WORDS[word] for word in asked}
 
     def default_name(self) -> str:
         """The class of the module, in snake case."""

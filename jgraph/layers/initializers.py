@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from jgraph.errors import ArgumentError, listing, nearest
+from jgraph.errors import ArgumentError, ShapeError, listing, nearest
 from jgraph.keys import fold
 from jgraph.ops import draws
 from jgraph.typing import Array, Key
@@ -68,7 +68,7 @@ def check_initializer(where: str, **arguments: Initializer) -> None:
         ArgumentError: it is neither; the nearest name is suggested.
     """
     for argument, value in arguments.items():
-        if not callable(value) and value not in INITIALIZERS:
+        if not (callable(value) or (isinstance(value, str) and value in INITIALIZERS)):
             raise ArgumentError(
                 f"{where}, {argument}",
                 expected="the name of an initializer, or a function (key, shape) -> array",
@@ -78,6 +78,17 @@ def check_initializer(where: str, **arguments: Initializer) -> None:
 
 
 def draw(initializer: Initializer, key: Key, leaf: str, shape: tuple[int, ...]) -> Array:
-    """Draws a leaf; its key is folded from its name, so that leaves do not depend on each other."""
-    function = INITIALIZERS[initializer] if isinstance(initializer, str) else initializer
-    return function(fold(key, leaf), shape)
+    """Draws a leaf; its key is folded from its name, so that leaves do not depend on each other.
+
+    Raises:
+        ShapeError: an initializer of the user's gives another shape.
+    """
+    value = (INITIALIZERS[initializer] if isinstance(initializer, str) else initializer)(fold(key, leaf), shape)
+    if jnp.shape(value) != shape:
+        raise ShapeError(
+            f"The initializer of {leaf!r}",
+            expected=f"an array of shape {shape}",
+            got=f"shape {jnp.shape(value)}",
+            cure="Let it return an array of the shape it is given: (key, shape) -> array.",
+        )
+    return value

@@ -30,13 +30,15 @@ class Pair(Layer):
 
 
 def as_layer(init: Any, apply: Function | None = None, *, name: str | None = None) -> Layer:
-    """A layer from a Flax Linen module, or from a pair `init(key, *specs)`, `apply(params, state, *inputs, train, key)`.
+    """A layer from a Flax Linen module, or of two functions: `init(key, *specs)`, `apply(params, state, *inputs, ...)`.
 
     Raises:
         ArgumentError: neither was given.
 
     >>> import jgraph as jg
-    >>> double = jg.as_layer(lambda key, x: ({}, {}), lambda params, state, x, train, key: (2 * x, state), name="double")
+    >>> def double(params, state, x, train, key):
+    ...     return 2 * x, state
+    >>> double = jg.as_layer(lambda key, x: ({}, {}), double, name="double")
     >>> double(jg.Input((3,)))
     <Symbol float32[batch, 3]>
     """

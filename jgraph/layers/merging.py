@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from jgraph.core.layer import Layer
 from jgraph.draw.specs import show_tree
-from jgraph.errors import ArgumentError, ShapeError
+from jgraph.errors import ShapeError
+from jgraph.layers.checks import check_axis
 from jgraph.typing import Array, Key, Params, PyTree, Spec, State
 
 
@@ -43,7 +44,7 @@ class Add(Layer):
 
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
         """The union of the masks, if all inputs have one."""
-        return None if mask is None or None in mask else functools.reduce(jnp.logical_or, mask)
+        return None if mask is None or any(m is None for m in mask) else functools.reduce(jnp.logical_or, mask)
 
 
 class Concatenate(Layer):
@@ -68,16 +69,15 @@ class Concatenate(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.axis == 0 or not isinstance(self.axis, int):
-            raise ArgumentError(
-                "Concatenate, axis", expected="an axis of the rows", got=repr(self.axis), cure="Axis 0 is the batch axis."
-            )
+        check_axis("Concatenate", self.axis)
 
     def init(self, key: Key, xs: Sequence[Spec]) -> tuple[Params, State]:
         """Checks the inputs; there is nothing to keep."""
         shapes = [list(getattr(x, "shape", ())) for x in xs] if isinstance(xs, (list, tuple)) else []
         fits = all(-len(s) < self.axis < len(s) and s[self.axis] for s in shapes) and shapes != []
-        rest = {tuple(map(str, s[: self.axis % len(s)] + s[self.axis % len(s) + 1 :])) for s in shapes} if fits else set()
+        rest = (
+            {tuple(map(str, s[: self.axis % len(s)] + s[self.axis % len(s) + 1 :])) for s in shapes} if fits else set()
+        )
         check_list(self, xs, f"tensors that differ along axis {self.axis} alone", len(rest) == 1)
         return {}, {}
 
@@ -90,7 +90,7 @@ class Concatenate(Layer):
 
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
         """The masks, widened to the inputs, joined as the inputs are; true where any channel is."""
-        if mask is None or inputs[0][0].ndim < 3:
+        if mask is None:
             return None
         wide = [
             jnp.broadcast_to(True if m is None else m.reshape(*m.shape, *[1] * (x.ndim - m.ndim)), x.shape)

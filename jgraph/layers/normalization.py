@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jgraph.core.layer import Layer
 from jgraph.errors import ArgumentError
-from jgraph.layers.checks import check_fraction, check_width
+from jgraph.layers.checks import check_axis, check_fraction, check_width
 from jgraph.layers.initializers import Initializer, check_initializer, draw
 from jgraph.typing import Array, Key, Params, Spec, State
 
@@ -46,12 +46,10 @@ class BatchNormalization(Layer):
         where = "BatchNormalization"
         check_fraction(where, momentum=self.momentum)
         check_initializer(where, **{n: v for n, v in vars(self).items() if n.endswith("_initializer")})
-        if self.axis == 0 or self.epsilon <= 0:
+        check_axis(where, self.axis)
+        if not isinstance(self.epsilon, (int, float)) or not self.epsilon > 0:
             raise ArgumentError(
-                where,
-                expected="a positive epsilon, and an axis that is not the batch axis 0",
-                got=f"axis={self.axis}, epsilon={self.epsilon}",
-                cure="Name the axis of the features, usually -1.",
+                f"{where}, epsilon", expected="a positive number", got=repr(self.epsilon), cure="Keras' is 1e-3."
             )
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
@@ -80,14 +78,18 @@ class BatchNormalization(Layer):
         if train:
             mean, variance = moments(wide, self.axis, mask)
             state = {
-                "moving_mean": state["moving_mean"] * self.momentum + mean * (1 - self.momentum),
-                "moving_variance": state["moving_variance"] * self.momentum + variance * (1 - self.momentum),
+                "moving_mean": self._moved(state["moving_mean"], mean),
+                "moving_variance": self._moved(state["moving_variance"], variance),
             }
         shape = [1] * x.ndim
         shape[self.axis] = x.shape[self.axis]
         factor = jax.lax.rsqrt(variance + self.epsilon) * params.get("gamma", 1.0)
         offset = params.get("beta", 0.0) - mean * factor
-        return (wide * factor.reshape(shape) + offset.reshape(shape)).astype(x.dtype), state
+        y = wide * factor.reshape(shape) + offset.reshape(shape)
+        return y.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else y, state
+
+    def _moved(self, moving: Array, batch: Array) -> Array:
+        return (moving * self.momentum + batch * (1 - self.momentum)).astype(moving.dtype)
 
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
         """Rows and steps stay where they are."""
@@ -99,8 +101,8 @@ def moments(x: Array, axis: int, mask: Array | None) -> tuple[Array, Array]:
     axes = tuple(a for a in range(x.ndim) if a != axis % x.ndim)
     if mask is None:
         return jnp.mean(x, axes), jnp.var(x, axes)
-    weights = jnp.broadcast_to(mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim)), x.shape).astype(x.dtype)
-    total = jnp.maximum(jnp.sum(weights, axes), 1e-7)  # Keras: an epsilon, so that an all-masked batch is no 0 / 0
-    mean = jnp.sum(x * weights, axes, keepdims=True) / total.reshape([-1 if a == axis % x.ndim else 1 for a in range(x.ndim)])
-    variance = jnp.sum(weights * (x - mean) ** 2, axes) / total
-    return mean.reshape(-1), variance
+    real = jnp.broadcast_to(mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim)), x.shape)
+    total = jnp.maximum(jnp.sum(real, axes, keepdims=True), 1)  # a batch that is masked whole is no 0 / 0
+    mean = jnp.sum(jnp.where(real, x, 0), axes, keepdims=True) / total
+    variance = jnp.sum(jnp.where(real, x - mean, 0) ** 2, axes, keepdims=True) / total
+    return mean.reshape(-1), variance.reshape(-1)

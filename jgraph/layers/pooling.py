@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from jgraph.core.layer import Layer
-from jgraph.layers.checks import check_one_of, check_rank, sizes
+from jgraph.layers.checks import check_one_of, check_rank, check_window, sizes
 from jgraph.layers.convolution import AXES
 from jgraph.ops.pool import average_pool, max_pool
 from jgraph.typing import Array, Function, Key, Params, Spec, State
@@ -14,7 +14,7 @@ from jgraph.typing import Array, Function, Key, Params, Spec, State
 class _Pooling(Layer):
     """A function of each window of the input."""
 
-    pool_size: int | tuple[int, ...] = 2
+    pool_size: int | tuple[int, ...]
     strides: int | tuple[int, ...] | None = None
     padding: str = "valid"
 
@@ -34,8 +34,9 @@ class _Pooling(Layer):
         return sizes(where, "pool_size", self.pool_size, self.rank), sizes(where, "strides", strides, self.rank)
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
-        """Checks the rank; there is nothing to keep."""
+        """Checks rank and extent; there is nothing to keep."""
         check_rank(self, x, self.rank + 2, AXES[self.rank])
+        check_window(self, x, self.windows()[0], self.padding)
         return {}, {}
 
     def apply(
@@ -51,23 +52,27 @@ class MaxPooling1D(_Pooling):
 
     Raises:
         ArgumentError: a size or the padding is not valid.
-        ShapeError: the input has another rank.
+        ShapeError: the input has another rank, or is smaller than a window.
 
     >>> import jgraph as jg
     >>> jg.layers.MaxPooling1D(5)(jg.Input((100, 8)))
     <Symbol float32[batch, 20, 8]>
     """
 
+    pool_size: int | tuple[int, ...] = 2
+
     rank = 1
     pool = staticmethod(max_pool)
 
 
 class MaxPooling2D(_Pooling):
-    """The largest of each window: [batch, height, width, n] -> [batch, height', width', n]. As `keras.layers.MaxPooling2D`.
+    """The largest of each window: [batch, height, width, n] -> [batch, height', width', n].
+
+    As `keras.layers.MaxPooling2D`.
 
     Raises:
         ArgumentError: a size or the padding is not valid.
-        ShapeError: the input has another rank.
+        ShapeError: the input has another rank, or is smaller than a window.
 
     >>> import jgraph as jg
     >>> jg.layers.MaxPooling2D()(jg.Input((28, 28, 8)))
@@ -75,6 +80,7 @@ class MaxPooling2D(_Pooling):
     """
 
     pool_size: int | tuple[int, ...] = (2, 2)
+
     rank = 2
     pool = staticmethod(max_pool)
 
@@ -86,14 +92,13 @@ class AveragePooling2D(_Pooling):
 
     Raises:
         ArgumentError: a size or the padding is not valid.
-        ShapeError: the input has another rank.
+        ShapeError: the input has another rank, or is smaller than a window.
 
     >>> import jgraph as jg
     >>> jg.layers.AveragePooling2D(3, strides=1, padding="same")(jg.Input((8, 8, 4)))
     <Symbol float32[batch, 8, 8, 4]>
     """
 
-    pool_size: int | tuple[int, ...] = (2, 2)
     rank = 2
     pool = staticmethod(average_pool)
 
@@ -165,13 +170,15 @@ class GlobalAveragePooling1D(_Global):
         """Averages the steps that the mask keeps."""
         if mask is None:
             return super().apply(params, state, x, train=train, key=key)
-        weights = mask[:, :, None].astype(x.dtype)
-        total = jnp.sum(x * weights, axis=1, keepdims=self.keepdims)
-        return total / jnp.maximum(jnp.sum(weights, axis=1, keepdims=self.keepdims), 1.0), state
+        real = mask[:, :, None]
+        total = jnp.sum(jnp.where(real, x, 0), axis=1, keepdims=self.keepdims)
+        return total / jnp.maximum(jnp.sum(real, axis=1, keepdims=self.keepdims), 1), state
 
 
 class GlobalAveragePooling2D(_Global):
-    """The mean over height and width: [batch, height, width, n] -> [batch, n]. As `keras.layers.GlobalAveragePooling2D`.
+    """The mean over height and width: [batch, height, width, n] -> [batch, n].
+
+    As `keras.layers.GlobalAveragePooling2D`.
 
     Raises:
         ShapeError: the input has another rank.

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 
 from jgraph.core.layer import Layer
 from jgraph.keys import fold
-from jgraph.layers.activations import Activation, activation, check_activation
 from jgraph.layers.checks import check_fraction, check_positive, check_rank, check_width
 from jgraph.layers.initializers import Initializer, check_initializer, draw
 from jgraph.layers.regularization import drop, need_key
+from jgraph.ops.activations import Activation, activation, check_activation
 from jgraph.typing import Array, Key, Params, PyTree, Spec, State
 
 
@@ -19,10 +19,11 @@ class LSTM(Layer):
     """Long short-term memory (Hochreiter and Schmidhuber 1997): [batch, time, n] -> [batch, units].
 
     With gates `i, f, g, o = split(x_t @ kernel + h @ recurrent_kernel + bias)`, i, f, o through the recurrent
-    activation and g through the activation: `c = f * c + i * g`, `h = o * activation(c)`. With `return_sequences` every h,
-    [batch, time, units]; with `return_state` a list of that, the last h and the last c. A masked step leaves h and c as
-    they were; with `go_backwards` the last step comes first, in the sequence and its mask too. Parameters: `kernel` [n, 4 units], `recurrent_kernel` [units, 4 units], `bias` [4 units], the gates in
-    the order i, f, c, o. As `keras.layers.LSTM`; one dropout mask serves all steps and all four gates.
+    activation and g through the activation: `c = f * c + i * g`, `h = o * activation(c)`. With `return_sequences` every
+    h, [batch, time, units]; with `return_state` a list of that, the last h and the last c. A masked step leaves h and c
+    as they were; with `go_backwards` the last step comes first, in the sequence and its mask too. Parameters: `kernel`
+    [n, 4 units], `recurrent_kernel` [units, 4 units], `bias` [4 units], the gates in the order i, f, c, o. As
+    `keras.layers.LSTM`; one dropout mask serves all steps and all four gates.
 
     Raises:
         ArgumentError: a size, rate or name is not valid.

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from jgraph.core.layer import Layer
-from jgraph.errors import RandomKeyError
-from jgraph.layers.checks import check_fraction
-from jgraph.typing import Array, Key, Params, State
+from jgraph.draw.specs import show
+from jgraph.errors import ArgumentError, DTypeError, RandomKeyError, ShapeError
+from jgraph.layers.checks import check_fraction, check_positive
+from jgraph.typing import Array, Key, Params, Spec, State
 
 
 class Dropout(Layer):
@@ -18,7 +19,9 @@ class Dropout(Layer):
     `None` where the size is the input's. Passes a mask on. As `keras.layers.Dropout` (Srivastava et al. 2014).
 
     Raises:
-        ArgumentError: `rate` is not in [0, 1).
+        ArgumentError: `rate` is not in [0, 1), or `noise_shape` not a tuple of positive integers and `None`.
+        ShapeError: `noise_shape` does not fit the input.
+        DTypeError: the input is not of a floating-point dtype.
         RandomKeyError: applied with `train=True` and no key.
 
     >>> import jgraph as jg
@@ -35,6 +38,30 @@ class Dropout(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_fraction("Dropout", rate=self.rate)
+        if self.noise_shape is not None and not isinstance(self.noise_shape, (tuple, list)):
+            raise ArgumentError(
+                "Dropout, noise_shape",
+                expected="a tuple of None and positive integers",
+                got=repr(self.noise_shape),
+                cure="Write (None, 1, None) to drop whole steps.",
+            )
+        check_positive("Dropout", noise_shape=[1 if n is None else n for n in self.noise_shape or (None,)])
+
+    def init(self, key: Key, x: Spec) -> tuple[Params, State]:
+        """Checks the input; there is nothing to keep."""
+        noise = tuple(
+            d if n is None or n == 1 else n for n, d in zip(self.noise_shape or x.shape, x.shape, strict=False)
+        )
+        if len(self.noise_shape or x.shape) != len(x.shape) or noise != tuple(x.shape):
+            raise ShapeError(
+                repr(self),
+                expected="as many axes as noise_shape has, each of its size where that is not 1 or None",
+                got=show(x),
+                cure="Write None where the size is the input's, and 1 where one draw serves the axis.",
+            )
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            raise DTypeError(repr(self), expected="floating-point numbers", got=show(x), cure="Embed or cast it first.")
+        return {}, {}
 
     def apply(
         self, params: Params, state: State, x: Array, *, train: bool = False, key: Key | None = None

@@ -50,7 +50,7 @@ class Reshape(Layer):
         shape = self.target_shape
         if (
             not isinstance(shape, (tuple, list))
-            or not all(isinstance(n, int) and (n > 0 or n == -1) for n in shape)
+            or not all(type(n) is int and (n > 0 or n == -1) for n in shape)
             or list(shape).count(-1) > 1
         ):
             raise ArgumentError(

@@ -27,18 +27,26 @@ ACTIVATIONS: dict[str, Function] = {
     "relu": jax.nn.relu,
     "relu6": jax.nn.relu6,
     "sigmoid": jax.nn.sigmoid,
+    "log_sigmoid": jax.nn.log_sigmoid,
+    "sparse_sigmoid": jax.nn.sparse_sigmoid,
     "tanh": jnp.tanh,
     "softmax": jax.nn.softmax,
     "log_softmax": jax.nn.log_softmax,
     "softplus": jax.nn.softplus,
+    "sparse_plus": jax.nn.sparse_plus,
+    "squareplus": jax.nn.squareplus,
     "softsign": jax.nn.soft_sign,
     "silu": jax.nn.silu,
     "swish": jax.nn.silu,
     "elu": jax.nn.elu,
+    "celu": jax.nn.celu,
     "selu": jax.nn.selu,
     "gelu": gelu,
     "leaky_relu": leaky_relu,
     "hard_sigmoid": jax.nn.hard_sigmoid,
+    "hard_silu": jax.nn.hard_silu,
+    "hard_swish": jax.nn.hard_silu,
+    "hard_tanh": jax.nn.hard_tanh,
     "mish": jax.nn.mish,
     "exponential": jnp.exp,
 }
@@ -63,10 +71,10 @@ def check_activation(where: str, **arguments: Activation) -> None:
         ArgumentError: it is none of these; the nearest name is suggested.
     """
     for argument, value in arguments.items():
-        if value is not None and not callable(value) and value not in ACTIVATIONS:
+        if not (value is None or callable(value) or (isinstance(value, str) and value in ACTIVATIONS)):
             raise ArgumentError(
                 f"{where}, {argument}",
                 expected="the name of an activation, a function, or None",
                 got=repr(value),
-                cure=f"{nearest(value, ACTIVATIONS)}Known: {listing(ACTIVATIONS, 20)}.",
+                cure=f"{nearest(value, ACTIVATIONS)}Known: {listing(ACTIVATIONS, 40)}.",
             )
