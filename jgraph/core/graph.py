@@ -7,9 +7,9 @@ from typing import Any
 import jax
 
 from jgraph.core.infer import Inference
-from jgraph.core.layer import InputLayer, input_symbol
+from jgraph.core.layer import InputLayer, check_name, input_symbol
 from jgraph.core.spec import known
-from jgraph.core.symbol import Call, Symbol
+from jgraph.core.symbol import Call, Symbol, automatic_mask
 from jgraph.draw.specs import show
 from jgraph.errors import GraphError, NameClashError, ShapeError, SymbolError, listing
 from jgraph.tree import leaves_with_names, write
@@ -93,8 +93,9 @@ def flatten(inputs: PyTree, outputs: PyTree, where: str) -> Graph:
         args, kwargs, mask = jax.tree.map(lambda s: refer(s, place, sources), (call.args, call.kwargs, call.mask))
         number = used.get(call.layer, 0)
         used[call.layer] = number + 1
-        nodes.append(Node(call.layer, path, number, args, kwargs, mask, call.by_hand, call.inference))
-        symbols.append(_named(call, path, (args, kwargs, mask), symbols))
+        named = _named(call, path, (args, kwargs, mask), symbols)
+        nodes.append(Node(call.layer, path, number, args, kwargs, mask, named.by_hand, call.inference))
+        symbols.append(named.symbols())
     check_weights(nodes)
     to_refs = [jax.tree.map(lambda s: refer(s, place, sources), tree) for tree in (inputs, outputs)]
     kept = frozenset(path for call, path in zip(calls, paths, strict=True) if call.path == path and call.scope is None)
@@ -109,13 +110,18 @@ def refer(value: Any, place: dict[object, int], sources: dict[tuple[object, int]
     return Ref(place[source.call.token], source.index)
 
 
-def _named(call: Call, path: str, refs: tuple, symbols: list[tuple[Symbol, ...]]) -> tuple[Symbol, ...]:
-    """The symbols of a call's renamed copy, which reads renamed symbols itself."""
-    if isinstance(call.layer, InputLayer):
-        return (input_symbol(call.layer, call.inference.outputs[0], call.token, path),)
+def _named(call: Call, path: str, refs: tuple, symbols: list[tuple[Symbol, ...]]) -> Call:
+    """A call's renamed copy, which reads renamed symbols itself.
+
+    A mask that its inputs do not carry, because the model was cut between them, counts as set by hand.
+    """
     args, kwargs, mask = jax.tree.map(lambda r: symbol_at(symbols, r) if isinstance(r, Ref) else r, refs)
-    copy = Call(call.layer, args, kwargs, mask, call.by_hand, call.inference, None, path, call.token)
-    return copy.symbols()
+    carried, given = (
+        [m if m is None else (m.call.token, m.index) for m in jax.tree.leaves(masks, is_leaf=lambda m: m is None)]
+        for masks in (automatic_mask(args, kwargs), mask)
+    )
+    by_hand = call.by_hand or (carried != given and not call.layer.is_graph)
+    return Call(call.layer, args, kwargs, mask, by_hand, call.inference, None, path, call.token)
 
 
 def _symbols(tree: PyTree, where: str) -> list[tuple[str, Symbol]]:
@@ -188,7 +194,8 @@ def _disconnected(call: Call, output: str, starts: list[tuple[Symbol, Symbol]], 
         where,
         expected=f"all inputs that {f'the output {output!r}' if output else 'the output'} depends on",
         got=f"{listing(given)}, while it also needs {missing}",
-        cure=f"Add {missing} to the inputs, or end the graph elsewhere.",
+        cure=f"Add {missing} to the inputs, or end the graph elsewhere."
+        + " The mask of an input is an input too: jg.Model([x, x.mask], ...)." * any(s.mask is not None for s, _ in starts),
     )
 
 
@@ -200,17 +207,20 @@ def name_calls(calls: list[Call]) -> list[str]:
     """
     paths: dict[Any, str] = {}
     taken: dict[str, Any] = {}
+    firsts = {call.layer: call for call in reversed(calls)}
     for call in calls:
         if call.path is not None and call.scope is None and call.layer not in paths:
             if taken.get(call.path) is not None:
                 _clash(call.path, taken[call.path], call.layer, "Call the models as layers, which keeps their names apart.")
             taken[call.path], paths[call.layer] = call.layer, call.path
             taken.setdefault(call.path.split("/")[0], None)  # the nested model, if only a part of it is here
-    new = [entity for entity in dict.fromkeys(c.scope or c.layer for c in calls) if entity not in paths]
+    entities = dict.fromkeys(c.scope or c.layer for c in calls if firsts[c.layer] is c)
+    new = [entity for entity in entities if entity not in paths]
     for entity in new:
         if entity.name is not None:
-            if taken.get(entity.name) is not None:
-                _clash(entity.name, taken[entity.name], entity, "Rename one of them.")
+            check_name(entity)
+            if taken.get(entity.name) is not None or (entity.name in taken and not entity.is_graph):
+                _clash(entity.name, taken[entity.name] or "a nested model", entity, "Rename one of them.")
             taken[entity.name], paths[entity] = entity, entity.name
     counts: dict[str, int] = {}
     for entity in new:
@@ -221,6 +231,7 @@ def name_calls(calls: list[Call]) -> list[str]:
 
 
 def _homes(calls: list[Call], paths: dict[Any, str]) -> list[str]:
+    """The path where each call's layer lives: that of a kept name, else of the layer's first call."""
     homes: dict[Any, str] = {c.layer: paths[c.layer] for c in calls if c.scope is None and c.path is not None}
     owners: dict[str, Any] = {path: layer for layer, path in homes.items()}
     for call in calls:

@@ -11,8 +11,10 @@ from typing import Any
 
 import jax
 
-from jgraph.draw.specs import show_tree
-from jgraph.errors import JGraphError, ShapeError, SymbolError
+from jgraph.core.spec import is_symbolic
+from jgraph.draw.specs import show, show_tree
+from jgraph.errors import JGraphError, KeyMismatchError, ShapeError, SymbolError
+from jgraph.tree import leaves_with_names
 from jgraph.typing import PyTree, Spec
 
 
@@ -51,7 +53,7 @@ class _Question:
         self.call = layer, args, kwargs, mask
         leaves, tree = jax.tree.flatten((args, kwargs, mask), is_leaf=lambda x: x is None)
         fields = tuple((f.name, typed(getattr(layer, f.name))) for f in dataclasses.fields(layer) if f.name != "name")
-        self.key = type(layer), fields, tree, tuple(map(typed, leaves))
+        self.key = type(layer), fields, tree, tuple(map(typed, leaves)), jax.config.jax_enable_x64
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -79,7 +81,8 @@ def _answer(question: _Question) -> Inference:
     key = jax.eval_shape(lambda: jax.random.key(0))
     try:
         given = init_options(layer, kwargs)
-        params, state = jax.eval_shape(lambda k: layer.init(k, *args, **given), key)
+        params, state = _pair(layer, jax.eval_shape(lambda k: layer.init(k, *args, **given), key), "init", "params")
+        _check_made(layer, params, state)
         leaves, tree = jax.tree.flatten((args, kwargs, mask))
         places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)]
         out_tree, fates = [], []
@@ -90,7 +93,7 @@ def _answer(question: _Question) -> Inference:
                 full[place] = array
             a, k, m = jax.tree.unflatten(tree, full)
             result = layer.apply(params, state, *a, **k, **({"mask": m} if takes_mask(type(layer)) else {}))
-            outputs, new_state = _pair(layer, result, state)
+            outputs, new_state = _pair(layer, result, "apply", "outputs")
             flat, shape_of_outputs = jax.tree.flatten(outputs)
             out_tree.append(shape_of_outputs)
             made, passed = _fates(layer, m, a, len(flat))
@@ -106,22 +109,53 @@ def _answer(question: _Question) -> Inference:
             repr(layer),
             expected="inputs that the layer can be applied to",
             got=f"{show_tree((args, kwargs))}, on which it raised {type(error).__name__}: {_first_lines(error)}",
-            cure="Compare the shapes with the layer's documentation.",
+            cure=_cure((args, kwargs)),
         ) from error
     _same_state(layer, state, new_state)
     masks = tuple(fate if made[i] is None else made[i] for i, fate in enumerate(fates))
     return Inference(params, state, tuple(_strong(o) for o in outputs), out_tree[-1], masks)
 
 
-def _pair(layer: Any, result: Any, state: PyTree) -> tuple[Any, PyTree]:
+def _pair(layer: Any, result: Any, method: str, first: str) -> tuple[Any, PyTree]:
     if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
         return result
     raise SymbolError(
         repr(layer),
-        expected="apply to return the pair (outputs, state)",
+        expected=f"{method} to return the pair ({first}, state)",
         got=type(result).__name__,
-        cure=f"Write `return outputs, state`{'' if state else '; a layer without state hands on the dict it was given'}.",
+        cure=f"Write `return {first}, state`; the state is a dict, an empty one where there is nothing to keep.",
     )
+
+
+def _check_made(layer: Any, params: PyTree, state: PyTree) -> None:
+    """What `init` makes is nested dicts with string keys, of arrays whose sizes are known."""
+    for word, tree in (("params", params), ("state", state)):
+        for name, spec in leaves_with_names((tree,)):
+            size = next((d for d in spec.shape if is_symbolic(d)), None)
+            if size is not None:
+                raise ShapeError(
+                    f"{layer!r}, {word} {name[2:]!r}",
+                    expected="sizes that do not depend on the batch or a free axis",
+                    got=show(spec),
+                    cure="Give the input that size instead of None, or share one entry along the axis.",
+                )
+        for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]:
+            keys = [getattr(k, "key", None) for k in path]
+            if not path or not all(isinstance(k, str) and "/" not in k for k in keys):
+                raise KeyMismatchError(
+                    f"{layer!r}, {word}",
+                    expected="nested dicts with strings without '/' as keys",
+                    got=show(tree) if not path else jax.tree_util.keystr(path),
+                    cure=f"Return {{'name': array}} as the {word} of init.",
+                )
+
+
+def _cure(given: PyTree) -> str:
+    """Two free axes that look alike in a message are the usual reason for shapes that do not go together."""
+    sizes = {str(d) for s in jax.tree.leaves(given) for d in getattr(s, "shape", ()) if is_symbolic(d)}
+    if len(sizes - {"batch"}) > 1:
+        return "Free axes of two inputs are different axes; draw an axis that is the same with jg.Input(x.shape[1:])."
+    return "Compare the inputs with the layer's documentation."
 
 
 def _same_state(layer: Any, state: PyTree, new_state: PyTree) -> None:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jgraph.core.infer import Inference
-from jgraph.core.spec import input_spec
+from jgraph.core.spec import input_spec, known
 from jgraph.core.symbol import Call, Symbol, draw
 from jgraph.errors import ArgumentError
 from jgraph.ops.indexing import getitem
@@ -59,13 +59,7 @@ class Layer:
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
 
     def __post_init__(self) -> None:
-        if self.name is not None and (not isinstance(self.name, str) or not self.name or "/" in self.name):
-            raise ArgumentError(
-                type(self).__name__,
-                expected="a name that is a non-empty string without '/'",
-                got=repr(self.name),
-                cure="Slashes part the names of nested models; use '_' inside a name.",
-            )
+        check_name(self)
 
     def init(self, key: Key, *specs: Spec) -> tuple[Params, State]:
         """Makes `(params, state)` for inputs of these specs (`jax.ShapeDtypeStruct` with the batch axis)."""
@@ -103,6 +97,10 @@ class Layer:
     def penalizes(self) -> bool:
         """True where the class overrides `penalty`."""
         return type(self).penalty is not Layer.penalty
+
+    def index_range(self) -> int | None:
+        """How many indices an integer input may be one of, for layers that look them up; `fit` checks its data by it."""
+        return None
 
     def default_name(self) -> str:
         """What the layer is called where its user gives no name: the class in snake case."""
@@ -164,11 +162,16 @@ class Op(Layer):
         return self.function(*inputs, **options), state
 
     def mixes(self, *inputs: Any) -> bool:
-        """Functions of single elements never mix rows, nor does an index that leaves the batch axis whole."""
+        """Functions of single elements never mix rows, nor does an index that leaves the batch axis whole.
+
+        Inputs of different ranks are lined up at their last axes, where one's batch axis may meet another's rows.
+        """
         if self.function is getitem:
-            first = inputs[1][0] if isinstance(inputs[1], tuple) and inputs[1] else inputs[1]
-            return not (isinstance(first, slice) and first == slice(None))
-        return self.function not in ELEMENTWISE
+            first, *rest = inputs[1] if isinstance(inputs[1], tuple) and inputs[1] else (inputs[1],)
+            return not (isinstance(first, slice) and first == slice(None)) or any(isinstance(i, Symbol) for i in rest)
+        ranks = {x.ndim for x in inputs if isinstance(x, Symbol)}
+        wide = any(getattr(x, "ndim", 0) > min(ranks) for x in inputs)
+        return self.function not in ELEMENTWISE or wide
 
     def default_name(self) -> str:
         """The function's own name where it has a speakable one."""
@@ -202,7 +205,7 @@ def Input(shape: Shape, dtype: Any = "float32", *, name: str | None = None) -> S
     # Free axes of two inputs are different axes until someone says otherwise, so each has a name of its own.
     free = name if name is not None and name.isidentifier() else f"free_{uuid.uuid4().hex[:12]}"
     spec = input_spec(shape, dtype, free)
-    return input_symbol(InputLayer(tuple(shape), str(spec.dtype), name=name), spec, object())
+    return input_symbol(InputLayer(known(spec)[1:], str(spec.dtype), name=name), spec, object())
 
 
 def input_symbol(layer: InputLayer, spec: Spec, token: object, path: str | None = None) -> Symbol:
@@ -226,6 +229,21 @@ def op(function: Function, *, name: str | None = None) -> Op:
             "op", expected="a function", got=type(function).__name__, cure="Write jg.op(jnp.clip)(x, 0.0, 1.0)."
         )
     return Op(function, name=name)
+
+
+def check_name(layer: Layer) -> None:
+    """Checks the name that a user gave.
+
+    Raises:
+        ArgumentError: it is no string, empty, or has a slash in it.
+    """
+    if layer.name is not None and (not isinstance(layer.name, str) or not layer.name or "/" in layer.name):
+        raise ArgumentError(
+            type(layer).__name__,
+            expected="a name that is a non-empty string without '/'",
+            got=repr(layer.name),
+            cure="Slashes part the names of nested models; use '_' inside a name.",
+        )
 
 
 @functools.lru_cache(maxsize=1024)

@@ -10,14 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jgraph.core.feed import batch_size_of, bind, check_symbols
+from jgraph.core.feed import batch_size_of, bind, check_symbols, match_inputs
 from jgraph.core.flat import Record, closing_call, leaf_at, records_of, redraw
 from jgraph.core.graph import Graph, Node, Ref, flatten, specs_of
 from jgraph.core.layer import Layer
 from jgraph.core.run import initialize, run
 from jgraph.core.select import select
+from jgraph.core.spec import BATCH
 from jgraph.core.summary import summarize
-from jgraph.errors import ArgumentError, PathError, listing, nearest
+from jgraph.draw.specs import show
+from jgraph.errors import ArgumentError, PathError, ShapeError, listing, nearest
 from jgraph.tree import match
 from jgraph.typing import Array, Key, Params, PyTree, State
 
@@ -90,9 +92,9 @@ class Model(Layer):
     @property
     def mixes_rows(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """True where any call in the model may mix the rows of a batch."""
-        symbols = self.graph.symbol
-        args = (jax.tree.map(lambda a: symbols(a) if isinstance(a, Ref) else a, n.args) for n in self.nodes)
-        return any(n.layer.mixes(*a) for n, a in zip(self.nodes, args, strict=True) if not n.layer.is_graph)
+        given = ((*n.args, *n.kwargs.values()) for n in self.nodes)
+        symbols = jax.tree.map(lambda leaf: self.graph.symbol(leaf) if isinstance(leaf, Ref) else leaf, list(given))
+        return any(n.layer.mixes(*s) for n, s in zip(self.nodes, symbols, strict=True) if not n.layer.is_graph)
 
     # The pair
 
@@ -115,23 +117,24 @@ class Model(Layer):
             SymbolError: a symbol is given where an array belongs.
             RandomKeyError: `train=True` without a key, where a layer draws random numbers.
         """
-        cure = "Give exactly this model's own tree; a sub-model takes its part by sub.select(tree, of=model)."
-        match(params, self.params_spec, f"{self!r}, params", cure)
-        match(state, self.state_spec, f"{self!r}, state", cure)
-        values, state, _ = run(self.nodes, bind(self.graph, inputs, repr(self)), params, state, train, key)
-        return jax.tree.map(lambda ref: values[ref.node][ref.index], self.graph.outputs), state
+        self._check(params, state)
+        return self._run(params, state, bind(self.graph, inputs, repr(self)), train, key)
 
-    def __call__(self, inputs: PyTree, mask: Any = None, **kwargs: Any) -> PyTree:  # pyright: ignore
+    def __call__(self, *inputs: PyTree, mask: Any = None, **kwargs: Any) -> PyTree:
         """Draws the model's nodes into the caller's graph, on the same weights, and returns the outputs' symbols.
 
         Raises:
             KeyMismatchError, ShapeError, DTypeError, SymbolError: the symbols do not fit the model's inputs.
         """
-        if mask is not None or kwargs:
+        extra = [*kwargs, *["mask"] * (mask is not None)]
+        if len(inputs) != 1 or extra:
             raise ArgumentError(
-                repr(self), expected="one tree of symbols", got=listing([*kwargs, "mask"]), cure="Draw them as inputs."
+                repr(self),
+                expected="one tree of symbols, as the inputs were drawn, and nothing else",
+                got=f"{len(inputs)} arguments" + (f" and {listing(extra)}" if extra else ""),
+                cure="Give several inputs as one list or dict, and a mask as an input of the model.",
             )
-        return draw_within(self, self, inputs)
+        return draw_within(self, self, inputs[0])
 
     def predict(self, params: Params, state: State, inputs: PyTree, *, batch_size: int = 32) -> PyTree:
         """Outputs for any number of rows as NumPy arrays, computed in batches by one compiled program.
@@ -139,26 +142,45 @@ class Model(Layer):
         A last batch that is not full is filled up where no layer mixes rows, and run at its own size otherwise.
 
         Raises:
-            ArgumentError: `batch_size` is not a positive integer. All errors of `apply`.
+            ArgumentError: `batch_size` is not a positive integer.
+            ShapeError: an output has no batch axis, as after a mean over rows. All errors of `apply`.
         """
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
             raise ArgumentError(
                 "predict", expected="a positive batch_size", got=repr(batch_size), cure="Write batch_size=32."
             )
+        where = f"{self!r}, predict"
+        self._check(params, state)
+        match_inputs(self.graph, inputs, where)
+        for symbol in jax.tree.leaves(self.outputs):
+            if symbol.shape[:1] != (BATCH,):
+                place, cure = f"{where}, output {symbol.call.path!r}", "Use apply, or keep the batch axis in front."
+                raise ShapeError(place, expected="one row per row of the inputs", got=show(symbol.spec), cure=cure)
         inputs = jax.tree.map(np.asarray, inputs)
-        rows = batch_size_of(inputs, f"{self!r}, predict")
+        rows = batch_size_of(inputs, where)
         parts = []
         for start in range(0, max(rows, 1), batch_size):
-            batch = jax.tree.map(lambda a, s=start: a[s : s + batch_size], inputs)
+            fed = bind(self.graph, jax.tree.map(lambda a, s=start: a[s : s + batch_size], inputs), where)
             size = min(batch_size, rows - start)
             fill = batch_size - size if 0 < size and rows > batch_size and not self.mixes_rows else 0
-            outputs = self._predict(params, state, jax.tree.map(lambda a, f=fill: _fill(a, f), batch))
+            outputs = self._predict(params, state, jax.tree.map(lambda a, f=fill: _fill(a, f), fed))
             parts.append(jax.tree.map(lambda o, n=size: np.asarray(o)[:n], outputs))
         return jax.tree.map(lambda *p: np.concatenate(p), *parts)
 
     @functools.cached_property
     def _predict(self) -> Any:
-        return jax.jit(lambda params, state, inputs: self.apply(params, state, inputs)[0])
+        return jax.jit(lambda params, state, fed: self._run(params, state, fed, False, None)[0])
+
+    def _check(self, params: Params, state: State) -> None:
+        cure = "Give exactly this model's own tree; a sub-model takes its part by sub.select(tree, of=model)."
+        match(params, self.params_spec, f"{self!r}, params", cure)
+        match(state, self.state_spec, f"{self!r}, state", cure)
+
+    def _run(
+        self, params: Params, state: State, fed: dict[int, Array], train: bool, key: Key | None
+    ) -> tuple[PyTree, State]:
+        values, state, _ = run(self.nodes, fed, params, state, train, key)
+        return jax.tree.map(lambda ref: values[ref.node][ref.index], self.graph.outputs), state
 
     # Reading and cutting
 
@@ -228,4 +250,4 @@ def draw_within(scope: Layer, model: Model, inputs: PyTree) -> PyTree:
 
 
 def _fill(array: Array, rows: int) -> Array:
-    return jnp.concatenate([array, jnp.repeat(array[-1:], rows, axis=0)]) if rows else jnp.asarray(array)
+    return jnp.concatenate([array, jnp.repeat(array[-1:], rows, axis=0)]) if rows else array

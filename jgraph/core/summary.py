@@ -30,8 +30,10 @@ def _row(graph: Graph, place: int, node: Node) -> list[str]:
     parameters = f"{own:,}" if own and not node.call else "shared" if own else "-"
     shapes = ", ".join(f"({', '.join(map(show_size, s.shape))})" for s in node.inference.outputs)
     refs = [leaf for leaf in jax.tree.leaves((node.args, node.kwargs)) if isinstance(leaf, Ref)]
+    sources = [_place(graph, r) for r in refs]
+    sources += [f"mask={_place(graph, r)}" for r in jax.tree.leaves(node.mask) if node.by_hand]
     path = f"{node.path} [{node.call}]" if node.call else node.path
-    return [path, _kind(node.layer), shapes, parameters, ", ".join(_place(graph, r) for r in refs) or "-", _mask(graph, place)]
+    return [path, _kind(node.layer), shapes, parameters, ", ".join(sources) or "-", _mask(graph, place)]
 
 
 def _kind(layer: Any) -> str:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from jgraph.core.infer import Inference, infer, takes_mask
 from jgraph.draw.specs import show
-from jgraph.errors import ArgumentError, SymbolError
+from jgraph.errors import ArgumentError, DTypeError, SymbolError
 from jgraph.ops.indexing import getitem
 from jgraph.typing import PyTree, Shape, Spec
 
@@ -120,11 +120,20 @@ class Symbol:
     def __floordiv__(self, other: Any) -> "Symbol":
         return self._lift(jnp.floor_divide, self, other)
 
+    def __rfloordiv__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.floor_divide, other, self)
+
     def __mod__(self, other: Any) -> "Symbol":
         return self._lift(jnp.remainder, self, other)
 
+    def __rmod__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.remainder, other, self)
+
     def __pow__(self, other: Any) -> "Symbol":
         return self._lift(jnp.power, self, other)
+
+    def __rpow__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.power, other, self)
 
     def __matmul__(self, other: Any) -> "Symbol":
         return self._lift(jnp.matmul, self, other)
@@ -184,6 +193,7 @@ def draw(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any = None, path
     Raises:
         SymbolError: no argument is a symbol, or a tracer is among them.
         ArgumentError: a mask is given to a layer that has no use for one, or a reserved keyword is used.
+        DTypeError: the mask is not of booleans.
         ShapeError: the layer cannot take these shapes.
     """
     _check_call(layer, args, kwargs, mask)
@@ -202,9 +212,10 @@ def make_call(
 
 def automatic_mask(args: tuple, kwargs: dict[str, Any]) -> Any:
     """The mask of the one input, or a tuple of masks where there are several inputs, or `None` where none has one."""
-    if len(args) == 1 and isinstance(args[0], Symbol) and not kwargs:
-        return args[0].mask
-    masks = tuple(s.mask for s in jax.tree.leaves((args, kwargs)) if isinstance(s, Symbol))
+    symbols = [s for s in jax.tree.leaves((args, kwargs)) if isinstance(s, Symbol)]
+    if len(symbols) == 1 and symbols[0] is args[0]:
+        return symbols[0].mask
+    masks = tuple(s.mask for s in symbols)
     return masks if any(m is not None for m in masks) else None
 
 
@@ -226,10 +237,19 @@ def _check_call(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any) -> N
                 got=f"{word}={kwargs[word]!r}",
                 cure=f"Give it to apply: model.apply(params, state, inputs, {word}=...).",
             )
-    if mask is None:
-        return
-    if not all(isinstance(m, Symbol) for m in jax.tree.leaves(mask)):
+    if mask is not None:
+        _check_mask(layer, mask)
+
+
+def _check_mask(layer: Any, mask: Any) -> None:
+    masks = jax.tree.leaves(mask)
+    if not masks or not all(isinstance(m, Symbol) for m in masks):
         raise SymbolError(repr(layer), expected="a symbol as mask", got=type(mask).__name__, cure="Draw the mask too.")
+    wrong = next((m for m in masks if m.dtype != jnp.bool_), None)
+    if wrong is not None:
+        raise DTypeError(
+            f"{layer!r}, mask", expected="bool, true where a step counts", got=show(wrong.spec), cure="Write mask=m > 0."
+        )
     if not (takes_mask(type(layer)) or layer.passes_mask()):
         raise ArgumentError(
             repr(layer),
