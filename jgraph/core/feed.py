@@ -49,7 +49,7 @@ def match_inputs(graph: Graph, inputs: PyTree, where: str) -> list[tuple[str, Re
         _differ(drawn, [n for n, _ in refs], [n for n, _ in values], inputs, where)
     if isinstance(drawn, Ref) and (len(values) != 1 or values[0][0]):
         _differ(drawn, [""], [n for n, _ in values], inputs, where)
-    return [(repr(name) if name else "", ref, value) for (name, ref), (_, value) in zip(refs, values, strict=True)]
+    return [(name, ref, value) for (name, ref), (_, value) in zip(refs, values, strict=True)]
 
 
 def _is_value(value: Any) -> bool:
@@ -78,7 +78,13 @@ def _differ(drawn: Any, want: list[str], got: list[str], inputs: Any, where: str
 
 
 def as_array(value: Any, spec: Spec, where: str) -> Any:
-    """The value as an array of the input's dtype; integers may become floats, floats never integers.
+    """The value as an array of the input's dtype, once `check_dtype` has seen it."""
+    value = check_dtype(value, spec, where)
+    return value if isinstance(value, jax.Array) and value.dtype == spec.dtype else jnp.asarray(value, dtype=spec.dtype)
+
+
+def check_dtype(value: Any, spec: Spec, where: str) -> Any:
+    """The value as an array, if it can be cast: integers may become floats, floats never integers.
 
     Raises:
         SymbolError: a symbol or nothing array-like was given.
@@ -94,10 +100,12 @@ def as_array(value: Any, spec: Spec, where: str) -> Any:
     if not hasattr(value, "dtype"):
         value = np.asarray(value)
     if value.dtype == spec.dtype:
-        return value if isinstance(value, jax.Array) else jnp.asarray(value)
+        return value
     if not np.issubdtype(value.dtype, np.number) and value.dtype != np.bool_ and not jnp.issubdtype(value.dtype, jnp.number):
         raise DTypeError(where, expected=show(spec), got=show(value), cure="Convert it to numbers first.")
-    if jnp.issubdtype(value.dtype, jnp.inexact) and not jnp.issubdtype(spec.dtype, jnp.inexact):
+    kinds = (jnp.bool_, jnp.integer, jnp.floating, jnp.complexfloating)
+    have, want = (next(i for i, kind in enumerate(kinds) if jnp.issubdtype(d, kind)) for d in (value.dtype, spec.dtype))
+    if have > want:
         raise DTypeError(
             where,
             expected=show(spec),
@@ -110,7 +118,7 @@ def as_array(value: Any, spec: Spec, where: str) -> Any:
             raise DTypeError(
                 where, expected=f"values that {spec.dtype} can hold", got=show(value), cure="Renumber the indices."
             )
-    return jnp.asarray(value, dtype=spec.dtype)
+    return value
 
 
 def batch_size_of(arrays: PyTree, where: str) -> int:
