@@ -1,9 +1,14 @@
 """jgraph: draw a model of many inputs and outputs, and train it with pure functions."""
 
 from jgraph import layers as layers
+from jgraph import losses as losses
+from jgraph import metrics as metrics
 from jgraph.core.layer import Input as Input
 from jgraph.core.layer import Layer as Layer
 from jgraph.core.layer import op as op
 from jgraph.core.model import Model as Model
 from jgraph.core.sequential import Sequential as Sequential
 from jgraph.layers.lift import as_layer as as_layer
+from jgraph.train.state import Run as Run
+from jgraph.train.state import TrainState as TrainState
+from jgraph.trainer import Trainer as Trainer

@@ -1,7 +1,7 @@
 """A metric: weighted sums on the device, merged by adding, read once an epoch."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 
@@ -13,7 +13,8 @@ class Metric:
     """The weighted mean of per-example values: `sum(weight * value) / sum(weight)`.
 
     `values` maps (targets, outputs) to one value per example (and time step). Where the output is trained through a
-    cross-entropy, `logit_values`, if given, is used on its logits instead.
+    cross-entropy, `logit_values`, if given, is used on its logits instead. `targets` says whether a target has the
+    output's shape, is an integer label for its last axis, or anything (`free`).
 
     >>> import jax.numpy as jnp
     >>> metric = Metric("error", lambda targets, outputs: abs(targets - outputs))
@@ -25,6 +26,7 @@ class Metric:
     name: str
     values: Function
     logit_values: Function | None = None
+    targets: Literal["same", "labels", "free"] = "free"
 
     def init(self) -> Array:
         """The sums of no examples: [weighted values, weights]."""

@@ -1,0 +1,94 @@
+"""How an output ends: in a softmax, a sigmoid, as logits, or otherwise; and the graph cut open before that end."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from jgraph.core.graph import Graph, Node, Ref
+from jgraph.core.layer import Op
+from jgraph.ops.activations import activation, linear
+from jgraph.typing import Function, PyTree
+
+LINKS: dict[Function, str] = {jax.nn.softmax: "softmax", jax.nn.sigmoid: "sigmoid", jax.lax.logistic: "sigmoid"}
+
+
+@dataclasses.dataclass(frozen=True)
+class End:
+    """What an output ends in (`softmax`, `sigmoid`, `linear` or `other`), and the node where that stands."""
+
+    kind: str
+    ref: Ref
+    node: Node
+
+
+def end_of(nodes: tuple[Node, ...], ref: Ref) -> End:
+    """Finds how an output ends, through the borders of nested models."""
+    ref = _within(nodes, ref)
+    function = _last_function(nodes[ref.node])
+    if function is not linear:
+        return End(LINKS.get(function, "other"), ref, nodes[ref.node])
+    stack, seen = [ref], set()
+    while stack:
+        here = _within(nodes, stack.pop())
+        node = nodes[here.node]
+        if here.node in seen or not node.args:  # an input holds what its user calls logits
+            continue
+        seen.add(here.node)
+        if _last_function(node) is not linear or node.layer.logits == "unknown":
+            return End("other", here, node)
+        if node.layer.logits == "as inputs":
+            stack.extend(leaf for leaf in jax.tree.leaves((node.args, node.kwargs)) if isinstance(leaf, Ref))
+    return End("linear", ref, nodes[ref.node])
+
+
+def _within(nodes: tuple[Node, ...], ref: Ref) -> Ref:
+    """The reference behind the closing nodes of nested models."""
+    while nodes[ref.node].layer.is_graph:
+        ref = jax.tree.leaves(nodes[ref.node].args)[ref.index]
+    return ref
+
+
+def _last_function(node: Node) -> Function:
+    """The activation that a node applies last, as far as it says so."""
+    layer = node.layer
+    if isinstance(layer, Op):
+        alone = len(node.args) == 1 and not node.kwargs
+        return layer.function if alone and layer.function in LINKS else linear
+    return activation(layer.activation) if layer.logits == "always" and hasattr(layer, "activation") else linear
+
+
+def open_end(graph: Graph, end: End) -> tuple[Graph, Ref]:
+    """The graph with the end's activation as a node of its own, and the reference to the logits before it.
+
+    Values, parameters and all paths stay as they are; only references move.
+    """
+    node, place = end.node, end.ref.node
+    if isinstance(node.layer, Op):
+        return graph, node.args[0]
+    bare = dataclasses.replace(node, layer=dataclasses.replace(node.layer, activation="linear"))
+    empty = dataclasses.replace(node.inference, params={}, state={})
+    last = dataclasses.replace(
+        node,
+        layer=Op(_last_function(node)),
+        path=f"{node.path}:activation",
+        args=(Ref(place, 0),),
+        kwargs={},
+        mask=None,
+        inference=empty,
+    )
+    move = _mover(place)
+    rest = (dataclasses.replace(n, args=move(n.args), kwargs=move(n.kwargs), mask=move(n.mask)) for n in graph.nodes[place + 1 :])
+    nodes = (*graph.nodes[:place], bare, last, *rest)
+    symbols = (*graph.symbols[: place + 1], *graph.symbols[place:])
+    return dataclasses.replace(graph, nodes=nodes, inputs=move(graph.inputs), outputs=move(graph.outputs), symbols=symbols), Ref(place, 0)
+
+
+def _mover(place: int) -> Callable[[PyTree], PyTree]:
+    """Moves references by one from `place` on, so that what read the layer reads its activation."""
+
+    def move(leaf: Any) -> Any:
+        return Ref(leaf.node + 1, leaf.index) if isinstance(leaf, Ref) and leaf.node >= place else leaf
+
+    return lambda tree: jax.tree.map(move, tree)

@@ -1,0 +1,70 @@
+"""Rows of arrays: how many there are, the part for validation, and the order in which an epoch visits them."""
+
+import math
+from typing import Any
+
+import jax
+import numpy as np
+
+from jgraph.errors import ArgumentError, DataError
+from jgraph.typing import PyTree
+
+
+def count_rows(where: str, arrays: dict[str, Any]) -> int:
+    """The number of rows that all arrays, given by name, have.
+
+    Raises:
+        DataError: there is none, or they differ; all lengths are named.
+    """
+    sizes = {name: (a.shape[0] if len(a.shape) else None) for name, a in arrays.items()}
+    if len(set(sizes.values())) != 1 or None in sizes.values() or 0 in sizes.values():
+        raise DataError(
+            where,
+            expected="the same number of rows, at least 1, everywhere",
+            got=", ".join(f"{name}: {size}" for name, size in sizes.items()) or "nothing",
+            cure="Axis 0 of every array is the batch axis.",
+        )
+    return next(iter(sizes.values()))  # pyright: ignore[reportReturnType]
+
+
+def split_rows(arrays: PyTree, rows: int, fraction: float) -> tuple[PyTree, PyTree]:
+    """All but the last `fraction` of the rows, and those (Keras' rule: the first part has `floor(rows * (1 - fraction))`).
+
+    Raises:
+        ArgumentError: the fraction is not in [0, 1), or leaves one side empty.
+
+    >>> split_rows(np.arange(5), 5, 0.4)
+    (array([0, 1, 2]), array([3, 4]))
+    """
+    first = math.floor(rows * (1.0 - fraction)) if isinstance(fraction, (int, float)) and 0 < fraction < 1 else 0
+    if not 0 < first < rows:
+        raise ArgumentError(
+            "fit, validation_split",
+            expected=f"a fraction of {rows} rows that leaves some on both sides",
+            got=repr(fraction),
+            cure="Write validation_split=0.1, or give validation_data.",
+        )
+    return jax.tree.map(lambda a: a[:first], arrays), jax.tree.map(lambda a: a[first:], arrays)
+
+
+def order_of(rows: int, batch_size: int, *, seed: int | None = None, epoch: int = 0) -> np.ndarray:
+    """The rows of each batch, [steps, batch_size], a last batch that is not full filled up with -1.
+
+    With a seed the order is a permutation drawn from (seed, epoch) alone; without one it is that of the rows.
+
+    >>> order_of(5, 2)
+    array([[ 0,  1],
+           [ 2,  3],
+           [ 4, -1]], dtype=int32)
+    """
+    order = np.arange(rows) if seed is None else np.random.default_rng((seed, epoch)).permutation(rows)
+    steps = -(-rows // batch_size)
+    filled = np.full(steps * batch_size, -1, np.int32)
+    filled[:rows] = order
+    return filled.reshape(steps, batch_size)
+
+
+def take_rows(arrays: PyTree, rows: np.ndarray) -> PyTree:
+    """The named rows, copied to memory; the order's -1 is left out."""
+    chosen = rows[rows >= 0]
+    return jax.tree.map(lambda a: np.asarray(a[chosen]), arrays)

@@ -1,0 +1,196 @@
+"""From what a user writes to an objective: losses, weights and metrics matched to outputs, ends opened for logits."""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+
+from jgraph.core.ends import End, end_of, open_end
+from jgraph.core.graph import Graph, Ref
+from jgraph.core.model import Model
+from jgraph.core.symbol import Symbol
+from jgraph.errors import ArgumentError, KeyMismatchError, LossError, listing, nearest
+from jgraph.losses.library import LOSSES
+from jgraph.losses.loss import Loss, resolve
+from jgraph.metrics.library import METRICS
+from jgraph.metrics.metric import Metric
+from jgraph.train.objective import Objective, Target
+from jgraph.tree import leaves_with_names
+
+ACCURACIES = {
+    "binary_crossentropy": "binary_accuracy",
+    "categorical_crossentropy": "categorical_accuracy",
+    "sparse_categorical_crossentropy": "sparse_categorical_accuracy",
+}
+"""The metric that `accuracy` names, by the output's loss."""
+
+
+def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> Objective:
+    """Matches losses, weights and metrics to the outputs and finds the logits.
+
+    Raises:
+        KeyMismatchError: a key names no output, or an output has no loss (`None` says that it needs none).
+        ArgumentError: a loss, metric or weight is not one.
+        LossError: a cross-entropy on an output that ends in something else; a metric that does not fit the loss.
+    """
+    names = output_names(model)
+    losses = by_output(model, "loss", loss)
+    if missing := [n for n in names if n not in losses]:
+        raise KeyMismatchError(
+            "Trainer, loss",
+            expected=f"a loss for each of the outputs {listing(names)}",
+            got=f"none for {listing(missing)}",
+            cure="Give None for an output that is not to be trained.",
+        )
+    resolved = {n: v if v is None else resolve(f"Trainer, loss of {n!r}", v, LOSSES) for n, v in losses.items()}
+    weights = by_output(model, "loss_weights", loss_weights)
+    wanted = by_output(model, "metrics", metrics)
+    if not any(resolved.values()):
+        raise ArgumentError("Trainer, loss", expected="at least one loss", got=repr(loss), cure="Name a loss, such as 'mse'.")
+    graph, ends = model.graph, {}
+    targets = []
+    for name, ref in zip(names, jax.tree.leaves(graph.outputs), strict=True):
+        own = resolved[name]
+        weight = _weight(name, weights.get(name), own)
+        chosen = _metrics(name, wanted.get(name), own)
+        if own and own.link:
+            ends[name] = _checked_end(name, graph, ref, own)
+        targets.append(Target(name, ref, own, weight, chosen, mask=_mask_ref(graph, graph.symbol(ref))))
+    return _open(graph, tuple(targets), ends, single=len(names) == 1)
+
+
+def output_names(model: Model) -> list[str]:
+    """What the outputs are called: by the user's key, else by their layer's name, made unique by position."""
+    found = leaves_with_names(model.graph.outputs)
+    names = []
+    for place, (key, ref) in enumerate(found):
+        name = key if key and not isinstance(model.graph.outputs, (list, tuple)) else model.nodes[ref.node].path
+        names.append(f"{name}_{place}" if name in names else name)
+    return names
+
+
+def by_output(model: Model, where: str, value: Any) -> dict[str, Any]:
+    """One value for a single output, a list for a list of outputs, or a dict by output name, as a dict.
+
+    Raises:
+        KeyMismatchError: a key names no output, or a list has another length.
+    """
+    names, drawn = output_names(model), model.graph.outputs
+    if value is None and where != "loss":
+        return {}
+    if isinstance(value, dict):
+        if extra := [key for key in value if key not in names]:
+            raise KeyMismatchError(
+                f"Trainer, {where}",
+                expected=f"keys among the outputs {listing(names)}",
+                got=listing(extra),
+                cure=nearest(extra[0], names) + "Use the names of the model's outputs.",
+            )
+        return value
+    several = isinstance(value, (list, tuple)) and len(names) > 1
+    if (several and isinstance(drawn, (list, tuple)) and len(value) == len(names)) or len(names) == 1:
+        return dict(zip(names, value if several else [value], strict=True))
+    raise KeyMismatchError(
+        f"Trainer, {where}",
+        expected=f"a dict by output name, {listing(names)}" + (", or a list like theirs" if isinstance(drawn, list) else ""),
+        got=f"{type(value).__name__}" + (f" of {len(value)}" if several else f" {value!r}"),
+        cure="Several outputs need to be told apart.",
+    )
+
+
+def _weight(name: str, value: Any, loss: Loss | None) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if value is not None and (not number or loss is None):
+        raise ArgumentError(
+            f"Trainer, loss_weights of {name!r}",
+            expected="a finite number, for an output with a loss",
+            got=f"{value!r}{'' if loss else ' for an output without one'}",
+            cure="Leave it out for a weight of 1.",
+        )
+    return 1.0 if value is None else float(value)
+
+
+def _metrics(name: str, value: Any, loss: Loss | None) -> tuple[Metric, ...]:
+    given = () if value is None else value if isinstance(value, (list, tuple)) else (value,)
+    metrics = tuple(_metric(f"Trainer, metrics of {name!r}", v, loss) for v in given)
+    names = [m.name for m in metrics]
+    if len(set(names)) < len(names) or "loss" in names:
+        raise ArgumentError(
+            f"Trainer, metrics of {name!r}", expected="different names, none of them 'loss'", got=listing(names), cure="Rename."
+        )
+    return metrics
+
+
+def _metric(where: str, value: Any, loss: Loss | None) -> Metric:
+    known = [*METRICS, "accuracy"]
+    if value in ("accuracy", "acc") and isinstance(value, str):
+        if loss is None or loss.name not in ACCURACIES:
+            raise LossError(
+                where,
+                expected="a cross-entropy, whose accuracy is known",
+                got=f"accuracy beside {loss.name if loss else 'no loss'}",
+                cure=f"Name the metric: {listing(ACCURACIES.values())}.",
+            )
+        return dataclasses.replace(METRICS[ACCURACIES[loss.name]], name="accuracy")
+    if isinstance(value, str) and value in METRICS:
+        metric = dataclasses.replace(METRICS[value], name=value)
+    elif isinstance(value, Metric):
+        metric = value
+    elif callable(value) and not isinstance(value, type):
+        metric = Metric(getattr(value, "__name__", "metric"), value)
+    else:
+        raise ArgumentError(
+            where,
+            expected="the name of a metric, a Metric, or a function (targets, outputs) -> per-example values",
+            got=repr(value),
+            cure=f"{nearest(value, known)}Known: {listing(known, 20)}.",
+        )
+    if loss and "free" not in (metric.targets, loss.targets) and metric.targets != loss.targets:
+        raise LossError(
+            where,
+            expected=f"a metric of the targets of {loss.name} ({loss.targets})",
+            got=f"{metric.name!r}, whose targets are other ones ({metric.targets})",
+            cure="Choose a metric for these targets, such as 'accuracy'.",
+        )
+    return metric
+
+
+def _checked_end(name: str, graph: Graph, ref: Ref, loss: Loss) -> End:
+    end = end_of(graph.nodes, ref)
+    if end.kind not in (loss.link, "linear"):
+        raise LossError(
+            f"output {name!r}",
+            expected=f"an end in {loss.link}, or logits, for {loss.name}",
+            got=f"an end in {end.kind if end.kind != 'other' else repr(end.node.layer)} at {end.node.path!r}",
+            cure=f"End the output in {loss.link} (activation={loss.link!r}, or a layer Activation({loss.link!r})), or say that"
+            " it is logits by ending it in Activation('linear').",
+        )
+    return end
+
+
+def _mask_ref(graph: Graph, symbol: Symbol) -> Ref | None:
+    if symbol.mask is None:
+        return None
+    mask = symbol.mask
+    for place, symbols in enumerate(graph.symbols):
+        if symbols[0].call.token is mask.call.token:
+            return Ref(place, mask.index)
+    raise AssertionError("a mask is read by the nodes that carry it")
+
+
+def _open(graph: Graph, targets: tuple[Target, ...], ends: dict[str, End], single: bool) -> Objective:
+    """Opens the ends one after the other; all references ride along in the graph's outputs as they move."""
+    logits: dict[str, Ref] = {name: end.ref for name, end in ends.items() if end.kind == "linear"}
+    for name in (n for n, e in ends.items() if e.kind != "linear"):
+        refs = {t.name: {"output": t.output, "mask": t.mask} for t in targets}
+        graph = dataclasses.replace(graph, outputs=(refs, logits))
+        end = end_of(graph.nodes, refs[name]["output"])
+        graph, opened = open_end(graph, end)
+        refs, logits = graph.outputs
+        logits = {**logits, name: opened}
+        targets = tuple(dataclasses.replace(t, **refs[t.name]) for t in targets)
+    linear = {name for name, end in ends.items() if end.kind == "linear"}
+    targets = tuple(dataclasses.replace(t, logits=logits.get(t.name), linear=t.name in linear) for t in targets)
+    inputs = tuple(ref.node for ref in jax.tree.leaves(graph.inputs))
+    return Objective(graph, inputs, targets, single)

@@ -1,0 +1,91 @@
+"""What training remembers: the state of the step, and the run around it."""
+
+import dataclasses
+from typing import Any, NamedTuple, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jgraph.typing import Array, Key, Params, PyTree, State
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """Everything that a training step reads and gives back, as one pytree.
+
+    `step` counts the updates; `key` is the seed of the randomness of all steps (a step's own key is folded from it and
+    `step`); `lr_scale` multiplies the optimizer's updates.
+    """
+
+    step: Array
+    params: Params
+    model_state: State
+    opt_state: PyTree
+    key: Key
+    lr_scale: Array
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed.
+
+        >>> import jgraph as jg, optax, jax
+        >>> model = jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)])
+        >>> train_state = jg.Trainer(model, optax.sgd(0.1), loss="mse").init(jax.random.key(0))
+        >>> int(train_state.replace(step=train_state.step + 5).step)
+        5
+        """
+        return dataclasses.replace(self, **changes)
+
+
+def fresh_copy(tree: PyTree) -> PyTree:
+    """The same values in buffers of their own, which may be donated."""
+    return jax.tree.map(lambda x: jnp.copy(x) if isinstance(x, (jax.Array, np.ndarray, np.generic)) else x, tree)
+
+
+class Position(NamedTuple):
+    """Where training goes on: the epoch, counted from 0, and the step within it."""
+
+    epoch: int = 0
+    step: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """The one value of training: what `fit` returns, and what it can go on from.
+
+    `history` maps a log's name to one number an epoch and holds only what is reproducible; `timings` (seconds, steps
+    per second) and `events` (what was decided and said) are outside of it. `stopped` is the reason, if training ended
+    before its last epoch. `memories` are those of the callbacks, by name; `sums` those of an unfinished epoch.
+    """
+
+    train_state: TrainState
+    memories: dict[str, PyTree] = dataclasses.field(default_factory=dict)
+    position: Position = Position()
+    sums: PyTree = None
+    history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    stopped: str | None = None
+    timings: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    events: tuple[str, ...] = ()
+
+    def after_epoch(self, train_state: TrainState, logs: dict[str, float], timings: dict[str, float]) -> "Run":
+        """The run with one more epoch in its history; a log that is new or missing has NaN where it has no number."""
+        epochs = self.position.epoch
+        return dataclasses.replace(
+            self,
+            train_state=train_state,
+            position=Position(epochs + 1, 0),
+            sums=None,
+            history=_append(self.history, logs),
+            timings=_append(self.timings, timings),
+        )
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items() if values)
+        return f"Run(epoch {self.position.epoch}, step {int(self.train_state.step)}{', ' if last else ''}{last})"
+
+
+def _append(table: dict[str, list[float]], row: dict[str, float]) -> dict[str, list[float]]:
+    rows = max(map(len, table.values()), default=0)
+    names = [*table, *(n for n in row if n not in table)]
+    return {n: [*table.get(n, [float("nan")] * rows), row.get(n, float("nan"))] for n in names}
