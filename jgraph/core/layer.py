@@ -203,7 +203,7 @@ def Input(shape: Shape, dtype: Any = "float32", *, name: str | None = None) -> S
     <Symbol int32[batch, 100]>
     """
     # Free axes of two inputs are different axes until someone says otherwise, so each has a name of its own.
-    free = name if name is not None and name.isidentifier() else f"free_{uuid.uuid4().hex[:12]}"
+    free = name if isinstance(name, str) and name.isidentifier() else f"free_{uuid.uuid4().hex[:12]}"
     spec = input_spec(shape, dtype, free)
     return input_symbol(InputLayer(known(spec)[1:], str(spec.dtype), name=name), spec, object())
 

@@ -162,17 +162,14 @@ class Symbol:
     def __getitem__(self, index: Any) -> "Symbol":
         return self._lift(getitem, self, index)
 
-    __array_ufunc__ = None  # lets `numpy_array * symbol` reach __rmul__
+    __array_ufunc__ = None  # lets `numpy_array * symbol` reach __rmul__; JAX's arrays do so by themselves
 
     def _refuse(self, use: str, cure: str) -> NoReturn:
         raise SymbolError(repr(self), expected="an array", got=f"a symbol, {use}", cure=cure)
 
-    def __jax_array__(self) -> NoReturn:
-        self._refuse("given to a JAX function", "Lift the function: jg.op(jnp.sin)(x), with the symbol first in `x * w`.")
-
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         del dtype, copy
-        self._refuse("given to a NumPy function", "Lift a JAX function instead: jg.op(jnp.sin)(x).")
+        self._refuse("given to a function of arrays", "Lift the function: jg.op(jnp.sin)(x).")
 
     def __bool__(self) -> NoReturn:
         self._refuse("used as a condition", "Values are known only in apply: use jg.op(jnp.where)(condition, a, b).")
