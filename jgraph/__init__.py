@@ -9,6 +9,8 @@ from jgraph.core.layer import op as op
 from jgraph.core.model import Model as Model
 from jgraph.core.sequential import Sequential as Sequential
 from jgraph.layers.lift import as_layer as as_layer
+from jgraph.saving import load as load
+from jgraph.saving import save as save
 from jgraph.train.state import Run as Run
 from jgraph.train.state import TrainState as TrainState
 from jgraph.trainer import Trainer as Trainer

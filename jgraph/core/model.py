@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +16,7 @@ from jgraph.core.graph import Graph, Node, Ref, flatten, specs_of
 from jgraph.core.layer import Layer
 from jgraph.core.run import initialize, run
 from jgraph.core.select import select
+from jgraph.core.serialise import from_json, to_json
 from jgraph.core.spec import BATCH
 from jgraph.core.summary import summarize
 from jgraph.draw.specs import show
@@ -220,6 +221,23 @@ class Model(Layer):
         return summarize(self.graph, self.name or "Model")
 
     # Copies and files
+
+    def to_json(self) -> str:
+        """The architecture as text: stable, versioned, naming only public things.
+
+        Raises:
+            SaveError: the model holds something without a name, such as a lambda.
+        """
+        return to_json(self)
+
+    @staticmethod
+    def from_json(text: str, allow: Iterable[Any] = ()) -> "Model":
+        """The model that `to_json` wrote; layers and functions from outside of jgraph and JAX are given in `allow`.
+
+        Raises:
+            LoadError: the text is no model, of another version, or names something that was not allowed.
+        """
+        return from_json(text, allow, rebuild)
 
     def __reduce__(self) -> tuple:
         graph = self.graph

@@ -1,0 +1,108 @@
+"""Public names of functions and layers: what a saved file may say, and how it is looked up again.
+
+A file names things of jgraph, `jax.numpy`, `jax.nn` and `jax.lax`; anything else is given by the one who loads. Names
+are looked up, never imported from the file's word and never executed.
+"""
+
+import importlib
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from jgraph.core.layer import Layer
+from jgraph.errors import LoadError, SaveError, listing, nearest
+from jgraph.typing import Function
+
+FUNCTION_ROOTS = ("jax.nn", "jax.numpy", "jax.lax", "jgraph.ops", "jgraph.ops.activations")
+LAYER_ROOTS = ("jgraph.layers", "jgraph.core.layer", "jgraph.core.sequential")
+
+# Functions of jax.numpy that read or write files, or wrap Python functions: no model needs them.
+REFUSED = ("save", "savez", "load", "fromfile", "frompyfunc", "vectorize", "fromfunction", "apply_along_axis")
+
+
+def name_of_function(function: Function) -> str:
+    """The public name of a function, or `custom:` and its own name.
+
+    Raises:
+        SaveError: it has neither, as a lambda.
+
+    >>> import jax
+    >>> name_of_function(jax.nn.relu)
+    'jax.nn.relu'
+    """
+    own = getattr(function, "__name__", "")
+    for root in FUNCTION_ROOTS:
+        module = importlib.import_module(root)
+        if own not in REFUSED and getattr(module, own or " ", None) is function:
+            return f"{root}.{own}"
+    return _custom(function, own)
+
+
+def find_function(name: str, allow: Iterable[Any], where: str) -> Function:
+    """The function of that name.
+
+    Raises:
+        LoadError: it is not public, or was not allowed.
+    """
+    if name.startswith("custom:"):
+        return _allowed(name, allow, where)
+    root, _, own = name.rpartition(".")
+    found = getattr(importlib.import_module(root), own, None) if root in FUNCTION_ROOTS else None
+    if not callable(found) or inspect.isclass(found) or own.startswith("_") or own in REFUSED:
+        raise LoadError(
+            where, expected=f"a public function of {listing(FUNCTION_ROOTS)}", got=repr(name), cure="The file is not sound."
+        )
+    return found
+
+
+def name_of_class(kind: type) -> str:
+    """The name of a class of layers of jgraph, or `custom:` and its own name.
+
+    Raises:
+        SaveError: it has none that a file could say.
+    """
+    own = kind.__name__
+    return own if any(found is kind for found in _classes(own)) else _custom(kind, own)
+
+
+def find_class(name: str, allow: Iterable[Any], where: str) -> Any:
+    """The class of that name.
+
+    Raises:
+        LoadError: it is no layer of jgraph, or was not allowed.
+    """
+    if name.startswith("custom:"):
+        return _allowed(name, allow, where)
+    for found in _classes(name):
+        if inspect.isclass(found) and issubclass(found, Layer):
+            return found
+    raise LoadError(where, expected="a layer of jgraph", got=repr(name), cure="Load it with the jgraph that saved it.")
+
+
+def _classes(name: str) -> list[Any]:
+    """What the modules of layers have under a name."""
+    return [getattr(importlib.import_module(root), name, None) for root in LAYER_ROOTS]
+
+
+def _custom(thing: Any, own: str) -> str:
+    if not own.isidentifier():
+        raise SaveError(
+            repr(thing),
+            expected="a function or class with a name of its own",
+            got=own or type(thing).__name__,
+            cure="Write it with def, and give it to jg.load(path, allow=[...]) when you load.",
+        )
+    return f"custom:{own}"
+
+
+def _allowed(name: str, allow: Iterable[Any], where: str) -> Any:
+    own = name.removeprefix("custom:")
+    given = {str(getattr(thing, "__name__", thing)): thing for thing in allow}
+    if own not in given:
+        raise LoadError(
+            where,
+            expected=f"{own!r} among what is allowed",
+            got=listing(given),
+            cure=f"{nearest(own, given)}It is not part of jgraph: write jg.load(path, allow=[{own}]).",
+        )
+    return given[own]

@@ -1,0 +1,209 @@
+"""Models as JSON: a table of layers, and for every model the flat list of its nodes. The text is stable and versioned."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jgraph.core.flat import Record, records_of
+from jgraph.core.graph import Ref
+from jgraph.core.layer import Layer
+from jgraph.core.names import find_class, find_function, name_of_class, name_of_function
+from jgraph.errors import LoadError, SaveError
+
+FORMAT, VERSION = "jgraph model", 1
+
+
+def to_json(model: Any) -> str:
+    """A model as text.
+
+    Raises:
+        SaveError: it holds something that has no public name and no name of its own.
+    """
+    writer = _Writer()
+    place = writer.layer(model)
+    content = {"format": FORMAT, "version": VERSION, "model": place, "layers": writer.table}
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def from_json(text: str, allow: Iterable[Any], rebuild: Callable[..., Any]) -> Any:
+    """A model from text; `rebuild` draws one from its records.
+
+    Raises:
+        LoadError: the text is no model, of an unknown version, or names something that was not allowed.
+    """
+    try:
+        content = json.loads(text)
+        known = content["format"] == FORMAT
+    except (ValueError, TypeError, KeyError):
+        known, content = False, {}
+    if not known or content.get("version") != VERSION:
+        raise LoadError(
+            "the model's JSON",
+            expected=f"a {FORMAT} of version {VERSION}",
+            got=f"version {content['version']!r}" if known and "version" in content else "something else",
+            cure="Load it with the jgraph that saved it.",
+        )
+    reader = _Reader(tuple(allow), rebuild)
+    try:
+        for entry in content["layers"]:
+            reader.layers.append(reader.layer(entry))
+        return reader.layers[content["model"]]
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise LoadError(
+            "the model's JSON",
+            expected="whole entries",
+            got=f"{type(error).__name__}: {error}",
+            cure="The file is damaged, or was written for other classes than those allowed.",
+        ) from error
+
+
+class _Writer:
+    """Writes values; `table` gathers the layers, each once, those that others hold first."""
+
+    def __init__(self) -> None:
+        self.table: list[dict[str, Any]] = []
+        self.places: dict[Layer, int] = {}
+
+    def layer(self, layer: Any) -> int:
+        if layer not in self.places:
+            entry = self._model(layer) if hasattr(layer, "graph") else self._plain(layer)
+            self.places[layer] = len(self.table)
+            self.table.append(entry)
+        return self.places[layer]
+
+    def _plain(self, layer: Layer) -> dict[str, Any]:
+        names = [f.name for f in dataclasses.fields(layer) if f.name != "name"]
+        fields = {n: self.value(getattr(layer, n), f"{layer!r}, {n}") for n in names}
+        return {"class": name_of_class(type(layer)), "name": layer.name, "fields": fields}
+
+    def _model(self, model: Any) -> dict[str, Any]:
+        graph = model.graph
+        return {
+            "class": "Model",
+            "name": model.name,
+            "nodes": [self._node(record) for record in records_of(graph)],
+            "inputs": self.value(graph.inputs, "inputs"),
+            "outputs": self.value(graph.outputs, "outputs"),
+            "kept": sorted(graph.kept),
+        }
+
+    def _node(self, record: Record) -> dict[str, Any]:
+        node = {"path": record.path, "layer": self.layer(record.layer)}
+        if record.shape is not None:
+            return {**node, "shape": list(record.shape)}
+        node["args"] = self.value(list(record.args), record.path)
+        if record.kwargs:
+            node["kwargs"] = self.value(record.kwargs, record.path)
+        if record.mask is not None:
+            node["mask"] = self.value(record.mask, record.path)
+        return node
+
+    def value(self, value: Any, where: str) -> Any:
+        if value is None or isinstance(value, (bool, str)) or (type(value) is int):
+            return value
+        if type(value) is float:
+            return value if math.isfinite(value) else {"$float": str(value)}
+        if isinstance(value, Ref):
+            return {"$ref": [value.node, value.index]}
+        if isinstance(value, Layer):
+            return {"$layer": self.layer(value)}
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            items = [self.value(v, where) for v in value]
+            return {"$named": name_of_class(type(value)), "items": items}
+        if isinstance(value, (list, tuple)):
+            items = [self.value(v, where) for v in value]
+            return items if isinstance(value, list) else {"$tuple": items}
+        if isinstance(value, dict):
+            return {"$dict": [[self.value(k, where), self.value(v, where)] for k, v in value.items()]}
+        return self._rare(value, where)
+
+    def _rare(self, value: Any, where: str) -> dict[str, Any]:
+        if isinstance(value, slice):
+            return {"$slice": [self.value(v, where) for v in (value.start, value.stop, value.step)]}
+        if value is Ellipsis:
+            return {"$ellipsis": True}
+        if isinstance(value, (np.ndarray, np.generic, jax.Array)):
+            array = np.asarray(value)
+            return {"$array": array.ravel().tolist(), "dtype": str(array.dtype), "shape": list(array.shape)}
+        if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)) or _is_scalar_type(value):
+            return {"$dtype": str(jnp.dtype(value))}
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {"$object": name_of_class(type(value)), "fields": self._fields(value, where)}
+        if callable(value) and not isinstance(value, type):
+            return {"$function": name_of_function(value)}
+        raise SaveError(
+            where,
+            expected="numbers, strings, arrays, dtypes, functions, layers, and containers of them",
+            got=type(value).__name__,
+            cure="Keep such a value out of the drawing, or write a layer with fields that can be said.",
+        )
+
+    def _fields(self, value: Any, where: str) -> dict[str, Any]:
+        """The fields that differ from their defaults; a Flax module's `parent` is where it lives, not what it is."""
+        chosen = [f for f in dataclasses.fields(value) if f.init and f.name != "parent"]
+        return {
+            f.name: self.value(getattr(value, f.name), f"{where}.{f.name}")
+            for f in chosen
+            if f.default is dataclasses.MISSING or getattr(value, f.name) is not f.default
+        }
+
+
+def _is_scalar_type(value: Any) -> bool:
+    """True for `jnp.float32` and its like, which are no types of NumPy's."""
+    return callable(value) and isinstance(getattr(value, "dtype", None), np.dtype) and hasattr(value, "__name__")
+
+
+class _Reader:
+    """Reads values; `layers` are those read so far, in the table's order."""
+
+    def __init__(self, allow: tuple, rebuild: Callable[..., Any]) -> None:
+        self.allow, self.rebuild = allow, rebuild
+        self.layers: list[Any] = []
+
+    def layer(self, entry: dict[str, Any]) -> Any:
+        if entry["class"] == "Model":
+            records = tuple(self._record(node) for node in entry["nodes"])
+            trees = self.value(entry["inputs"]), self.value(entry["outputs"])
+            return self.rebuild(records, *trees, entry["name"], frozenset(entry["kept"]))
+        kind = find_class(entry["class"], self.allow, "the model's JSON")
+        return kind(**{n: self.value(v) for n, v in entry["fields"].items()}, name=entry["name"])
+
+    def _record(self, node: dict[str, Any]) -> Record:
+        layer = self.layers[node["layer"]]
+        if "shape" in node:
+            return Record(layer, node["path"], (), {}, shape=tuple(node["shape"]))
+        args, kwargs = tuple(self.value(node["args"])), self.value(node.get("kwargs", {"$dict": []}))
+        return Record(layer, node["path"], args, kwargs, self.value(node.get("mask")))
+
+    def value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self.value(v) for v in value]
+        if not isinstance(value, dict):
+            return value
+        tag = next(iter(value))
+        content = value[tag]
+        read: dict[str, Callable[[], Any]] = {
+            "$float": lambda: float(content),
+            "$ref": lambda: Ref(*content),
+            "$layer": lambda: self.layers[content],
+            "$tuple": lambda: tuple(self.value(v) for v in content),
+            "$named": lambda: find_class(content, self.allow, "the model's JSON")(*map(self.value, value["items"])),
+            "$dict": lambda: {self.value(k): self.value(v) for k, v in content},
+            "$slice": lambda: slice(*map(self.value, content)),
+            "$ellipsis": lambda: Ellipsis,
+            "$array": lambda: np.asarray(content, jnp.dtype(value["dtype"])).reshape(value["shape"]),
+            "$dtype": lambda: jnp.dtype(content),
+            "$object": lambda: self._object(content, value["fields"]),
+            "$function": lambda: find_function(content, self.allow, "the model's JSON"),
+        }
+        return read[tag]()
+
+    def _object(self, name: str, fields: dict[str, Any]) -> Any:
+        kind = find_class(name, self.allow, "the model's JSON")
+        return kind(**{n: self.value(v) for n, v in fields.items()})
