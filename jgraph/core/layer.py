@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jgraph.core.infer import Inference
 from jgraph.core.spec import input_spec, known
 from jgraph.core.symbol import Call, Symbol, draw
-from jgraph.errors import ArgumentError
+from jgraph.errors import ArgumentError, listing
 from jgraph.ops.indexing import getitem
 from jgraph.typing import Array, Function, Key, Params, PyTree, Shape, Spec, State
 
@@ -57,6 +57,14 @@ class Layer:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+        hidden = [f.name for f in dataclasses.fields(cls) if f.name != "name" and hasattr(Layer, f.name)]
+        if hidden:
+            raise ArgumentError(
+                cls.__name__,
+                expected="fields that hide no part of jg.Layer",
+                got=listing(hidden),
+                cure=f"Choose another name; where the class itself is to answer, write `{hidden[0]} = ...` without a type.",
+            )
 
     def __post_init__(self) -> None:
         check_name(self)

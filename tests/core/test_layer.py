@@ -58,6 +58,12 @@ def test_a_subclass_is_a_frozen_dataclass_with_a_keyword_only_name() -> None:
         Scale(-1, "a")  # pyright: ignore[reportCallIssue]
 
 
+@pytest.mark.parametrize("field", ["mixes", "logits", "penalty", "default_name", "mixes_rows", "apply"])
+def test_a_field_may_not_hide_a_part_of_the_protocol(field: str) -> None:
+    with pytest.raises(ArgumentError, match=f"'{field}'.*without a type"):
+        type("Hiding", (jg.Layer,), {"__annotations__": {field: int}})
+
+
 def test_layers_are_compared_by_identity() -> None:
     one, other = Scale(), Scale()
     assert one == one  # noqa: PLR0124
