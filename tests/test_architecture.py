@@ -74,7 +74,8 @@ class Module:
             elif (node.module or "").split(".")[0] == "jgraph":
                 for alias in node.names:
                     inner = f"{node.module}.{alias.name}"
-                    bound = node.module in BY_NAME and alias.name in BY_NAME[node.module].bindings()
+                    other = node.module != self.name and node.module in BY_NAME
+                    bound = other and alias.name in BY_NAME[node.module or ""].bindings()
                     found.append((inner, None) if inner in BY_NAME and not bound else (node.module or "", alias.name))
         return found
 
