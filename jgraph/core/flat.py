@@ -103,6 +103,9 @@ def leaf_at(symbols: Sequence[tuple[Symbol, ...]], ref: Ref) -> Symbol:
     outputs = symbols[ref.node]
     if ref.index >= len(outputs) and outputs[ref.index - len(outputs)].mask is None:
         raise SymbolError(
-            "a model's call", expected="a mask, which the model reads", got="an input without one", cure="Mask the input."
+            repr(outputs[0].call.layer),
+            expected="the mask that it gave when the model was drawn",
+            got="none for these inputs",
+            cure="Draw the model for masked inputs.",
         )
     return symbol_at(symbols, ref)
