@@ -14,6 +14,7 @@ import jax
 from jgraph.core.graph import Graph, Ref, symbol_at
 from jgraph.core.infer import Inference
 from jgraph.core.layer import InputLayer, input_symbol
+from jgraph.core.portable import Portable
 from jgraph.core.spec import BATCH, dimension
 from jgraph.core.symbol import Call, Symbol, automatic_mask, make_call
 from jgraph.errors import SymbolError
@@ -21,7 +22,7 @@ from jgraph.typing import PyTree
 
 
 @dataclasses.dataclass(frozen=True)
-class Record:
+class Record(Portable):
     """One call: the layer, its path, references and constants; the mask only where it was set by hand.
 
     `shape` belongs to inputs: free axes are strings, equal ones where the sizes are equal.

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jgraph.core.infer import Inference
+from jgraph.core.portable import Portable
 from jgraph.core.spec import input_spec, known
 from jgraph.core.symbol import Call, Symbol, draw
 from jgraph.errors import ArgumentError, listing
@@ -19,7 +20,7 @@ from jgraph.typing import Array, Function, Key, Params, PyTree, Shape, Spec, Sta
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Layer:
+class Layer(Portable):
     """The base of all layers. It makes every subclass a frozen dataclass, compared by identity.
 
     One object is one set of weights: calling it again shares them. A layer of one's own has fields and one or two
