@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jgraph.typing import Array
@@ -25,5 +26,7 @@ def _over_windows(
     x: Array, start: float, combine: object, window: Sequence[int], strides: Sequence[int], padding: str
 ) -> Array:
     sizes, steps = (1, *window, 1), (1, *strides, 1)
-    initial = jnp.asarray(start, x.dtype)
+    initial = np.asarray(
+        start, x.dtype
+    )  # known while tracing, so that JAX sees a maximum or a sum it can differentiate
     return lax.reduce_window(x, initial, combine, sizes, steps, padding.upper())  # pyright: ignore[reportArgumentType]
