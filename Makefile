@@ -16,7 +16,7 @@ help: ## say what there is
 
 setup: $(READY) ## make the environment, or bring it up to date with its pins
 
-demo: $(READY) ## draw, train, interrupt and resume a model of several inputs and outputs
+demo: $(READY) ## draw, train, save and load a model of two inputs and three outputs
 	$(BIN)/python -m experiments.digit_pairs
 
 test: $(READY) ## run the tests and the examples in the docstrings
