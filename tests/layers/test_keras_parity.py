@@ -1,0 +1,303 @@
+"""Every layer that Keras has too: the same outputs, gradients and state from the same weights, over its options."""
+
+import itertools
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import jgraph as jg
+from jgraph.ops.activations import ACTIVATIONS
+from tests.references.keras_twin import check_twin, make_twin
+
+
+def normal(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).normal(size=shape).astype("float32")
+
+
+def product(**options: Any) -> list[dict[str, Any]]:
+    """Every combination of the options."""
+    return [dict(zip(options, values, strict=True)) for values in itertools.product(*options.values())]
+
+
+def label(value: Any) -> str | None:
+    """A test's name from a configuration; the inputs' names are of no interest."""
+    return "-".join(f"{k}={v}" for k, v in value.items()) or "plain" if isinstance(value, dict) else None
+
+
+MASK = np.array([[1, 1, 1, 0, 0], [1, 0, 1, 1, 0], [0, 0, 1, 1, 1]], bool)
+
+
+@pytest.mark.parametrize("config", product(activation=[None, "relu", "softmax"], use_bias=[True, False]), ids=label)
+def test_dense(config: dict[str, Any]) -> None:
+    check_twin("Dense", {"units": 6, **config}, normal(3, 4))
+
+
+def test_dense_of_sequences() -> None:
+    check_twin("Dense", {"units": 6}, normal(3, 5, 4))
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_activation(activation: str) -> None:
+    grid = np.linspace(-8, 8, 33, dtype="float32")  # it holds 0, 1, 3 and 6, where pieces meet
+    check_twin("Activation", {"activation": activation}, np.stack([grid, grid + normal(33)]))
+
+
+CONVOLUTIONS = [
+    *product(padding=["valid", "same"], strides=[1, 2]),
+    *product(padding=["valid", "same"], dilation_rate=[2]),
+    {"padding": "same", "strides": 3, "use_bias": False},
+    {"activation": "tanh"},
+]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        *CONVOLUTIONS,
+        *product(padding=["causal"], strides=[1, 2]),
+        {"padding": "causal", "dilation_rate": 2},
+        {"groups": 2},
+    ],
+    ids=label,
+)
+def test_conv1d(config: dict[str, Any]) -> None:
+    check_twin("Conv1D", {"filters": 6, "kernel_size": 3, **config}, normal(2, 11, 4))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [*CONVOLUTIONS, {"groups": 2}, {"groups": 4, "padding": "same"}, {"kernel_size": (1, 2), "strides": (2, 1)}],
+    ids=label,
+)
+def test_conv2d(config: dict[str, Any]) -> None:
+    check_twin("Conv2D", {"filters": 4, "kernel_size": 3, **config}, normal(2, 8, 7, 4))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [*CONVOLUTIONS, {"depth_multiplier": 2}, {"depth_multiplier": 3, "padding": "same", "strides": 2}],
+    ids=label,
+)
+def test_depthwise_conv2d(config: dict[str, Any]) -> None:
+    check_twin("DepthwiseConv2D", {"kernel_size": 3, **config}, normal(2, 8, 7, 3))
+
+
+@pytest.mark.parametrize(
+    "config", [*CONVOLUTIONS, {"depth_multiplier": 2}, {"kernel_size": (2, 3), "padding": "same"}], ids=label
+)
+def test_separable_conv2d(config: dict[str, Any]) -> None:
+    check_twin("SeparableConv2D", {"filters": 4, "kernel_size": 3, **config}, normal(2, 8, 7, 3))
+
+
+POOLINGS = product(pool_size=[2, 3], strides=[None, 1], padding=["valid", "same"])
+
+
+@pytest.mark.parametrize("config", [{}, *POOLINGS], ids=label)
+def test_max_pooling1d(config: dict[str, Any]) -> None:
+    check_twin("MaxPooling1D", config, normal(2, 9, 3))
+
+
+@pytest.mark.parametrize("config", [{}, {"pool_size": (2, 3), "strides": (1, 2)}, *POOLINGS], ids=label)
+def test_max_pooling2d(config: dict[str, Any]) -> None:
+    check_twin("MaxPooling2D", config, normal(2, 7, 6, 3))
+
+
+@pytest.mark.parametrize("config", [{"pool_size": (2, 3), "strides": (1, 2)}, *POOLINGS], ids=label)
+def test_average_pooling2d(config: dict[str, Any]) -> None:
+    check_twin("AveragePooling2D", config, normal(2, 7, 6, 3))
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("name", ["GlobalMaxPooling1D", "GlobalAveragePooling1D", "GlobalAveragePooling2D"])
+def test_global_pooling(name: str, keepdims: bool) -> None:
+    check_twin(name, {"keepdims": keepdims}, normal(3, 5, 4) if name.endswith("1D") else normal(3, 5, 4, 2))
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_global_average_pooling_with_a_mask(keepdims: bool) -> None:
+    check_twin("GlobalAveragePooling1D", {"keepdims": keepdims}, normal(3, 5, 4), mask=MASK)
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("config", product(center=[True, False], scale=[True, False]), ids=label)
+def test_batch_normalization(config: dict[str, Any], train: bool) -> None:
+    check_twin("BatchNormalization", config, 2 * normal(7, 4) + 1, train=train)
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("config", [{}, {"axis": 1}, {"axis": -2, "momentum": 0.5, "epsilon": 0.1}], ids=label)
+def test_batch_normalization_of_images(config: dict[str, Any], train: bool) -> None:
+    check_twin("BatchNormalization", config, 2 * normal(3, 4, 5, 2) + 1, train=train)
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("mask", [MASK, np.zeros_like(MASK)], ids=["some", "all"])
+def test_batch_normalization_with_a_mask(mask: np.ndarray, train: bool) -> None:
+    check_twin("BatchNormalization", {}, 2 * normal(3, 5, 4) + 1, train=train, mask=mask)
+
+
+@pytest.mark.parametrize("config", product(mask_zero=[False, True]), ids=label)
+@pytest.mark.parametrize("shape", [(3,), (3, 5), (2, 3, 4)], ids=str)
+def test_embedding(config: dict[str, Any], shape: tuple[int, ...]) -> None:
+    tokens = np.random.default_rng(0).integers(0, 7, shape).astype("int32")
+    check_twin("Embedding", {"input_dim": 7, "output_dim": 4, **config}, tokens)
+
+
+@pytest.mark.parametrize("config", product(go_backwards=[False, True], unroll=[False, True]), ids=label)
+@pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
+def test_lstm(config: dict[str, Any], mask: np.ndarray | None) -> None:
+    config = {"units": 4, "return_sequences": True, "return_state": True, **config}
+    check_twin("LSTM", config, normal(3, 5, 2), mask=mask)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"return_sequences": sequences, "return_state": state, "go_backwards": backwards}
+        for sequences, state in ((False, False), (False, True), (True, False))
+        for backwards in (False, True)
+    ],
+    ids=label,
+)
+@pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
+def test_lstm_outputs(config: dict[str, Any], mask: np.ndarray | None) -> None:
+    check_twin("LSTM", {"units": 4, **config}, normal(3, 5, 2), mask=mask, gradients=False)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"activation": "relu", "recurrent_activation": "hard_sigmoid"}, {"use_bias": False}, {"activation": None}],
+    ids=label,
+)
+def test_lstm_with_other_parts(config: dict[str, Any]) -> None:
+    check_twin("LSTM", {"units": 4, **config}, normal(3, 5, 2), mask=MASK)
+
+
+def test_lstm_forget_bias_starts_at_one() -> None:
+    spec = jax.ShapeDtypeStruct((3, 5, 2), "float32")
+    for unit_forget_bias in (True, False):
+        twin = make_twin("LSTM", {"units": 4, "unit_forget_bias": unit_forget_bias}, (normal(3, 5, 2),))
+        ours = twin.ours.init(jax.random.key(0), spec)[0]["bias"]
+        theirs = next(v for v in twin.theirs.trainable_variables if v.name == "bias")
+        np.testing.assert_array_equal(ours, theirs.value)
+
+
+@pytest.mark.parametrize("name", ["Flatten", "Add", "Concatenate", "Reshape"])
+def test_shapes_and_merges(name: str) -> None:
+    one, two = normal(2, 6, 4), normal(2, 6, 4) + 1
+    if name == "Flatten":
+        for x in (normal(3), normal(3, 4), one, normal(2, 3, 4, 5)):
+            check_twin(name, {}, x)
+    elif name == "Reshape":
+        for shape in ((4, 6), (-1,), (2, -1, 3), (24,), (1, 24, 1)):
+            check_twin(name, {"target_shape": shape}, one)
+    elif name == "Add":
+        check_twin(name, {}, [one, two, one])
+        check_twin(name, {}, [one, normal(2, 1, 4)])
+    else:
+        for axis in (-1, 1, 2, -2):
+            check_twin(name, {"axis": axis}, [one, two, one])
+
+
+@pytest.mark.parametrize("rate", [0.25, 0.8])
+@pytest.mark.parametrize("noise_shape", [None, (None, 1, None), (None, None, 1), (1, None, None)], ids=str)
+def test_dropout(rate: float, noise_shape: tuple | None) -> None:
+    """The draws differ, of course; scale, fraction and what one draw serves are the same."""
+    x = normal(20, 10, 10) ** 2 + 1
+    twin = make_twin("Dropout", {"rate": rate, "noise_shape": noise_shape}, (x,))
+    shape = tuple(s if n is None else n for n, s in zip(noise_shape or (None,) * 3, x.shape, strict=True))
+    for function in (twin.apply, twin.stateless_call):
+        np.testing.assert_array_equal(function({}, (x,), False, None)[0], x)
+        y = np.asarray(function({}, (x,), True, None)[0])
+        kept = y != 0
+        np.testing.assert_allclose(y[kept], (x / (1 - rate))[kept], rtol=1e-6)
+        axes = tuple(i for i, size in enumerate(shape) if size == 1)
+        assert (kept == kept.all(axes, keepdims=True)).all()
+        draws = np.prod(shape)
+        assert abs(kept.mean() - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / draws)
+
+
+class TestMasks:
+    """What goes on of a mask: Keras' `compute_mask`."""
+
+    x = normal(3, 5, 4)
+    other = np.roll(MASK, 1, axis=0)
+
+    @pytest.mark.parametrize(
+        ("name", "config"),
+        [
+            ("Dense", {"units": 3}),
+            ("Activation", {"activation": "relu"}),
+            ("Dropout", {"rate": 0.5}),
+            ("BatchNormalization", {}),
+            ("Flatten", {}),
+            ("Reshape", {"target_shape": (20,)}),
+            ("Conv1D", {"filters": 2, "kernel_size": 2}),
+            ("MaxPooling1D", {}),
+            ("GlobalMaxPooling1D", {}),
+            ("GlobalAveragePooling1D", {}),
+            *(("LSTM", {"units": 3, **c}) for c in product(return_sequences=[False, True], return_state=[False, True])),
+        ],
+        ids=label,
+    )
+    def test_one_input(self, name: str, config: dict[str, Any]) -> None:
+        twin = make_twin(name, config, (self.x,))
+        theirs = twin.theirs.compute_mask(self.x, MASK) if twin.theirs.supports_masking else None
+        theirs = theirs[0] if isinstance(theirs, list) else theirs
+        assert (twin.ours.pass_mask(MASK, self.x) is None) == (theirs is None)
+        if theirs is not None:
+            np.testing.assert_array_equal(twin.ours.pass_mask(MASK, self.x), theirs)
+
+    @pytest.mark.parametrize(
+        "masks", [(MASK, other), (MASK, None), (None, MASK), (None, None)], ids=["2", "1-", "-1", "0"]
+    )
+    @pytest.mark.parametrize(
+        ("name", "config"), [("Add", {}), *(("Concatenate", {"axis": a}) for a in (-1, 1, -2))], ids=label
+    )
+    def test_merges(self, name: str, config: dict[str, Any], masks: tuple) -> None:
+        xs = [self.x, self.x]
+        twin = make_twin(name, config, (xs,))
+        ours, theirs = twin.ours.pass_mask(masks, xs), twin.theirs.compute_mask(xs, list(masks))
+        ours = ours if any(m is not None for m in masks) else None  # a drawn layer gets None, and no tuple of them
+        assert (ours is None) == (theirs is None)
+        if theirs is not None:
+            np.testing.assert_array_equal(ours, theirs)
+
+    def test_concatenate_of_vectors(self) -> None:
+        xs, masks = [self.x[:, 0], self.x[:, 1]], (MASK[:, 0], None)
+        twin = make_twin("Concatenate", {}, (xs,))
+        np.testing.assert_array_equal(twin.ours.pass_mask(masks, xs), twin.theirs.compute_mask(xs, list(masks)))
+
+    def test_embedding(self) -> None:
+        tokens = np.array([[1, 2, 0], [0, 3, 0]], "int32")
+        for mask_zero in (False, True):
+            twin = make_twin("Embedding", {"input_dim": 4, "output_dim": 2, "mask_zero": mask_zero}, (tokens,))
+            ours, theirs = twin.ours.pass_mask(None, tokens), twin.theirs.compute_mask(tokens)
+            assert (ours is None) == (theirs is None) == (not mask_zero)
+            if mask_zero:
+                np.testing.assert_array_equal(ours, theirs)
+
+
+class TestDifferences:
+    """Where jgraph means something else than Keras, and why."""
+
+    def test_lstm_backwards_hands_on_the_mask_in_the_order_of_its_sequence(self) -> None:
+        """Keras hands on the mask unturned, so that the next layer would mask the wrong steps."""
+        twin = make_twin("LSTM", {"units": 3, "return_sequences": True, "go_backwards": True}, (normal(3, 5, 2),))
+        np.testing.assert_array_equal(twin.ours.pass_mask(MASK, None), MASK[:, ::-1])
+        np.testing.assert_array_equal(twin.theirs.compute_mask(None, MASK), MASK)
+
+    def test_mean_of_no_steps_is_zero(self) -> None:
+        """Keras divides by zero: one empty text would make the whole loss NaN."""
+        x = normal(3, 5, 4)
+        y, _ = jg.layers.GlobalAveragePooling1D().apply({}, {}, x, mask=np.zeros((3, 5), bool))
+        np.testing.assert_array_equal(y, np.zeros((3, 4)))
+
+    def test_embedding_of_an_index_out_of_range_is_nan(self) -> None:
+        """Keras on JAX reads from the end for -1; a wrong vocabulary should not pass for a right one."""
+        twin = make_twin("Embedding", {"input_dim": 3, "output_dim": 2}, (np.array([[0]], "int32"),))
+        tokens = np.array([[-1, 0, 3, -4]], "int32")
+        missing = np.isnan(twin.apply(twin.params, (tokens,), False, None)[0]).all(-1)
+        np.testing.assert_array_equal(missing, [[True, False, True, True]])

@@ -1,0 +1,119 @@
+"""Arguments as in Keras: every field of a layer is an argument of Keras', in its order and with its default."""
+
+import dataclasses
+import inspect
+from typing import Any
+
+import keras
+import pytest
+
+import jgraph as jg
+from jgraph.layers.initializers import INITIALIZERS
+from jgraph.ops.activations import ACTIVATIONS
+
+LACKED = {
+    "activity_regularizer": "penalty",
+    "beta_constraint": "constraint",
+    "beta_regularizer": "penalty",
+    "bias_constraint": "constraint",
+    "bias_regularizer": "penalty",
+    "data_format": "channels are always last",
+    "depthwise_constraint": "constraint",
+    "depthwise_regularizer": "penalty",
+    "embeddings_constraint": "constraint",
+    "embeddings_regularizer": "penalty",
+    "gamma_constraint": "constraint",
+    "gamma_regularizer": "penalty",
+    "kernel_constraint": "constraint",
+    "kernel_regularizer": "penalty",
+    "lora_alpha": "adaptation of trained models is a layer of its own",
+    "lora_rank": "adaptation of trained models is a layer of its own",
+    "pointwise_constraint": "constraint",
+    "pointwise_regularizer": "penalty",
+    "quantization_config": "the policy of a model says its dtypes",
+    "recurrent_constraint": "constraint",
+    "recurrent_regularizer": "penalty",
+    "renorm": "another layer",
+    "renorm_clipping": "another layer",
+    "renorm_momentum": "another layer",
+    "seed": "keys come from the path of the node",
+    "stateful": "a layer keeps nothing between calls but its state",
+    "synchronized": "under jit the batch is whole on every number of devices",
+    "use_cudnn": "kernels are chosen per platform",
+    "weights": "start values are given to trainer.init(params=...)",
+}
+"""What Keras has and jgraph leaves out, with the reason. Penalties are a layer's method; constraints are optax's."""
+
+# Activations and initializers that Keras has and jgraph leaves to functions of the user's.
+LACKED_ACTIVATIONS = {"glu", "hard_shrink", "soft_shrink", "sparsemax", "tanh_shrink", "threshold"}
+LACKED_INITIALIZERS = {"constant", "identity", "stft", "variance_scaling"}
+
+SHARED = sorted(
+    name
+    for name, value in vars(jg.layers).items()
+    if isinstance(value, type) and issubclass(value, jg.Layer) and hasattr(keras.layers, name)
+)
+
+
+def arguments(name: str) -> dict[str, Any]:
+    """Keras' arguments and their defaults; those that every layer of Keras takes are left out."""
+    parameters = inspect.signature(getattr(keras.layers, name)).parameters
+    return {k: p.default for k, p in parameters.items() if k not in ("name", "kwargs")}
+
+
+def fields(name: str) -> dict[str, Any]:
+    found = dataclasses.fields(getattr(jg.layers, name))
+    return {f.name: inspect.Parameter.empty if f.default is dataclasses.MISSING else f.default for f in found[1:]}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_arguments_and_defaults(name: str) -> None:
+    theirs = arguments(name)
+    assert fields(name) == {k: v for k, v in theirs.items() if k in fields(name)}
+    assert list(fields(name)) == [k for k in theirs if k in fields(name)]
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_types_of_defaults(name: str) -> None:
+    assert {k: type(v) for k, v in fields(name).items()} == {
+        k: type(v) for k, v in arguments(name).items() if k in fields(name)
+    }
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_name_is_keyword_only(name: str) -> None:
+    parameters = inspect.signature(getattr(jg.layers, name)).parameters
+    assert parameters["name"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert parameters["name"].default is None
+
+
+def test_what_is_lacked_is_listed() -> None:
+    assert {k for name in SHARED for k in arguments(name) if k not in fields(name)} == set(LACKED)
+
+
+def test_our_own_layers_are_few() -> None:
+    layers = {n for n, v in vars(jg.layers).items() if isinstance(v, type) and issubclass(v, jg.Layer)}
+    assert layers - set(SHARED) == {"FlaxModule", "Pair"}
+
+
+def test_activation_names() -> None:
+    from keras.src.activations import ALL_OBJECTS_DICT
+
+    assert set(ALL_OBJECTS_DICT) - set(ACTIVATIONS) == LACKED_ACTIVATIONS
+    assert set(ACTIVATIONS) <= set(ALL_OBJECTS_DICT)
+
+
+def test_initializer_names() -> None:
+    from keras.src.initializers import ALL_OBJECTS_DICT
+
+    theirs = {n for n in ALL_OBJECTS_DICT if n.islower()} - {"initializer", "one", "zero"}  # the base, two aliases
+    assert theirs - set(INITIALIZERS) == LACKED_INITIALIZERS
+    assert set(INITIALIZERS) <= theirs
+
+
+def test_functional_names() -> None:
+    for name in ("add", "concatenate"):
+        ours = inspect.signature(getattr(jg.layers, name)).parameters
+        theirs = inspect.signature(getattr(keras.layers, name)).parameters
+        assert [*ours][:-1] == [*theirs][:-1]
+        assert [p.default for p in ours.values()][:-1] == [p.default for p in theirs.values()][:-1]

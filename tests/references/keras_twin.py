@@ -1,0 +1,96 @@
+"""A layer of jgraph and the layer of Keras of the same name, with the same weights on the same inputs."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+import jgraph as jg
+
+TOLERANCE = 1e-5  # float32: both sum in their own order, over at most some hundred terms
+
+
+@dataclasses.dataclass(frozen=True)
+class Twin:
+    """The pair of layers; `params` and `state` are dicts by Keras' names for ours, and lists in its order for Keras."""
+
+    ours: Any
+    theirs: Any
+    params: dict[str, np.ndarray]
+    state: dict[str, np.ndarray]
+    seeds: list[np.ndarray]
+
+    def apply(self, params: Any, inputs: tuple, train: bool, mask: Any) -> tuple[Any, Any]:
+        options = {} if mask is None else {"mask": mask}
+        return self.ours.apply(params, self.state, *inputs, train=train, key=jax.random.key(1), **options)
+
+    def stateless_call(self, params: Any, inputs: tuple, train: bool, mask: Any) -> tuple[Any, Any]:
+        options = {} if mask is None else {"mask": mask}
+        options |= {"training": train} if self.theirs._call_has_training_arg else {}
+        trained = [params[v.name] for v in self.theirs.trainable_variables]
+        outputs, values = self.theirs.stateless_call(trained, [*self.state.values(), *self.seeds], *inputs, **options)
+        return outputs, dict(zip(self.state, values, strict=False))
+
+
+def make_twin(name: str, config: dict[str, Any], inputs: tuple, seed: int = 0) -> Twin:
+    """Builds both layers and draws weights for them; their names and shapes are compared on the way."""
+    ours, theirs = getattr(jg.layers, name)(**config), getattr(keras.layers, name)(**config)
+    shapes = jax.tree.map(lambda x: (None, *x.shape[1:]), inputs)
+    theirs.build(*shapes)
+    seeds = [v for v in theirs.non_trainable_variables if "seed" in v.name]
+    moving = [v for v in theirs.non_trainable_variables if "seed" not in v.name]
+    specs = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), inputs)
+    made = jax.eval_shape(lambda key: ours.init(key, *specs), jax.random.key(0))
+    expected = tuple({v.name: v.shape for v in group} for group in (theirs.trainable_variables, moving))
+    assert tuple({k: v.shape for k, v in tree.items()} for tree in made) == expected
+    random = np.random.default_rng(seed)
+    params = {v.name: random.normal(size=v.shape).astype("float32") * 0.5 for v in theirs.trainable_variables}
+    state = {v.name: random.uniform(0.5, 1.5, v.shape).astype("float32") for v in moving}
+    return Twin(ours, theirs, params, state, [np.asarray(v.value) for v in seeds])
+
+
+def check_twin(
+    name: str, config: dict[str, Any], *inputs: Any, train: bool = False, mask: Any = None, gradients: bool = True
+) -> None:
+    """Compares outputs, the next state, and the gradients of parameters and floating inputs."""
+    twin = make_twin(name, config, inputs)
+    run = _gradients if gradients else jax.jit(_outputs, static_argnums=0)
+    ours, theirs = (
+        run(lambda *args, f=function: f(*args, train, mask), twin.params, inputs)
+        for function in (twin.apply, twin.stateless_call)
+    )
+    for what, got, want in zip(("outputs", "state", "gradients"), ours, theirs, strict=False):
+        assert_close(got, want, what)
+
+
+def _outputs(function: Any, params: Any, inputs: tuple) -> tuple[Any, Any]:
+    outputs, state = function(params, inputs)
+    return jax.tree.leaves(outputs), state
+
+
+def _gradients(function: Any, params: Any, inputs: tuple) -> tuple[Any, Any, Any]:
+    """Outputs and state, and the gradients of a weighted sum of the outputs."""
+    floats = tuple(np.issubdtype(jax.tree.leaves(x)[0].dtype, np.floating) for x in inputs)
+
+    def loss(params: Any, moving: tuple) -> tuple[Any, Any]:
+        full = tuple(new if f else old for new, old, f in zip(moving, inputs, floats, strict=True))
+        outputs, state = _outputs(function, params, full)
+        total = sum(jnp.sum(y * jnp.cos(jnp.arange(y.size) + i).reshape(y.shape)) for i, y in enumerate(outputs))
+        return total, (outputs, state)
+
+    moving = tuple(x if f else 0.0 for x, f in zip(inputs, floats, strict=True))
+    gradients, (outputs, state) = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(params, moving)
+    return outputs, state, gradients
+
+
+def assert_close(got: Any, want: Any, what: str, tolerance: float = TOLERANCE) -> None:
+    """Checks that two trees are of one structure and shape, and differ by the tolerance of a leaf's largest at most."""
+    assert jax.tree.structure(got) == jax.tree.structure(want), what
+    for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(got), jax.tree.leaves(want), strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        assert a.shape == b.shape, (what, path, a.shape, b.shape)
+        error, scale = np.max(np.abs(a - b), initial=0.0), np.max(np.abs(b), initial=1e-6)
+        assert error <= tolerance * scale, f"{what}{jax.tree_util.keystr(path)} differs by {error:.2e} of {scale:.2e}"
