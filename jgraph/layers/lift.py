@@ -9,7 +9,12 @@ from jgraph.typing import Function, Key, Params, PyTree, Spec, State
 
 
 class Pair(Layer):
-    """A layer from two functions; made by `jg.as_layer(init, apply)`."""
+    """A layer from two functions; made by `jg.as_layer(init, apply)`.
+
+    >>> import jgraph as jg
+    >>> jg.layers.Pair(lambda key, x: ({}, {}), lambda params, state, x, train, key: (-x, state))(jg.Input((3,)))
+    <Symbol float32[batch, 3]>
+    """
 
     init_function: Function
     apply_function: Function

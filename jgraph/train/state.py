@@ -17,6 +17,12 @@ class TrainState:
 
     `step` counts the updates; `key` is the seed of the randomness of all steps (a step's own key is folded from it and
     `step`); `lr_scale` multiplies the optimizer's updates.
+
+    >>> import jax, jgraph as jg, optax
+    >>> model = jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)])
+    >>> train_state = jg.Trainer(model, optax.sgd(0.1), loss="mse").init(jax.random.key(0))
+    >>> train_state.params["dense"]["bias"], int(train_state.step)
+    (Array([0.], dtype=float32), 0)
     """
 
     step: Array
@@ -57,6 +63,13 @@ class Run:
     `history` maps a log's name to one number an epoch and holds only what is reproducible; `timings` (seconds, steps
     per second) and `events` (what was decided and said) are outside of it. `stopped` is the reason, if training ended
     before its last epoch. `memories` are those of the callbacks, by name; `sums` those of an unfinished epoch.
+
+    >>> import jgraph as jg, numpy as np, optax
+    >>> model = jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)])
+    >>> trainer = jg.Trainer(model, optax.sgd(0.1), loss="mse")
+    >>> run = trainer.fit((np.ones((4, 2)), np.ones(4)), epochs=3, progress=False)
+    >>> len(run.history["loss"]), run.position
+    (3, Position(epoch=3, step=0))
     """
 
     train_state: TrainState
