@@ -7,8 +7,8 @@ import jax
 
 from jgraph.core.layer import Layer, snake_case
 from jgraph.core.spec import concrete
-from jgraph.errors import RandomKeyError
 from jgraph.keys import fold
+from jgraph.layers.regularization import need_key
 from jgraph.typing import Key, Params, PyTree, Spec, State
 
 if TYPE_CHECKING:
@@ -58,13 +58,8 @@ class FlaxModule(Layer):
                 variables, *inputs, **options, **self._mode(train), rngs=streams, mutable=list(state)
             )
         except Exception as error:
-            if key is None and type(error).__name__ == "InvalidRngError":
-                raise RandomKeyError(
-                    repr(self),
-                    expected="a key, as the module draws random numbers",
-                    got="apply without one",
-                    cure="Write model.apply(params, state, inputs, train=True, key=jax.random.key(0)).",
-                ) from error
+            if type(error).__name__ == "InvalidRngError":
+                need_key(self, key)
             raise
         return outputs, {**state, **_unboxed(changed)}
 
@@ -82,7 +77,7 @@ class FlaxModule(Layer):
         return f"flax {type(self.module).__name__}"
 
     def __repr__(self) -> str:
-        return f"as_layer({' '.join(repr(self.module).split()).replace('( #', '(  #').split('(')[0]}(...))"
+        return f"as_layer({type(self.module).__name__}(...))"
 
 
 def _unboxed(variables: Any) -> dict[str, Any]:

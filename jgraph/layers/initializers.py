@@ -36,26 +36,26 @@ def _scaled(mode: str, scale: float, distribution: str) -> Callable[[Key, tuple[
         fan_in, fan_out = fans(shape)
         variance = scale / max(1.0, (fan_in + fan_out) / 2 if mode == "average" else float(fan_in))
         if distribution == "uniform":
-            return draws.uniform(key, shape) * math.sqrt(3.0 * variance)
-        return draws.truncated_normal(key, shape) * (math.sqrt(variance) / _TRUNCATED_STDDEV)
+            return draws.uniform(key, shape, math.sqrt(3.0 * variance))
+        return draws.truncated_normal(key, shape, math.sqrt(variance) / _TRUNCATED_STDDEV)
 
     return draw
 
 
 INITIALIZERS: dict[str, Callable[[Key, tuple[int, ...]], Array]] = {
-    "zeros": lambda key, shape: jnp.zeros(shape, jnp.float32),
-    "ones": lambda key, shape: jnp.ones(shape, jnp.float32),
+    "zeros": lambda key, shape: draws.constant(shape, 0.0),
+    "ones": lambda key, shape: draws.constant(shape, 1.0),
     "glorot_uniform": _scaled("average", 1.0, "uniform"),
     "glorot_normal": _scaled("average", 1.0, "normal"),
     "he_uniform": _scaled("in", 2.0, "uniform"),
     "he_normal": _scaled("in", 2.0, "normal"),
     "lecun_uniform": _scaled("in", 1.0, "uniform"),
     "lecun_normal": _scaled("in", 1.0, "normal"),
-    "uniform": lambda key, shape: draws.uniform(key, shape) * 0.05,
-    "random_uniform": lambda key, shape: draws.uniform(key, shape) * 0.05,
-    "normal": lambda key, shape: draws.normal(key, shape) * 0.05,
-    "random_normal": lambda key, shape: draws.normal(key, shape) * 0.05,
-    "truncated_normal": lambda key, shape: draws.truncated_normal(key, shape) * 0.05,
+    "uniform": lambda key, shape: draws.uniform(key, shape, 0.05),
+    "random_uniform": lambda key, shape: draws.uniform(key, shape, 0.05),
+    "normal": lambda key, shape: draws.normal(key, shape, 0.05),
+    "random_normal": lambda key, shape: draws.normal(key, shape, 0.05),
+    "truncated_normal": lambda key, shape: draws.truncated_normal(key, shape, 0.05),
     "orthogonal": draws.orthogonal,
 }
 """Keras 3's names and their defaults (`uniform` is within 0.05 of zero, `normal` has standard deviation 0.05)."""

@@ -12,7 +12,7 @@ from jgraph.layers.checks import check_fraction, check_positive, check_rank, che
 from jgraph.layers.initializers import Initializer, check_initializer, draw
 from jgraph.layers.regularization import drop, need_key
 from jgraph.ops.activations import Activation, activation, check_activation
-from jgraph.typing import Array, Key, Params, PyTree, Spec, State
+from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State
 
 
 class LSTM(Layer):
@@ -81,40 +81,43 @@ class LSTM(Layer):
         key: Key | None = None,
     ) -> tuple[PyTree, State]:
         """Projects all inputs at once, then scans over time."""
-        x, keep = self._dropped(x, key) if train else (x, None)
+        x, keep = dropped_inputs(self, x, key) if train else (x, None)
+        gate, squash = activation(self.recurrent_activation), activation(self.activation)
         projected = x @ params["kernel"]
         projected = projected + params["bias"] if self.use_bias else projected
         zeros = jnp.zeros((x.shape[0], self.units), projected.dtype)
 
         def step(carry: tuple[Array, Array], z: Array) -> tuple[Array, Array]:
             h, c = carry
-            return self._gates(z + (h if keep is None else h * keep) @ params["recurrent_kernel"], c)
+            return gated(z + (h if keep is None else h * keep) @ params["recurrent_kernel"], c, gate, squash)
 
         sequence, (h, c) = scan_time(step, (zeros, zeros), projected, mask, self.go_backwards, self.unroll)
         output = sequence if self.return_sequences else h
         return [output, h, c] if self.return_state else output, state
-
-    def _gates(self, z: Array, c: Array) -> tuple[Array, Array]:
-        gate, squash = activation(self.recurrent_activation), activation(self.activation)
-        i, f, g, o = jnp.split(z, 4, axis=-1)
-        c = gate(f) * c + gate(i) * squash(g)
-        return gate(o) * squash(c), c
-
-    def _dropped(self, x: Array, key: Key | None) -> tuple[Array, Array | None]:
-        """The inputs with their dropout, the same at all steps, and the factor of the recurrent one."""
-        keep = None
-        if self.dropout:
-            x = drop(x, self.dropout, (x.shape[0], 1, x.shape[2]), fold(need_key(self, key), "input"))
-        if self.recurrent_dropout:
-            ones = jnp.ones((x.shape[0], self.units), x.dtype)
-            keep = drop(ones, self.recurrent_dropout, ones.shape, fold(need_key(self, key), "recurrent"))
-        return x, keep
 
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
         """A mask goes on with the sequence, in the sequence's order, and ends where there is none."""
         if mask is None or not self.return_sequences:
             return None
         return jnp.flip(mask, 1) if self.go_backwards else mask
+
+
+def gated(z: Array, c: Array, gate: Function, squash: Function) -> tuple[Array, Array]:
+    """The next h and c of an LSTM, from what goes into its four gates and the last c."""
+    i, f, g, o = jnp.split(z, 4, axis=-1)
+    c = gate(f) * c + gate(i) * squash(g)
+    return gate(o) * squash(c), c
+
+
+def dropped_inputs(layer: LSTM, x: Array, key: Key | None) -> tuple[Array, Array | None]:
+    """The inputs with their dropout, the same at all steps, and the factor of the recurrent one."""
+    keep = None
+    if layer.dropout:
+        x = drop(x, layer.dropout, (x.shape[0], 1, x.shape[2]), fold(need_key(layer, key), "input"))
+    if layer.recurrent_dropout:
+        ones = jnp.ones((x.shape[0], layer.units), x.dtype)
+        keep = drop(ones, layer.recurrent_dropout, ones.shape, fold(need_key(layer, key), "recurrent"))
+    return x, keep
 
 
 def scan_time(
