@@ -1,0 +1,1 @@
+"""The model: symbols and layers, the flat graph that a drawing becomes, and how it is run, cut and copied."""

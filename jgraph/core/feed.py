@@ -101,7 +101,11 @@ def check_dtype(value: Any, spec: Spec, where: str) -> Any:
         value = np.asarray(value)
     if value.dtype == spec.dtype:
         return value
-    if not np.issubdtype(value.dtype, np.number) and value.dtype != np.bool_ and not jnp.issubdtype(value.dtype, jnp.number):
+    if (
+        not np.issubdtype(value.dtype, np.number)
+        and value.dtype != np.bool_
+        and not jnp.issubdtype(value.dtype, jnp.number)
+    ):
         raise DTypeError(where, expected=show(spec), got=show(value), cure="Convert it to numbers first.")
     kinds = (jnp.bool_, jnp.integer, jnp.floating, jnp.complexfloating)
     have, want = (next(i for i, kind in enumerate(kinds) if jnp.issubdtype(d, kind)) for d in (value.dtype, spec.dtype))
@@ -159,6 +163,8 @@ def check_symbols(graph: Graph, symbols: PyTree, where: str) -> dict[tuple[int, 
         ):
             raise ShapeError(place, expected=show(spec), got=show(value), cure="Draw the model for this shape.")
         if value.dtype != spec.dtype:
-            raise DTypeError(place, expected=str(spec.dtype), got=str(value.dtype), cure="Draw the model for this dtype.")
+            raise DTypeError(
+                place, expected=str(spec.dtype), got=str(value.dtype), cure="Draw the model for this dtype."
+            )
         bound[ref.node, ref.index] = value
     return bound

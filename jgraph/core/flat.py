@@ -66,7 +66,8 @@ def redraw(
             symbols.append((own,))
             continue
         args, kwargs, mask = jax.tree.map(
-            lambda leaf: leaf_at(symbols, leaf) if isinstance(leaf, Ref) else leaf, (record.args, record.kwargs, record.mask)
+            lambda leaf: leaf_at(symbols, leaf) if isinstance(leaf, Ref) else leaf,
+            (record.args, record.kwargs, record.mask),
         )
         if record.layer.is_graph:
             call = closing_call(record.layer, args[0], scope, record.path)
@@ -92,7 +93,9 @@ def closing_call(scope: Any, outputs: PyTree, within: Any = None, path: str | No
     masks = tuple(s.mask for s in leaves)
     fates = tuple(None if m is None else sum(x is not None for x in masks[:i]) for i, m in enumerate(masks))
     inference = Inference({}, {}, tuple(s.spec for s in leaves), tree, fates)
-    return Call(scope, (outputs,), {}, masks if any(m is not None for m in masks) else None, False, inference, within, path)
+    return Call(
+        scope, (outputs,), {}, masks if any(m is not None for m in masks) else None, False, inference, within, path
+    )
 
 
 def leaf_at(symbols: Sequence[tuple[Symbol, ...]], ref: Ref) -> Symbol:

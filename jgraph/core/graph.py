@@ -1,4 +1,4 @@
-"""From a drawing to a flat graph: a tuple of nodes in topological order, each with its name, and references as integers."""
+"""From a drawing to a flat graph: nodes in topological order, each with its name, and references as integers."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -135,7 +135,9 @@ def _symbols(tree: PyTree, where: str) -> list[tuple[str, Symbol]]:
                 cure="Inputs come from jg.Input, outputs from calling layers on symbols.",
             )
     if not leaves:
-        raise GraphError(where, expected="at least one symbol", got="none", cure="Give the model an input and an output.")
+        raise GraphError(
+            where, expected="at least one symbol", got="none", cure="Give the model an input and an output."
+        )
     return leaves
 
 
@@ -195,7 +197,8 @@ def _disconnected(call: Call, output: str, starts: list[tuple[Symbol, Symbol]], 
         expected=f"all inputs that {f'the output {output!r}' if output else 'the output'} depends on",
         got=f"{listing(given)}, while it also needs {missing}",
         cure=f"Add {missing} to the inputs, or end the graph elsewhere."
-        + " The mask of an input is an input too: jg.Model([x, x.mask], ...)." * any(s.mask is not None for s, _ in starts),
+        + " The mask of an input is an input too: jg.Model([x, x.mask], ...)."
+        * any(s.mask is not None for s, _ in starts),
     )
 
 
@@ -211,7 +214,9 @@ def name_calls(calls: list[Call]) -> list[str]:
     for call in calls:
         if call.path is not None and call.scope is None and call.layer not in paths:
             if taken.get(call.path) is not None:
-                _clash(call.path, taken[call.path], call.layer, "Call the models as layers, which keeps their names apart.")
+                _clash(
+                    call.path, taken[call.path], call.layer, "Call the models as layers, which keeps their names apart."
+                )
             taken[call.path], paths[call.layer] = call.layer, call.path
             taken.setdefault(call.path.split("/")[0], None)  # the nested model, if only a part of it is here
     entities = dict.fromkeys(c.scope or c.layer for c in calls if firsts[c.layer] is c)
@@ -255,7 +260,10 @@ def _number(base: str, taken: dict[str, Any], counts: dict[str, int]) -> str:
 
 def _clash(name: str, first: Any, second: Any, cure: str) -> None:
     raise NameClashError(
-        f"the name {name!r}", expected="one layer of that name", got=f"{first!r} and {second!r}, which are two", cure=cure
+        f"the name {name!r}",
+        expected="one layer of that name",
+        got=f"{first!r} and {second!r}, which are two",
+        cure=cure,
     )
 
 

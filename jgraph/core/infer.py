@@ -29,7 +29,7 @@ class Inference:
     state: PyTree
     outputs: tuple[Spec, ...]
     tree: Any
-    masks: tuple[None | int | Spec, ...]
+    masks: tuple[int | Spec | None, ...]
 
 
 def infer(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any) -> Inference:
@@ -205,5 +205,3 @@ def _strong(spec: Any) -> Spec:
 
 def _first_lines(error: Exception) -> str:
     return " ".join(str(error).split("\n\n")[0].split())[:300]
-
-

@@ -64,7 +64,7 @@ class Layer(Portable):
                 cls.__name__,
                 expected="fields that hide no part of jg.Layer",
                 got=listing(hidden),
-                cure=f"Choose another name; where the class itself is to answer, write `{hidden[0]} = ...` without a type.",
+                cure=f"Choose another name; where the class is to answer, write `{hidden[0]} = ...` without a type.",
             )
 
     def __post_init__(self) -> None:
@@ -81,7 +81,10 @@ class Layer(Portable):
         """Computes `(outputs, state)`; purely, from its arguments alone."""
         del params, inputs, train, key
         raise ArgumentError(
-            type(self).__name__, expected="a method `apply`", got="a layer without one", cure="Define `apply` in the class."
+            type(self).__name__,
+            expected="a method `apply`",
+            got="a layer without one",
+            cure="Define `apply` in the class.",
         )
 
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
@@ -108,7 +111,7 @@ class Layer(Portable):
         return type(self).penalty is not Layer.penalty
 
     def index_range(self) -> int | None:
-        """How many indices an integer input may be one of, for layers that look them up; `fit` checks its data by it."""
+        """How many indices an integer input may be one of, where the layer looks them up; `fit` checks data by it."""
         return None
 
     def default_name(self) -> str:
@@ -268,4 +271,3 @@ def _show(value: Any) -> str:
         module = str(getattr(value, "__module__", ""))
         return f"{module.split('.')[0]}.{value.__qualname__}" if module else value.__qualname__
     return repr(value)
-

@@ -28,8 +28,8 @@ from jgraph.typing import Array, Key, Params, PyTree, State
 class Model(Layer):
     """The graph between input and output symbols, as a layer: it can be initialised, applied, called and nested.
 
-    Inputs and outputs are any pytree of symbols (one symbol, a list, a dict, nested). Layers get their names here, once:
-    explicit names first, then the class in snake case, numbered depth first from the outputs.
+    Inputs and outputs are any pytree of symbols (one symbol, a list, a dict, nested). Layers get their names here,
+    once: explicit names first, then the class in snake case, numbered depth first from the outputs.
 
     Raises:
         GraphError: an output depends on an input that is not among `inputs`; the input is named.
@@ -163,7 +163,7 @@ class Model(Layer):
         for start in range(0, max(rows, 1), batch_size):
             fed = bind(self.graph, jax.tree.map(lambda a, s=start: a[s : s + batch_size], inputs), where)
             size = min(batch_size, rows - start)
-            fill = batch_size - size if 0 < size and rows > batch_size and not self.mixes_rows else 0
+            fill = batch_size - size if size > 0 and rows > batch_size and not self.mixes_rows else 0
             outputs = self._predict(params, state, jax.tree.map(lambda a, f=fill: _fill(a, f), fed))
             parts.append(jax.tree.map(lambda o, n=size: np.asarray(o)[:n], outputs))
         return jax.tree.map(lambda *p: np.concatenate(p), *parts)
@@ -195,7 +195,10 @@ class Model(Layer):
         if not found:
             paths = list(self.layers)
             raise PathError(
-                repr(self), expected="a path of the model", got=repr(path), cure=f"{nearest(path, paths)}Known: {listing(paths)}."
+                repr(self),
+                expected="a path of the model",
+                got=repr(path),
+                cure=f"{nearest(path, paths)}Known: {listing(paths)}.",
             )
         if (call is None and len(found) > 1) or (call is not None and not 0 <= call < len(found)):
             reads = [f"call={n.call} on {self._reads(n)}" for _, n in found]
@@ -209,7 +212,7 @@ class Model(Layer):
         return listing(self.nodes[r.node].path for r in jax.tree.leaves(node.args) if isinstance(r, Ref))
 
     def select(self, tree: PyTree, of: "Model | None" = None) -> PyTree:
-        """This model's part of another model's `params` or `state`: by layer where the two share them, else by path.
+        """The model's part of another model's `params` or `state`: by layer where the two share them, else by path.
 
         Raises:
             KeyMismatchError: the tree has no such part, or nothing says which part belongs to which layer.

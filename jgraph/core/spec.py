@@ -73,7 +73,10 @@ def check_feed(where: str, array: Any, spec: Spec, sizes: dict[str, int]) -> Non
     cure = "Reshape the array, or draw the input with the shape of one row (without the batch axis)."
     if len(array.shape) != len(spec.shape):
         raise ShapeError(
-            where, expected=f"rank {len(spec.shape)}: {show(spec)}", got=f"rank {len(array.shape)}: {show(array)}", cure=cure
+            where,
+            expected=f"rank {len(spec.shape)}: {show(spec)}",
+            got=f"rank {len(array.shape)}: {show(array)}",
+            cure=cure,
         )
     for axis, (got, want) in enumerate(zip(array.shape, spec.shape, strict=True)):
         size = sizes.setdefault(str(want), got) if is_symbolic(want) and str(want).isidentifier() else want

@@ -60,7 +60,9 @@ def _mask(graph: Graph, place: int) -> str:
         makers = {m.call.path: None for m in masks}
         return f"from {', '.join(str(m) for m in makers)}"
     came = any(
-        graph.symbol(leaf).mask is not None for leaf in jax.tree.leaves((node.args, node.kwargs)) if isinstance(leaf, Ref)
+        graph.symbol(leaf).mask is not None
+        for leaf in jax.tree.leaves((node.args, node.kwargs))
+        if isinstance(leaf, Ref)
     )
     return "ends here" if came or jax.tree.leaves(node.mask) else "-"
 

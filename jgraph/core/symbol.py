@@ -200,7 +200,13 @@ def draw(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any = None, path
 
 
 def make_call(
-    layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any, by_hand: bool, scope: Any = None, path: str | None = None
+    layer: Any,
+    args: tuple,
+    kwargs: dict[str, Any],
+    mask: Any,
+    by_hand: bool,
+    scope: Any = None,
+    path: str | None = None,
 ) -> Call:
     """A call with its inference; `draw` checks first, models redraw through this alone."""
     asked = jax.tree.map(lambda leaf: leaf.spec if isinstance(leaf, Symbol) else leaf, (args, kwargs, mask))
@@ -245,7 +251,10 @@ def _check_mask(layer: Any, mask: Any) -> None:
     wrong = next((m for m in masks if m.dtype != jnp.bool_), None)
     if wrong is not None:
         raise DTypeError(
-            f"{layer!r}, mask", expected="bool, true where a step counts", got=show(wrong.spec), cure="Write mask=m > 0."
+            f"{layer!r}, mask",
+            expected="bool, true where a step counts",
+            got=show(wrong.spec),
+            cure="Write mask=m > 0.",
         )
     if not (takes_mask(type(layer)) or layer.passes_mask()):
         raise ArgumentError(

@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = (), numbers: Sequence[str] = ()) -> str:
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+) -> str:
     """A table as text, as wide as its rows need; columns named in `numbers` are right-aligned.
 
     >>> print(table("Fruit", ["name", "count"], [["apple", "3"]], numbers=["count"]))  # doctest: +ELLIPSIS
@@ -33,7 +39,7 @@ def _plain(cell: str) -> Any:
 
 
 class Progress:
-    """How far training has come: a live bar on a terminal, one plain line per epoch elsewhere, nothing if not `shown`."""
+    """How far training has come: a live bar on a terminal, else one plain line an epoch, nothing if not `shown`."""
 
     def __init__(self, epochs: int, shown: bool) -> None:
         self._epochs = epochs

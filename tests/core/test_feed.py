@@ -27,7 +27,10 @@ def test_inputs_are_paired_with_their_references_by_key() -> None:
 def test_bound_arrays_have_the_dtype_that_was_drawn() -> None:
     graph = model().graph
     bound = bind(graph, {"a": np.ones((3, 2)), "b": np.ones((3, 5), np.int64)}, "here")
-    assert {place: str(array.dtype) for place, array in bound.items()} == {0: "float32", graph.inputs["b"].node: "int32"}
+    assert {place: str(array.dtype) for place, array in bound.items()} == {
+        0: "float32",
+        graph.inputs["b"].node: "int32",
+    }
     assert all(isinstance(array, jax.Array) for array in bound.values())
 
 
@@ -37,7 +40,9 @@ def test_an_array_of_the_right_dtype_is_not_copied() -> None:
 
 
 def test_tracers_are_bound_like_arrays() -> None:
-    shapes = jax.eval_shape(lambda a, b: model().apply({}, {}, {"a": a, "b": b})[0], jnp.ones((3, 2)), jnp.ones((3, 4), int))
+    shapes = jax.eval_shape(
+        lambda a, b: model().apply({}, {}, {"a": a, "b": b})[0], jnp.ones((3, 2)), jnp.ones((3, 4), int)
+    )
     assert shapes["z"].shape == (3, 4)
 
 

@@ -1,4 +1,4 @@
-"""Inference: equal questions share one answer, which never differs from a fresh one; different constants are different."""
+"""Inference: equal questions share one answer, which is the one that a fresh look gives; 1, 1.0 and True differ."""
 
 from typing import Any
 
@@ -94,7 +94,12 @@ def test_double_precision_is_another_question() -> None:
 
 def test_what_was_inferred_is_what_apply_gives() -> None:
     x = jg.Input((6, 3))
-    drawn = [jg.layers.Dense(2)(x), jg.layers.LSTM(4, return_state=True)(x), jg.layers.Flatten()(x), jg.op(jnp.argmax)(x, 1)]
+    drawn = [
+        jg.layers.Dense(2)(x),
+        jg.layers.LSTM(4, return_state=True)(x),
+        jg.layers.Flatten()(x),
+        jg.op(jnp.argmax)(x, 1),
+    ]
     model = jg.Model(x, drawn)
     outputs = jax.eval_shape(lambda: model.apply(*model.init(jax.random.key(0)), jnp.ones((5, 6, 3)))[0])
     for promised, given in zip(jax.tree.leaves(model.outputs), jax.tree.leaves(outputs), strict=True):

@@ -157,7 +157,7 @@ def test_init_must_return_a_pair(made: Any) -> None:
     "params", [np.ones(3), [np.ones(3)], {"a": (np.ones(3),)}, {0: np.ones(3)}, {"a/b": np.ones(3)}], ids=str
 )
 def test_params_are_nested_dicts_with_string_keys(params: Any) -> None:
-    with pytest.raises(KeyMismatchError, match="Return {'name': array}"):
+    with pytest.raises(KeyMismatchError, match=r"Return \{'name': array\}"):
         Tell(lambda x: (params, {}))(jg.Input((3,)))
 
 

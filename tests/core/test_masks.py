@@ -21,9 +21,7 @@ class Mean(jg.Layer):
 
     mixes_rows = False
 
-    def apply(
-        self, params: Any, state: Any, x: Any, *, mask: Any = None, train: bool = False, key: Any = None
-    ) -> Any:
+    def apply(self, params: Any, state: Any, x: Any, *, mask: Any = None, train: bool = False, key: Any = None) -> Any:
         weights = jnp.ones(x.shape[:2]) if mask is None else mask.astype(x.dtype)
         return (x * weights[..., None]).sum(1) / jnp.maximum(weights.sum(1), 1.0)[:, None], state
 
@@ -64,7 +62,9 @@ def test_an_embedding_carries_a_mask_symbol_that_is_computed_like_any_other() ->
     assert L.Embedding(10, 2)(t).mask is None
 
 
-@pytest.mark.parametrize("between", [[], [L.Dense(3)], [L.Dropout(0.1), L.Dense(3), L.Activation("relu")], [Pass()]], ids=str)
+@pytest.mark.parametrize(
+    "between", [[], [L.Dense(3)], [L.Dropout(0.1), L.Dense(3), L.Activation("relu")], [Pass()]], ids=str
+)
 def test_layers_that_pass_a_mask_on_reach_the_layer_that_reads_it(between: list[jg.Layer]) -> None:
     t = text()
     h = embedded(t)
@@ -102,9 +102,7 @@ def test_a_mask_by_hand_is_an_edge_too() -> None:
     x, keep = jg.Input((4, 2), name="x"), jg.Input((4,), dtype="bool", name="keep")
     model = jg.Model([x, keep], Mean()(x, mask=keep))
     rows = np.arange(8, dtype=np.float32).reshape(1, 4, 2)
-    np.testing.assert_array_equal(
-        model.apply({}, {}, [rows, np.array([[True, False, True, False]])])[0], [[2.0, 3.0]]
-    )
+    np.testing.assert_array_equal(model.apply({}, {}, [rows, np.array([[True, False, True, False]])])[0], [[2.0, 3.0]])
     passed = L.Dense(2)(x, mask=keep)
     assert passed.mask is keep
     with pytest.raises(GraphError, match="'keep'"):
@@ -229,7 +227,11 @@ def test_a_model_cut_behind_a_mask_takes_the_mask_as_an_input() -> None:
     again = pickle.loads(pickle.dumps(second))
     symbols = [jg.Input((4, 2)), jg.Input((4,), dtype="bool")]
     called = jg.Model(symbols, second(symbols))
-    for cut, own in [(second, second.select(params)), (again, again.select(params)), (called, {"model": second.select(params)})]:
+    for cut, own in [
+        (second, second.select(params)),
+        (again, again.select(params)),
+        (called, {"model": second.select(params)}),
+    ]:
         np.testing.assert_array_equal(cut.apply(own, state, middle)[0], expected)
 
 

@@ -76,7 +76,7 @@ def test_a_list_model_takes_the_exact_set_of_its_explicit_names(kind: type) -> N
     by_name = model.apply({}, {}, {"a": ROWS[1], "b": ROWS[0]})[0]["total"]
     np.testing.assert_array_equal(by_name, by_list)
     for wrong in ({"a": ROWS[0]}, {"a": ROWS[0], "b": ROWS[0], "c": ROWS[0]}, {"a": ROWS[0], "c": ROWS[0]}, {}):
-        with pytest.raises(KeyMismatchError, match="'b'|'c'"):
+        with pytest.raises(KeyMismatchError, match=r"'b'|'c'"):
             model.apply({}, {}, wrong)
 
 
@@ -106,7 +106,9 @@ def test_a_single_input_is_one_array(wrong: Any) -> None:
         sum_of(x()).apply({}, {}, wrong)
 
 
-@pytest.mark.parametrize("wrong", [[], [ROWS[0]], ROWS, ROWS[0], (ROWS[0], ROWS[1])], ids=lambda w: f"{type(w).__name__}")
+@pytest.mark.parametrize(
+    "wrong", [[], [ROWS[0]], ROWS, ROWS[0], (ROWS[0], ROWS[1])], ids=lambda w: f"{type(w).__name__}"
+)
 def test_lists_are_matched_in_length_and_kind(wrong: Any) -> None:
     with pytest.raises(KeyMismatchError, match="a list with exactly '0', '1'"):
         sum_of([x(), x()]).apply({}, {}, wrong)
@@ -229,7 +231,12 @@ def test_apply_takes_exactly_its_own_tree() -> None:
     model = jg.Model(inputs, jg.layers.BatchNormalization()(Dense(3)(inputs)))
     params, state = model.init(KEY)
     dense, norm = params["dense"], params["batch_normalization"]
-    for wrong in ({}, {"dense": dense}, {**params, "extra": {"w": jnp.ones(1)}}, {"dense": norm, "batch_normalization": norm}):
+    for wrong in (
+        {},
+        {"dense": dense},
+        {**params, "extra": {"w": jnp.ones(1)}},
+        {"dense": norm, "batch_normalization": norm},
+    ):
         with pytest.raises(KeyMismatchError, match=r"params.*sub\.select"):
             model.apply(wrong, state, ROWS[0])
         with pytest.raises(KeyMismatchError, match=r"params.*sub\.select"):
@@ -256,7 +263,9 @@ def test_a_drawing_layer_needs_a_key_only_while_training() -> None:
 def test_two_calls_of_one_dropout_draw_differently() -> None:
     inputs = jg.Input((50,))
     drop = jg.layers.Dropout(0.5)
-    first, second = jg.Model(inputs, [drop(inputs), drop(inputs)]).apply({}, {}, np.ones((2, 50)), train=True, key=KEY)[0]
+    first, second = jg.Model(inputs, [drop(inputs), drop(inputs)]).apply({}, {}, np.ones((2, 50)), train=True, key=KEY)[
+        0
+    ]
     assert (first != second).any()
 
 
@@ -353,7 +362,12 @@ def test_a_model_is_called_on_symbols_only() -> None:
     model = sum_of([x("a"), x("b")])
     with pytest.raises(SymbolError, match=r"model\.apply"):
         model(ROWS[:2])
-    for call in (lambda: model(x(), x()), lambda: model(), lambda: model([x(), x()], mask=x()), lambda: model([x(), x()], k=1)):
+    for call in (
+        lambda: model(x(), x()),
+        lambda: model(),
+        lambda: model([x(), x()], mask=x()),
+        lambda: model([x(), x()], k=1),
+    ):
         with pytest.raises(ArgumentError, match="one list or dict"):
             call()
     with pytest.raises(KeyMismatchError, match="a list with exactly '0', '1'"):

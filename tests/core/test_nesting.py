@@ -46,9 +46,7 @@ def test_it_computes_what_the_inner_model_computes_on_its_part_of_the_tree() -> 
     model = jg.Model(x, inner(x))
     params, state = model.init(KEY)
     rows = np.arange(6, dtype=np.float32).reshape(2, 3)
-    np.testing.assert_array_equal(
-        model.apply(params, state, rows)[0], inner.apply(params["tower"], state, rows)[0]
-    )
+    np.testing.assert_array_equal(model.apply(params, state, rows)[0], inner.apply(params["tower"], state, rows)[0])
 
 
 def test_a_model_called_twice_shares_its_weights_and_the_gradient_is_the_sum() -> None:
@@ -222,9 +220,7 @@ def test_models_take_and_give_trees_when_nested() -> None:
     model = jg.Model({"p": p, "q": q}, drawn)
     ones = np.ones((1, 2), np.float32)
     outputs, _ = model.apply({}, {}, {"p": ones, "q": 10 * ones})
-    jax.tree.map(
-        np.testing.assert_array_equal, outputs, {"sum": 11 * ones, "both": [2 * ones, 30 * ones]}
-    )
+    jax.tree.map(np.testing.assert_array_equal, outputs, {"sum": 11 * ones, "both": [2 * ones, 30 * ones]})
     named = jg.Model({"p": p, "q": q}, inner({"b": p, "a": q})["both"])
     np.testing.assert_array_equal(named.apply({}, {}, {"p": ones, "q": 10 * ones})[0][0], 20 * ones)
 
@@ -299,7 +295,9 @@ def test_a_stack_shared_on_two_widths_is_refused() -> None:
         jg.Model([a := jg.Input((3,)), b := jg.Input((4,))], [layers(a), layers(b)])
 
 
-@pytest.mark.parametrize("wrong", [[], [Dense(2), 3], [jg.Input((3,))], [None], [jax.nn.relu], [Dense(2), jg.Input((3,))]])
+@pytest.mark.parametrize(
+    "wrong", [[], [Dense(2), 3], [jg.Input((3,))], [None], [jax.nn.relu], [Dense(2), jg.Input((3,))]]
+)
 def test_a_stack_is_a_list_of_layers(wrong: list) -> None:
     with pytest.raises(ArgumentError, match=r"Lift functions with jg\.op"):
         jg.Sequential(wrong)
@@ -307,6 +305,10 @@ def test_a_stack_is_a_list_of_layers(wrong: list) -> None:
 
 def test_a_stack_takes_one_symbol() -> None:
     layers = stack()
-    for call in (lambda: layers(jg.Input((3,)), jg.Input((3,))), lambda: layers([jg.Input((3,))]), lambda: layers(np.ones(3))):
+    for call in (
+        lambda: layers(jg.Input((3,)), jg.Input((3,))),
+        lambda: layers([jg.Input((3,))]),
+        lambda: layers(np.ones(3)),
+    ):
         with pytest.raises(ArgumentError, match="one input"):
             call()

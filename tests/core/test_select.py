@@ -157,5 +157,5 @@ def test_wrong_trees_are_refused() -> None:
         encoder.select({"dense": params["dense"]})
     bent = {**params, "dense": {**params["dense"], "kernel": jnp.ones((5, 4))}}
     for of in (None, model):
-        with pytest.raises(ShapeError, match="'dense'.*leaf 'kernel'"):
+        with pytest.raises(ShapeError, match=r"'dense'.*leaf 'kernel'"):
             encoder.select(bent, of=of)

@@ -15,7 +15,10 @@ from jgraph.keys import fold
 
 WIDTH, LAYERS = 3, 2
 KEY = jax.random.key(42)
-ROWS = {name: np.linspace(-1, 1, 2 * WIDTH, dtype=np.float32).reshape(2, WIDTH) * scale for name, scale in (("a", 1), ("b", 2))}
+ROWS = {
+    name: np.linspace(-1, 1, 2 * WIDTH, dtype=np.float32).reshape(2, WIDTH) * scale
+    for name, scale in (("a", 1), ("b", 2))
+}
 
 UNARY = ("dense", "drop", "count", "tanh", "scale", "reverse")
 BINARY = ("plus", "minus", "times", "less", "join")
@@ -34,7 +37,7 @@ class Count(jg.Layer):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Steps `(kind, layer, first, second)` on earlier values, the first two of which are the inputs, and what is given out."""
+    """Steps `(kind, layer, first, second)` on earlier values, the first two of which are the inputs; and outputs."""
 
     steps: tuple[tuple[str, int, int, int], ...]
     outputs: tuple[int, ...]
@@ -151,7 +154,9 @@ def test_nesting_a_model_changes_its_name_and_no_value(plan: Plan, train: bool) 
 
 @given(left=plans(), right=plans(), order=st.permutations(["x", "y", "z"]), swap=st.booleans())
 @SOME
-def test_the_order_of_writing_keys_changes_no_name_and_no_parameter(left: Plan, right: Plan, order: list[str], swap: bool) -> None:
+def test_the_order_of_writing_keys_changes_no_name_and_no_parameter(
+    left: Plan, right: Plan, order: list[str], swap: bool
+) -> None:
     def draw(keys: list[str], names: list[str]) -> jg.Model:
         inputs = {name: jg.Input((WIDTH,), name=name) for name in names}
         one = drawing(left, inputs["a"], inputs["b"], layers_of("", named=False))

@@ -1,0 +1,129 @@
+"""The layers that every law is held against: each with how it is made and what it is drawn on."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+import jgraph as jg
+from jgraph.layers import (
+    LSTM,
+    Activation,
+    Add,
+    AveragePooling2D,
+    BatchNormalization,
+    Concatenate,
+    Conv1D,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Embedding,
+    Flatten,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    MaxPooling1D,
+    MaxPooling2D,
+    Reshape,
+    SeparableConv2D,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """A layer on inputs of these shapes (without the batch axis); `dtype` is the inputs' in place of float32."""
+
+    id: str
+    make: Callable[[], jg.Layer]
+    shapes: tuple[Any, ...]
+    dtype: str = "float32"
+    merges: bool = False
+
+    def draw(self, name: str = "it", dtype: str | None = None) -> jg.Model:
+        """The layer alone in a model; its inputs are a list."""
+        kind = self.dtype if self.dtype.startswith("int") else dtype or self.dtype
+        inputs = [jg.Input(shape, kind, name=f"x{i}") for i, shape in enumerate(self.shapes)]
+        layer = self.make()
+        object.__setattr__(layer, "name", name)
+        return jg.Model(inputs, layer(inputs) if self.merges else layer(*inputs))
+
+
+def scaled(train_noise: bool) -> jg.Layer:
+    """A pair of functions with params and state: it counts its training steps, and may draw noise."""
+
+    def init(key: jax.Array, x: Any) -> Any:
+        return {"gain": jax.random.normal(key, (x.shape[-1],))}, {"steps": jnp.zeros((), jnp.int32)}
+
+    def apply(params: Any, state: Any, x: Any, train: bool, key: Any) -> Any:
+        if train and train_noise:
+            x = x + jax.random.normal(key, x.shape, x.dtype)
+        return x * params["gain"], {"steps": state["steps"] + train}
+
+    return jg.as_layer(init, apply)
+
+
+def nested() -> jg.Model:
+    """A model with a shared layer, state, dropout and a branch."""
+    x = jg.Input((6,), name="x")
+    shared = Dense(6, activation="tanh")
+    y = BatchNormalization()(shared(shared(x)))
+    return jg.Model(x, Add()([Dropout(0.5)(y), x[:, ::-1]]))
+
+
+def masked() -> jg.Model:
+    """A model through which a mask goes: made by an embedding, passed on, and used twice."""
+    text = jg.Input((5,), "int32", name="text")
+    y = LSTM(3, return_sequences=True, go_backwards=True)(Dropout(0.3)(Embedding(4, 3, mask_zero=True)(text)))
+    return jg.Model(text, Concatenate()([LSTM(2)(y), GlobalAveragePooling1D()(y)]))
+
+
+IMAGE = ((6, 5, 2),)
+STEPS = ((5, 3),)
+
+LAYERS = [
+    Member("activation", lambda: Activation("gelu"), ((4,),)),
+    Member("activation-softmax", lambda: Activation("softmax"), STEPS),
+    Member("add", lambda: Add(), ((4,), (4,), (4,)), merges=True),
+    Member("add-broadcast", lambda: Add(), ((1, 3), (5, 3)), merges=True),
+    Member("average_pooling2d", lambda: AveragePooling2D(2, padding="same"), IMAGE),
+    Member("batch_normalization", lambda: BatchNormalization(), ((4,),)),
+    Member("batch_normalization-axis", lambda: BatchNormalization(axis=1, momentum=0.5), IMAGE),
+    Member("concatenate", lambda: Concatenate(), ((4,), (3,)), merges=True),
+    Member("concatenate-time", lambda: Concatenate(axis=1), ((2, 3), (5, 3)), merges=True),
+    Member("conv1d", lambda: Conv1D(4, 3, padding="causal", dilation_rate=2), STEPS),
+    Member("conv1d-free", lambda: Conv1D(4, 3, strides=2, padding="same"), ((None, 3),)),
+    Member("conv2d", lambda: Conv2D(4, (3, 2), activation="tanh", groups=2), IMAGE),
+    Member("dense", lambda: Dense(4), ((3,),)),
+    Member("dense-steps", lambda: Dense(4, activation="softplus", use_bias=False), ((None, 3),)),
+    Member("depthwise_conv2d", lambda: DepthwiseConv2D(3, depth_multiplier=2, padding="same"), IMAGE),
+    Member("dropout", lambda: Dropout(0.5), ((8,),)),
+    Member("dropout-noise", lambda: Dropout(0.5, noise_shape=(None, 1, None)), STEPS),
+    Member("embedding", lambda: Embedding(7, 3), ((5,),), "int32"),
+    Member("flatten", lambda: Flatten(), IMAGE),
+    Member("global_average_pooling1d", lambda: GlobalAveragePooling1D(), ((None, 3),)),
+    Member("global_average_pooling2d", lambda: GlobalAveragePooling2D(keepdims=True), IMAGE),
+    Member("global_max_pooling1d", lambda: GlobalMaxPooling1D(), STEPS),
+    Member("lstm", lambda: LSTM(4), ((None, 3),)),
+    Member(
+        "lstm-dropout",
+        lambda: LSTM(4, dropout=0.3, recurrent_dropout=0.4, return_sequences=True, return_state=True),
+        STEPS,
+    ),
+    Member("max_pooling1d", lambda: MaxPooling1D(3, strides=1, padding="same"), STEPS),
+    Member("max_pooling2d", lambda: MaxPooling2D(), IMAGE),
+    Member("reshape", lambda: Reshape((-1, 2)), ((4, 3),)),
+    Member("separable_conv2d", lambda: SeparableConv2D(3, 2, strides=2, activation="elu"), IMAGE),
+    Member("flax-dense", lambda: jg.as_layer(nn.Dense(4)), STEPS),
+    Member("flax-batch_norm", lambda: jg.as_layer(nn.BatchNorm(momentum=0.9)), ((4,),)),
+    Member("flax-dropout", lambda: jg.as_layer(nn.Dropout(0.5)), ((8,),)),
+    Member("pair", lambda: scaled(train_noise=False), ((4,),)),
+    Member("pair-noise", lambda: scaled(train_noise=True), ((4,),)),
+    Member("op", lambda: jg.op(jnp.hypot), ((4,), (4,))),
+    Member("model", nested, ((6,),)),
+    Member("model-masked", masked, ((5,),), "int32"),
+]
+"""Every layer, and the ways in which things become layers."""
