@@ -47,7 +47,7 @@ def load(path: str | os.PathLike[str], *, allow: Iterable[Any] = ()) -> tuple[Mo
     >>> import jgraph as jg
     >>> jg.load("nowhere.jgraph")
     Traceback (most recent call last):
-    jgraph.errors.LoadError: nowhere.jgraph: expected a directory with the file jgraph.json, got none. ...
+    jgraph.errors.LoadError: nowhere.jgraph: expected a directory with the file jgraph.json, got ...
     """
     content = read_record(path)
     model = Model.from_json(content["record"]["model"], allow=allow)

@@ -2,25 +2,24 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jgraph.core.model import Model
+from jgraph.data.rows import split_rows
 from jgraph.draw.terminal import table
 from jgraph.errors import ArgumentError, listing
 from jgraph.keys import fold
-from jgraph.train.batches import Binding, check_iterable, is_rows
-from jgraph.train.configure import make_objective
-from jgraph.train.loop import Plan, Rows, Source, measure, train
+from jgraph.train.batches import Binding, check_iterable, check_weighing, is_rows
+from jgraph.train.configure import make_objective, make_optimizer
+from jgraph.train.loop import Rows, Source, measure, train
 from jgraph.train.objective import Objective
+from jgraph.train.plan import Plan, check_batch_size, check_plan, check_steps
 from jgraph.train.programs import Programs
-from jgraph.train.state import Run, TrainState, fresh_copy
+from jgraph.train.state import Run, TrainState, check_train_state, fresh_copy
 from jgraph.train.step import Step
-from jgraph.data.rows import split_rows
 from jgraph.tree import match
 from jgraph.typing import Key, Params, PyTree, State
 
@@ -60,7 +59,10 @@ class Trainer:
     def __post_init__(self) -> None:
         if not isinstance(self.model, Model):
             raise ArgumentError(
-                "Trainer, model", expected="a jg.Model", got=repr(self.model), cure="Make one: jg.Model(inputs, outputs)."
+                "Trainer, model",
+                expected="a jg.Model",
+                got=repr(self.model),
+                cure="Make one: jg.Model(inputs, outputs).",
             )
         self.step_function  # noqa: B018 (checks losses, metrics, ends and optimizer now)
 
@@ -139,7 +141,8 @@ class Trainer:
         """
         plan = Plan(epochs, batch_size, seed, shuffle, steps_per_epoch, progress)
         check_plan(plan, train_state, run)
-        source = self._source(data, "fit")
+        left = epochs - (run.position.epoch if run else 0)
+        source = self._source(data, "fit", times=left)
         held_out = None
         if validation_split:
             if source.rows is None or validation_data is not None:
@@ -152,13 +155,16 @@ class Trainer:
             kept, last = split_rows(source.rows.bound, source.rows.count, validation_split)
             source, held_out = source.of(kept), source.of(last)
         elif validation_data is not None:
-            held_out = self._source(validation_data, "fit, validation_data")
-        left = epochs - (run.position.epoch if run else 0)
-        check_steps_fit(source, plan, left)
+            held_out = self._source(validation_data, "fit, validation_data", times=left)
+        if source.rows is not None:
+            check_steps(plan, source.rows.count)
         given = run.train_state if run else train_state
+        if given is not None:
+            self._check_train_state("fit", given)
         start = fresh_copy(given or self.init(jax.random.key(seed)))
         begun = dataclasses.replace(run, train_state=start, stopped=None) if run else Run(start)
-        return train(begun, source, self._validation(held_out, start, batch_size, left), plan)
+        held_out = None if held_out is None else held_out.place(start)
+        return train(begun, source, held_out, plan)
 
     def evaluate(self, train_state: TrainState, data: Any, batch_size: int = 32) -> dict[str, float]:
         """The logs of a train state on data, over all rows: `loss`, metrics, and those of each output.
@@ -167,30 +173,27 @@ class Trainer:
             As `fit`, for the data.
         """
         check_batch_size(batch_size)
-        source = self._source(data, "evaluate")
-        if source.batches is not None:
-            check_iterable(source.batches, 1, "evaluate")
+        self._check_train_state("evaluate", train_state)
+        source = self._source(data, "evaluate", times=1)
         return measure(source.place(train_state), train_state, batch_size)
 
     def predict(self, train_state: TrainState, inputs: PyTree, batch_size: int = 32) -> PyTree:
         """The model's outputs for all rows, as NumPy arrays; as `model.predict`."""
+        self._check_train_state("predict", train_state)
         return self.model.predict(train_state.params, train_state.model_state, inputs, batch_size=batch_size)
 
-    def _source(self, data: Any, where: str) -> Source:
+    def _source(self, data: Any, where: str, *, times: int) -> Source:
+        """Checked data: rows, or batches that can be read so many times."""
         if not is_rows(data):
-            return Source(self._binding, self.programs, batches=data, where=where)
-        bound, count = self._binding.rows(data, where)
-        return Source(self._binding, self.programs, Rows(bound, count, self.model.mixes_rows), where=where)
+            return Source(self._binding, self.programs, batches=check_iterable(data, times, where), where=where)
+        bound, count = self._binding.bind(data, where)
+        self._binding.check_values(bound, where)
+        check_weighing(bound, where)
+        return Source(self._binding, self.programs, Rows(bound, count), where=where)
 
-    def _validation(
-        self, source: Source | None, train_state: TrainState, batch_size: int, times: int
-    ) -> Callable[[TrainState], dict[str, float]] | None:
-        if source is None:
-            return None
-        if source.batches is not None:
-            check_iterable(source.batches, times, source.where)
-        placed = source.place(train_state)
-        return lambda train_state: measure(placed, train_state, batch_size)
+    def _check_train_state(self, where: str, given: Any) -> None:
+        opt_state = jax.eval_shape(self.step_function.optimizer.init, self.model.params_spec)
+        check_train_state(where, given, self.model.params_spec, self.model.state_spec, opt_state)
 
     # Copies and printing
 
@@ -204,76 +207,27 @@ class Trainer:
         rows = []
         for target in self.objective.targets:
             loss = target.loss.name if target.loss else "none"
-            on = "output" if not target.logits else "logits (the output)" if target.linear else f"logits, before {self._link(target)}"
+            on = (
+                "output"
+                if not target.logits
+                else "logits (the output)"
+                if target.linear
+                else f"logits, before {self._link(target)}"
+            )
             names = ", ".join(m.name for m in target.metrics) or "-"
             mask = "masked" if target.mask else "-"
-            rows.append([target.name, loss, f"{target.weight:g}" if target.loss else "-", on if target.loss else "-", names, mask])
+            rows.append(
+                [
+                    target.name,
+                    loss,
+                    f"{target.weight:g}" if target.loss else "-",
+                    on if target.loss else "-",
+                    names,
+                    mask,
+                ]
+            )
         columns = ["output", "loss", "weight", "taken on", "metrics", "mask"]
         return table(f"Trainer of {self.model!r}", columns, rows, numbers=["weight"])
 
     def _link(self, target: Any) -> str:
         return str(target.loss.link)
-
-
-def make_optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransformation:
-    """The optimizer as it is, or made by its factory with the learning rate among its state.
-
-    Raises:
-        ArgumentError: it is not an optax optimizer, or a factory without a learning rate.
-    """
-    where, cure = "Trainer, optimizer", "Write optimizer=optax.adam(1e-3), or optimizer=optax.adam, learning_rate=1e-3."
-    if learning_rate is None:
-        if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
-            raise ArgumentError(where, expected="an optax optimizer", got=repr(optimizer), cure=cure)
-        return optimizer
-    if not callable(optimizer):
-        raise ArgumentError(where, expected="a factory, beside learning_rate", got=type(optimizer).__name__, cure=cure)
-    return optax.inject_hyperparams(optimizer)(learning_rate=learning_rate)
-
-
-def check_plan(plan: Plan, train_state: TrainState | None, run: Run | None) -> None:
-    """Checks the arguments of `fit` that need no data.
-
-    Raises:
-        ArgumentError: one has no meaning.
-    """
-    check_batch_size(plan.batch_size)
-    for name, value, least in (("epochs", plan.epochs, 0), ("seed", plan.seed, 0), ("steps_per_epoch", plan.steps_per_epoch, 1)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-            raise ArgumentError(f"fit, {name}", expected=f"an integer of at least {least}", got=repr(value), cure="Mend it.")
-    if train_state is not None and run is not None:
-        raise ArgumentError("fit", expected="train_state or run", got="both", cure="A run holds its train state: give run=.")
-    if run is not None and plan.epochs < run.position.epoch:
-        raise ArgumentError(
-            "fit, epochs",
-            expected=f"at least the {run.position.epoch} epochs that the run has done",
-            got=str(plan.epochs),
-            cure="`epochs` counts from the start of the run.",
-        )
-
-
-def check_batch_size(batch_size: Any) -> None:
-    """Checks a batch size.
-
-    Raises:
-        ArgumentError: it is not a positive integer.
-    """
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-        raise ArgumentError("batch_size", expected="a positive integer", got=repr(batch_size), cure="Write batch_size=32.")
-
-
-def check_steps_fit(source: Source, plan: Plan, epochs: int) -> None:
-    """Checks that the data last for the epochs.
-
-    Raises:
-        ArgumentError: there are fewer batches than steps, or an iterator would be read twice.
-    """
-    if source.rows is None:
-        check_iterable(source.batches, epochs, "fit")
-    elif plan.steps_per_epoch is not None and plan.steps_per_epoch > (steps := -(-source.rows.count // plan.batch_size)):
-        raise ArgumentError(
-            "fit, steps_per_epoch",
-            expected=f"at most the {steps} batches that {source.rows.count} rows give",
-            got=str(plan.steps_per_epoch),
-            cure="Leave it out for all rows.",
-        )

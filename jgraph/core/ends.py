@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from jgraph.core.graph import Graph, Node, Ref
-from jgraph.core.layer import Op
+from jgraph.core.layer import Layer, Op
 from jgraph.ops.activations import activation, linear
 from jgraph.typing import Function, PyTree
 
@@ -28,7 +28,8 @@ def end_of(nodes: tuple[Node, ...], ref: Ref) -> End:
     ref = _within(nodes, ref)
     function = _last_function(nodes[ref.node])
     if function is not linear:
-        return End(LINKS.get(function, "other"), ref, nodes[ref.node])
+        penalizes = nodes[ref.node].layer.penalizes()  # it may look at what comes after the activation
+        return End("other" if penalizes else LINKS.get(function, "other"), ref, nodes[ref.node])
     stack, seen = [ref], set()
     while stack:
         here = _within(nodes, stack.pop())
@@ -36,9 +37,10 @@ def end_of(nodes: tuple[Node, ...], ref: Ref) -> End:
         if here.node in seen or not node.args:  # an input holds what its user calls logits
             continue
         seen.add(here.node)
-        if _last_function(node) is not linear or node.layer.logits == "unknown":
+        logits = _logits(node.layer)
+        if _last_function(node) is not linear or logits == "unknown":
             return End("other", here, node)
-        if node.layer.logits == "as inputs":
+        if logits == "as inputs":
             stack.extend(leaf for leaf in jax.tree.leaves((node.args, node.kwargs)) if isinstance(leaf, Ref))
     return End("linear", ref, nodes[ref.node])
 
@@ -50,13 +52,19 @@ def _within(nodes: tuple[Node, ...], ref: Ref) -> Ref:
     return ref
 
 
+def _logits(layer: Layer) -> str:
+    """What a layer's class says of its outputs; what a parent says does not hold for a child that applies otherwise."""
+    says = next(kind for kind in type(layer).__mro__ if "logits" in vars(kind) or "apply" in vars(kind))
+    return layer.logits if "logits" in vars(says) else "unknown"
+
+
 def _last_function(node: Node) -> Function:
     """The activation that a node applies last, as far as it says so."""
     layer = node.layer
     if isinstance(layer, Op):
-        alone = len(node.args) == 1 and not node.kwargs
+        alone = len(node.args) == 1 and node.kwargs in ({}, {"axis": -1})
         return layer.function if alone and layer.function in LINKS else linear
-    return activation(layer.activation) if layer.logits == "always" and hasattr(layer, "activation") else linear
+    return activation(layer.activation) if _logits(layer) == "always" and hasattr(layer, "activation") else linear
 
 
 def open_end(graph: Graph, end: End) -> tuple[Graph, Ref]:
@@ -68,27 +76,32 @@ def open_end(graph: Graph, end: End) -> tuple[Graph, Ref]:
     if isinstance(node.layer, Op):
         return graph, node.args[0]
     bare = dataclasses.replace(node, layer=dataclasses.replace(node.layer, activation="linear"))
-    empty = dataclasses.replace(node.inference, params={}, state={})
     last = dataclasses.replace(
         node,
         layer=Op(_last_function(node)),
         path=f"{node.path}:activation",
-        args=(Ref(place, 0),),
+        args=(end.ref,),
         kwargs={},
         mask=None,
-        inference=empty,
+        inference=dataclasses.replace(node.inference, params={}, state={}, masks=(None,)),
     )
-    move = _mover(place)
-    rest = (dataclasses.replace(n, args=move(n.args), kwargs=move(n.kwargs), mask=move(n.mask)) for n in graph.nodes[place + 1 :])
-    nodes = (*graph.nodes[:place], bare, last, *rest)
-    symbols = (*graph.symbols[: place + 1], *graph.symbols[place:])
-    return dataclasses.replace(graph, nodes=nodes, inputs=move(graph.inputs), outputs=move(graph.outputs), symbols=symbols), Ref(place, 0)
+    move = _mover(end.ref)
+    moved = (dataclasses.replace(n, args=move(n.args), kwargs=move(n.kwargs), mask=move(n.mask)) for n in graph.nodes)
+    opened = dataclasses.replace(
+        graph,
+        nodes=(*graph.nodes[:place], bare, last, *list(moved)[place + 1 :]),
+        inputs=move(graph.inputs),
+        outputs=move(graph.outputs),
+        symbols=(*graph.symbols[: place + 1], *graph.symbols[place:]),
+    )
+    return opened, end.ref
 
 
-def _mover(place: int) -> Callable[[PyTree], PyTree]:
-    """Moves references by one from `place` on, so that what read the layer reads its activation."""
+def _mover(end: Ref) -> Callable[[PyTree], PyTree]:
+    """Moves references by one from the end on, so that what read the layer reads its activation; its mask stays."""
 
     def move(leaf: Any) -> Any:
-        return Ref(leaf.node + 1, leaf.index) if isinstance(leaf, Ref) and leaf.node >= place else leaf
+        moves = isinstance(leaf, Ref) and (leaf.node > end.node or leaf == end)
+        return Ref(leaf.node + 1, leaf.index) if moves else leaf
 
     return lambda tree: jax.tree.map(move, tree)

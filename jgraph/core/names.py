@@ -16,8 +16,11 @@ from jgraph.typing import Function
 FUNCTION_ROOTS = ("jax.nn", "jax.numpy", "jax.lax", "jgraph.ops", "jgraph.ops.activations")
 LAYER_ROOTS = ("jgraph.layers", "jgraph.core.layer", "jgraph.core.sequential")
 
-# Functions of jax.numpy that read or write files, or wrap Python functions: no model needs them.
-REFUSED = ("save", "savez", "load", "fromfile", "frompyfunc", "vectorize", "fromfunction", "apply_along_axis")
+REFUSED = (
+    *("save", "savez", "load", "fromfile", "set_printoptions", "printoptions"),
+    *("frompyfunc", "vectorize", "fromfunction", "apply_along_axis"),
+)
+"""Functions that read or write files, change settings, or wrap Python functions: no model needs them."""
 
 
 def name_of_function(function: Function) -> str:
@@ -50,7 +53,10 @@ def find_function(name: str, allow: Iterable[Any], where: str) -> Function:
     found = getattr(importlib.import_module(root), own, None) if root in FUNCTION_ROOTS else None
     if not callable(found) or inspect.isclass(found) or own.startswith("_") or own in REFUSED:
         raise LoadError(
-            where, expected=f"a public function of {listing(FUNCTION_ROOTS)}", got=repr(name), cure="The file is not sound."
+            where,
+            expected=f"a public function of {listing(FUNCTION_ROOTS)}",
+            got=repr(name),
+            cure="The file is not sound.",
         )
     return found
 
@@ -97,12 +103,13 @@ def _custom(thing: Any, own: str) -> str:
 
 def _allowed(name: str, allow: Iterable[Any], where: str) -> Any:
     own = name.removeprefix("custom:")
-    given = {str(getattr(thing, "__name__", thing)): thing for thing in allow}
-    if own not in given:
+    given = [(str(getattr(thing, "__name__", thing)), thing) for thing in allow]
+    found = list(dict.fromkeys(thing for known, thing in given if known == own))
+    if len(found) != 1:
         raise LoadError(
             where,
-            expected=f"{own!r} among what is allowed",
-            got=listing(given),
-            cure=f"{nearest(own, given)}It is not part of jgraph: write jg.load(path, allow=[{own}]).",
+            expected=f"{own!r} among what is allowed, once",
+            got=listing(known for known, _ in given),
+            cure=f"{nearest(own, dict(given))}It is not part of jgraph: write jg.load(path, allow=[{own}]).",
         )
-    return given[own]
+    return found[0]

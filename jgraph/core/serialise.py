@@ -1,4 +1,4 @@
-"""Models as JSON: a table of layers, and for every model the flat list of its nodes. The text is stable and versioned."""
+"""Models as JSON: a table of layers, and for every model the flat list of its nodes; stable and versioned."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ def from_json(text: str, allow: Iterable[Any], rebuild: Callable[..., Any]) -> A
     try:
         content = json.loads(text)
         known = content["format"] == FORMAT
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         known, content = False, {}
     if not known or content.get("version") != VERSION:
         raise LoadError(
@@ -53,22 +53,30 @@ def from_json(text: str, allow: Iterable[Any], rebuild: Callable[..., Any]) -> A
     try:
         for entry in content["layers"]:
             reader.layers.append(reader.layer(entry))
-        return reader.layers[content["model"]]
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        model = reader.layers[content["model"]]
+        model.graph  # noqa: B018 (only models have one)
+        return model  # noqa: TRY300
+    except LoadError:
+        raise
+    except Exception as error:
         raise LoadError(
             "the model's JSON",
-            expected="whole entries",
+            expected="the entries of a whole model",
             got=f"{type(error).__name__}: {error}",
             cure="The file is damaged, or was written for other classes than those allowed.",
         ) from error
 
 
 class _Writer:
-    """Writes values; `table` gathers the layers, each once, those that others hold first."""
+    """Writes values; `table` gathers the layers, each once, those that others hold first.
+
+    `customs` are the things that a file names only by their own name, which must therefore be theirs alone.
+    """
 
     def __init__(self) -> None:
         self.table: list[dict[str, Any]] = []
         self.places: dict[Layer, int] = {}
+        self.customs: dict[str, Any] = {}
 
     def layer(self, layer: Any) -> int:
         if layer not in self.places:
@@ -80,7 +88,7 @@ class _Writer:
     def _plain(self, layer: Layer) -> dict[str, Any]:
         names = [f.name for f in dataclasses.fields(layer) if f.name != "name"]
         fields = {n: self.value(getattr(layer, n), f"{layer!r}, {n}") for n in names}
-        return {"class": name_of_class(type(layer)), "name": layer.name, "fields": fields}
+        return {"class": self._name(name_of_class, type(layer)), "name": layer.name, "fields": fields}
 
     def _model(self, model: Any) -> dict[str, Any]:
         graph = model.graph
@@ -115,7 +123,7 @@ class _Writer:
             return {"$layer": self.layer(value)}
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             items = [self.value(v, where) for v in value]
-            return {"$named": name_of_class(type(value)), "items": items}
+            return {"$named": self._name(name_of_class, type(value)), "items": items}
         if isinstance(value, (list, tuple)):
             items = [self.value(v, where) for v in value]
             return items if isinstance(value, list) else {"$tuple": items}
@@ -128,21 +136,40 @@ class _Writer:
             return {"$slice": [self.value(v, where) for v in (value.start, value.stop, value.step)]}
         if value is Ellipsis:
             return {"$ellipsis": True}
-        if isinstance(value, (np.ndarray, np.generic, jax.Array)):
+        is_array = isinstance(value, (np.ndarray, np.generic, jax.Array))
+        if is_array and not jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
             array = np.asarray(value)
-            return {"$array": array.ravel().tolist(), "dtype": str(array.dtype), "shape": list(array.shape)}
-        if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)) or _is_scalar_type(value):
+            items = [self.value(v, where) for v in array.ravel().tolist()]
+            return {"$array": items, "dtype": str(array.dtype), "shape": list(array.shape)}
+        if isinstance(value, complex):
+            return {"$complex": [self.value(value.real, where), self.value(value.imag, where)]}
+        if (
+            isinstance(value, np.dtype)
+            or (isinstance(value, type) and issubclass(value, np.generic))
+            or _is_scalar_type(value)
+        ):
             return {"$dtype": str(jnp.dtype(value))}
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {"$object": name_of_class(type(value)), "fields": self._fields(value, where)}
+            return {"$object": self._name(name_of_class, type(value)), "fields": self._fields(value, where)}
         if callable(value) and not isinstance(value, type):
-            return {"$function": name_of_function(value)}
+            return {"$function": self._name(name_of_function, value)}
         raise SaveError(
             where,
             expected="numbers, strings, arrays, dtypes, functions, layers, and containers of them",
             got=type(value).__name__,
             cure="Keep such a value out of the drawing, or write a layer with fields that can be said.",
         )
+
+    def _name(self, name_of: Callable[[Any], str], thing: Any) -> str:
+        name = name_of(thing)
+        if name.startswith("custom:") and self.customs.setdefault(name, thing) is not thing:
+            raise SaveError(
+                repr(thing),
+                expected="a name of its own",
+                got=f"{name.removeprefix('custom:')!r}, as another one in the model is called",
+                cure="Rename one of them, so that jg.load(path, allow=[...]) can tell them apart.",
+            )
+        return name
 
     def _fields(self, value: Any, where: str) -> dict[str, Any]:
         """The fields that differ from their defaults; a Flax module's `parent` is where it lives, not what it is."""
@@ -197,7 +224,8 @@ class _Reader:
             "$dict": lambda: {self.value(k): self.value(v) for k, v in content},
             "$slice": lambda: slice(*map(self.value, content)),
             "$ellipsis": lambda: Ellipsis,
-            "$array": lambda: np.asarray(content, jnp.dtype(value["dtype"])).reshape(value["shape"]),
+            "$complex": lambda: complex(*map(self.value, content)),
+            "$array": lambda: np.asarray(self.value(content), jnp.dtype(value["dtype"])).reshape(value["shape"]),
             "$dtype": lambda: jnp.dtype(content),
             "$object": lambda: self._object(content, value["fields"]),
             "$function": lambda: find_function(content, self.allow, "the model's JSON"),

@@ -2,59 +2,60 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jgraph.errors import DataError
 
 
-def check_finite(where: str, array: Any) -> None:
-    """Checks that a float array has no NaN and no infinity; one sum tells, and the first bad row is looked for only then.
+def check_finite(where: str, array: Any, dtype: Any = None) -> None:
+    """Checks that numbers are finite, also in the dtype that they become on the device; a bad row is named.
 
     Raises:
-        DataError: it has; the row is named.
+        DataError: one is not.
     """
     values = np.asarray(array)
-    if not jnp.issubdtype(values.dtype, jnp.floating) or not values.size:
+    if not values.size or values.dtype == np.bool_:
         return
+    kind = jax.dtypes.canonicalize_dtype(values.dtype if dtype is None else dtype)
+    limits = jnp.finfo(kind) if jnp.issubdtype(kind, jnp.floating) else jnp.iinfo(kind)
     with np.errstate(all="ignore"):
-        if np.isfinite(np.sum(values, dtype=np.float64)):
+        if values.min() >= limits.min and values.max() <= limits.max:  # false for NaN
             return
-    bad = np.argwhere(~np.isfinite(values.astype(np.float64)))
-    if len(bad):
-        raise DataError(
-            where,
-            expected="finite numbers",
-            got=f"{len(bad)} that are not, the first in row {bad[0][0]}",
-            cure="Clean the data, or give such rows up.",
-        )
+        bad = np.argwhere(~((values >= limits.min) & (values <= limits.max)))
+    raise DataError(
+        where,
+        expected=f"finite numbers that {kind} can hold",
+        got=f"{len(bad)} others, the first in row {bad[0][0]}",
+        cure="Clean the data, or give such rows up.",
+    )
 
 
-def check_range(where: str, array: Any, size: int, what: str) -> None:
-    """Checks that integers are in [0, size).
+def check_range(where: str, array: Any, least: float, most: float, what: str) -> None:
+    """Checks that numbers are from `least` to `most`; a bad row is named.
 
     Raises:
-        DataError: one is not; the row is named.
+        DataError: one is not.
     """
     values = np.asarray(array)
-    if values.size and (values.min() < 0 or values.max() >= size):
-        bad = np.argwhere((values < 0) | (values >= size))[0]
+    if values.size and (values.min() < least or values.max() > most):
+        row = np.argwhere((values < least) | (values > most))[0][0]
         raise DataError(
             where,
-            expected=f"{what} from 0 to {size - 1}",
-            got=f"{values[tuple(bad)]} in row {bad[0]}",
-            cure="Renumber them, or draw the model for more.",
+            expected=f"{what} from {least} to {most}",
+            got=f"others, the first in row {row}",
+            cure="Renumber them, or draw the model for them.",
         )
 
 
 def check_weights(where: str, array: Any) -> None:
-    """Checks that weights are finite, not negative, and not all zero.
+    """Checks that weights are finite and not negative.
 
     Raises:
-        DataError: they are.
+        DataError: one is not.
     """
     values = np.asarray(array)
     check_finite(where, values)
-    if values.size and (values.min() < 0 or values.max() == 0):
-        got = "a negative one" if values.min() < 0 else "zeros alone"
-        raise DataError(where, expected="weights that are not negative, some positive", got=got, cure="Mend the weights.")
+    if values.size and values.min() < 0:
+        raise DataError(where, expected="weights that are not negative", got="a negative one", cure="Mend the weights.")

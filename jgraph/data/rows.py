@@ -28,7 +28,7 @@ def count_rows(where: str, arrays: dict[str, Any]) -> int:
 
 
 def split_rows(arrays: PyTree, rows: int, fraction: float) -> tuple[PyTree, PyTree]:
-    """All but the last `fraction` of the rows, and those (Keras' rule: the first part has `floor(rows * (1 - fraction))`).
+    """All but the last `fraction` of the rows, and those (Keras' rule: the first has `floor(rows * (1 - fraction))`).
 
     Raises:
         ArgumentError: the fraction is not in [0, 1), or leaves one side empty.
@@ -68,3 +68,15 @@ def take_rows(arrays: PyTree, rows: np.ndarray) -> PyTree:
     """The named rows, copied to memory; the order's -1 is left out."""
     chosen = rows[rows >= 0]
     return jax.tree.map(lambda a: np.asarray(a[chosen]), arrays)
+
+
+def fill_up(arrays: PyTree, count: int, size: int) -> tuple[PyTree, np.ndarray]:
+    """`count` rows filled up to `size` with copies of the last one, and 1.0 for those that are real.
+
+    >>> fill_up(np.array([7, 8]), 2, 4)
+    (array([7, 8, 8, 8]), array([1., 1., 0., 0.], dtype=float32))
+    """
+    real = (np.arange(max(count, size)) < count).astype(np.float32)
+    if count >= size:
+        return arrays, real
+    return jax.tree.map(lambda a: np.concatenate([a, np.repeat(a[-1:], size - count, axis=0)]), arrays), real

@@ -1,5 +1,6 @@
-"""The losses by Keras' names, on `optax.losses`; each averages over the last axis, so that one value is one example's."""
+"""The losses by Keras' names, on `optax.losses`; each averages over the last axis: one value is one example's."""
 
+import jax.numpy as jnp
 import optax
 
 from jgraph.losses.loss import Loss
@@ -28,25 +29,28 @@ def _categorical(targets: Array, logits: Array) -> Array:
 
 
 def _sparse(targets: Array, logits: Array) -> Array:
-    return optax.losses.softmax_cross_entropy_with_integer_labels(logits, targets)
+    values = optax.losses.softmax_cross_entropy_with_integer_labels(logits, targets)
+    return jnp.where(targets < 0, jnp.nan, values)  # JAX would count a negative label from the end
 
 
-mean_squared_error = Loss("mean_squared_error", _squared)
+mean_squared_error = Loss("mean_squared_error", _squared, mixes_rows=False)
 """`mean((outputs - targets)^2)`: targets like the outputs [..., n]."""
 
-mean_absolute_error = Loss("mean_absolute_error", _absolute)
+mean_absolute_error = Loss("mean_absolute_error", _absolute, mixes_rows=False)
 """`mean(|outputs - targets|)`: targets like the outputs [..., n]."""
 
-huber = Loss("huber", _huber)
+huber = Loss("huber", _huber, mixes_rows=False)
 """`mean(0.5 e^2 if |e| <= 1 else |e| - 0.5)` with `e = outputs - targets` (Huber 1964; Keras' delta of 1)."""
 
-binary_crossentropy = Loss("binary_crossentropy", _binary, link="sigmoid")
+binary_crossentropy = Loss("binary_crossentropy", _binary, link="sigmoid", mixes_rows=False)
 """`mean(-t log p - (1 - t) log(1 - p))` with `p = sigmoid(logits)`, from the logits: targets [..., n] in [0, 1]."""
 
-categorical_crossentropy = Loss("categorical_crossentropy", _categorical, link="softmax")
+categorical_crossentropy = Loss("categorical_crossentropy", _categorical, link="softmax", mixes_rows=False)
 """`-sum(t log p)` with `p = softmax(logits)`, from the logits: targets [..., classes] that sum to 1."""
 
-sparse_categorical_crossentropy = Loss("sparse_categorical_crossentropy", _sparse, link="softmax", targets="labels")
+sparse_categorical_crossentropy = Loss(
+    "sparse_categorical_crossentropy", _sparse, link="softmax", targets="labels", mixes_rows=False
+)
 """`-log p[t]` with `p = softmax(logits)`, from the logits: integer targets [...], logits [..., classes]."""
 
 LOSSES: dict[str, Loss] = {

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, DataError, LossError, listing, nearest
+from jgraph.metrics.metric import Metric
 from jgraph.typing import Array, Function
 
 
@@ -15,7 +16,8 @@ class Loss:
     """`values(targets, outputs)`: one value per example (and time step), averaged by the step with weights.
 
     `link` is the activation that a cross-entropy undoes: its values are taken on logits. `targets` says whether a
-    target has the output's shape, or is an integer label for the output's last axis, or anything (`free`).
+    target has the output's shape, or is an integer label for the output's last axis, or anything (`free`). As for
+    layers, `mixes_rows` says that a row's value may depend on other rows of the batch.
 
     >>> import jax.numpy as jnp, jgraph as jg
     >>> jg.losses.mean_squared_error(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 4.0]]))
@@ -26,44 +28,51 @@ class Loss:
     values: Function
     link: Literal["softmax", "sigmoid"] | None = None
     targets: Literal["same", "labels", "free"] = "same"
+    mixes_rows: bool = True
 
     def __call__(self, targets: Array, outputs: Array) -> Array:
         """Per-example values; of logits for a cross-entropy."""
         return self.values(align(self, targets, outputs), outputs)
 
 
-def align(loss: Loss, targets: Array, outputs: Array) -> Array:
-    """Targets in the shape that the loss computes with: one axis of size 1 may be missing, or too many."""
-    if loss.targets == "labels" and targets.ndim == outputs.ndim and targets.shape[-1] == 1:
+def align(judge: Loss | Metric, targets: Array, outputs: Any) -> Array:
+    """Targets in the shape that a loss or metric computes with: one axis of size 1 may be missing, or too many."""
+    ranks = len(targets.shape), len(outputs.shape)
+    if judge.targets == "labels" and ranks[0] == ranks[1] and targets.shape[-1] == 1:
         return targets[..., 0]
-    if loss.targets == "same" and targets.ndim == outputs.ndim - 1 and outputs.shape[-1] == 1:
+    if judge.targets == "same" and ranks[0] == ranks[1] - 1 and outputs.shape[-1] == 1:
         return targets[..., None]
     return targets
 
 
-def check_targets(where: str, loss: Loss, targets: Any, output: Any) -> None:
+def check_targets(where: str, judge: Loss | Metric, targets: Any, output: Any) -> None:
     """Checks shape and dtype of one output's targets, the batch axis apart, so that nothing broadcasts.
 
     Raises:
-        DataError: the targets do not fit.
+        DataError: the targets do not fit the loss or metric.
     """
-    if loss.targets == "free":
+    if judge.targets == "free":
         return
+    labels = judge.targets == "labels"
     got, want = tuple(targets.shape[1:]), tuple(output.shape[1:])
-    allowed = [want[:-1], (*want[:-1], 1)] if loss.targets == "labels" else [want, *[want[:-1]] * (want[-1:] == (1,))]
-    if not any(len(got) == len(a) and all(g == w or not isinstance(w, int) for g, w in zip(got, a, strict=True)) for a in allowed):
+    allowed = [want[:-1], (*want[:-1], 1)] if labels else [want, *[want[:-1]] * (want[-1:] == (1,))]
+    if not targets.shape or not any(_fits(got, a) for a in allowed):
         shapes = " or ".join(f"[rows{''.join(f', {n}' for n in a)}]" for a in dict.fromkeys(allowed))
         raise DataError(
             where,
-            expected=f"targets {shapes} for {loss.name} of {show(output)}",
+            expected=f"targets {shapes} for {judge.name} of {show(output)}",
             got=show(targets),
-            cure="Reshape the targets"
-            + (", or use categorical_crossentropy for one-hot targets." if loss.targets == "labels" else "."),
+            cure="Reshape the targets" + (", or use categorical_crossentropy for one-hot targets." if labels else "."),
         )
-    if loss.targets == "labels" and not jnp.issubdtype(targets.dtype, jnp.integer):
+    if labels and not jnp.issubdtype(targets.dtype, jnp.integer):
         raise DataError(
             where, expected="integer labels", got=show(targets), cure="Convert the labels with .astype('int32')."
         )
+
+
+def _fits(got: tuple, want: tuple) -> bool:
+    """Whether two shapes agree in rank and in every size that is known."""
+    return len(got) == len(want) and all(g == w or not isinstance(w, int) for g, w in zip(got, want, strict=True))
 
 
 def resolve(where: str, value: Any, table: dict[str, Loss]) -> Loss:
@@ -86,18 +95,25 @@ def resolve(where: str, value: Any, table: dict[str, Loss]) -> Loss:
     )
 
 
-def check_values(where: str, values: Any, batch: int) -> Array:
-    """What a loss or metric function gave, if it is one value per example.
+def check_values(where: str, values: Any, output: Array, weights: Array) -> Array:
+    """What a loss or metric function gave, if it is one value per example, and per step where weights or a mask are.
 
     Raises:
         LossError: it is not.
     """
     shape = getattr(values, "shape", None)
-    if not shape or shape[0] != batch:
+    if not shape or shape != output.shape[: len(shape)]:
         raise LossError(
             where,
-            expected=f"one value per example: an array [{batch}, ...]",
+            expected=f"one value per example: as many as the first axes of the output, {show(output)}, hold",
             got=show(values) if shape is not None else type(values).__name__,
-            cure="Do not average over the batch: weights and masks are applied to the values.",
+            cure="Do not average over the batch, and reshape targets that would broadcast.",
+        )
+    if weights.ndim > len(shape) or any(w not in (1, n) for w, n in zip(weights.shape, shape, strict=False)):
+        raise LossError(
+            where,
+            expected=f"a value for each entry of the weights (or mask) {list(weights.shape)}",
+            got=show(values),
+            cure="Average over the last axis only, or end the mask before the output.",
         )
     return values

@@ -1,7 +1,7 @@
 """A directory that holds a tree of arrays, by Orbax, and a record beside it; whole or not there at all.
 
-It is written under another name and renamed when all is on the disk. The record has a hash of every leaf, as neither
-file systems nor array formats notice a flipped bit.
+It is written under another name and renamed when all is on the disk. The record has a hash of every file, as file
+systems notice no flipped bit and Orbax reads past many; and one of every leaf, so that what comes out is what went in.
 """
 
 import hashlib
@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jgraph.errors import LoadError, SaveError, listing
-from jgraph.tree import leaves_with_names
+from jgraph.tree import leaves_with_names, name_of
 from jgraph.typing import PyTree
 
 RECORD, ARRAYS = "jgraph.json", "arrays"
-VERSION = 1
+FORMAT, VERSION = "jgraph directory", 1
+SAVED = "the bytes that were saved"
+DAMAGED = "The file is damaged: take a copy of it, or save anew."
 
 
 def write(directory: str | os.PathLike[str], tree: PyTree, record: dict[str, Any]) -> None:
@@ -31,26 +34,53 @@ def write(directory: str | os.PathLike[str], tree: PyTree, record: dict[str, Any
         OSError: the place cannot be written.
     """
     target = Path(directory).absolute()
-    if target.exists() and not (target / RECORD).is_file():
-        raise SaveError(
-            str(directory), expected="a new path, or a directory saved by jgraph", got="something else", cure="Choose another."
-        )
+    _check_place(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     draft.mkdir()
     try:
+        tree = jax.tree.map(lambda leaf: np.asarray(jnp.asarray(leaf)), tree)  # in dtypes that JAX can read back
         leaves = dict(leaves_with_names(tree))
         if leaves:
             _save_arrays(draft / ARRAYS, tree)
         described = {name: describe(leaf) for name, leaf in leaves.items()}
-        text = json.dumps({"format": "jgraph directory", "version": VERSION, "leaves": described, "record": record})
-        with open(draft / RECORD, "w", encoding="utf-8") as file:
+        content = {"leaves": described, "files": _files(draft), "record": record}
+        text = json.dumps({"format": FORMAT, "version": VERSION, "sha256": _digest(content), "content": content})
+        with (draft / RECORD).open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         _swap(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _check_place(target: Path) -> None:
+    """Only an empty place, or a directory that holds what `write` writes and nothing else, is written over."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    others = [p.name for p in target.iterdir() if p.name not in (RECORD, ARRAYS)] if target.is_dir() else [target.name]
+    if others or not (target / RECORD).is_file():
+        raise SaveError(
+            str(target),
+            expected="a new path, or a directory saved by jgraph",
+            got=f"a place with {listing(others or [ARRAYS], 4)}, which jgraph did not write",
+            cure="Choose another path.",
+        )
+
+
+def _files(directory: Path) -> dict[str, str]:
+    """The hash of every file of arrays, by its path within the directory."""
+    found = {}
+    for path in sorted((directory / ARRAYS).rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                found[path.relative_to(directory).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def describe(leaf: Any) -> dict[str, Any]:
@@ -61,37 +91,46 @@ def describe(leaf: Any) -> dict[str, Any]:
 
 
 def read_record(directory: str | os.PathLike[str]) -> dict[str, Any]:
-    """The record of a directory: `leaves` and `record`.
+    """The record of a directory, `leaves` and `record`, once all files are found to be as they were written.
 
     Raises:
-        LoadError: there is none, it is damaged, or of a version that is not known.
+        LoadError: there is none, it or a file of arrays is damaged or missing, or the version is not known.
     """
     path = Path(directory) / RECORD
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        file = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
         raise LoadError(
-            str(directory), expected=f"a directory with the file {RECORD}", got="none", cure="Give a path that jg.save wrote."
+            str(directory),
+            expected=f"a directory with the file {RECORD}",
+            got=error.strerror or type(error).__name__,
+            cure="Give a path that jg.save wrote.",
         ) from None
-    except ValueError as error:
-        raise LoadError(str(path), expected="JSON", got=f"{error}", cure="The file is damaged: take a copy.") from error
-    if not isinstance(content, dict) or content.get("format") != "jgraph directory" or content.get("version") != VERSION:
-        version = content.get("version") if isinstance(content, dict) else None
-        raise LoadError(
-            str(path), expected=f"version {VERSION}", got=f"version {version!r}", cure="Load it with the jgraph that saved it."
+    except (ValueError, RecursionError) as error:
+        raise LoadError(str(path), expected="JSON", got=f"{error}", cure=DAMAGED) from error
+    if not isinstance(file, dict) or file.get("format") != FORMAT or file.get("version") != VERSION:
+        got = (
+            f"{file.get('format')!r} of version {file.get('version')!r}" if isinstance(file, dict) else "something else"
         )
-    return content
+        cure = "Load it with the jgraph that saved it."
+        raise LoadError(str(path), expected=f"{FORMAT!r} of version {VERSION}", got=got, cure=cure)
+    if _digest(file.get("content")) != file.get("sha256"):
+        raise LoadError(str(path), expected=SAVED, got="others", cure=DAMAGED)
+    stored, found = file["content"]["files"], _files(path.parent)
+    if differing := [name for name in {**stored, **found} if stored.get(name) != found.get(name)]:
+        got = f"others, or none, in {listing(differing, 4)}"
+        raise LoadError(str(directory), expected=SAVED, got=got, cure=DAMAGED)
+    return file["content"]
 
 
 def read_arrays(directory: str | os.PathLike[str], specs: PyTree, leaves: dict[str, Any]) -> PyTree:
-    """The arrays in the structure of `specs`, compared with the record's `leaves` before and after reading.
+    """The arrays in the structure and shapes of `specs`, in the dtypes of the record's `leaves`.
 
     Raises:
-        LoadError: leaves are missing, extra, of another shape or dtype, or damaged; they are named.
+        LoadError: leaves are missing, extra, of another shape, or damaged; they are named.
     """
-    wanted = dict(leaves_with_names(specs))
-    stored = {name: (tuple(d["shape"]), d["dtype"]) for name, d in leaves.items()}
-    expected = {name: (tuple(s.shape), str(s.dtype)) for name, s in wanted.items()}
+    expected = {name: list(spec.shape) for name, spec in leaves_with_names(specs)}
+    stored = {name: leaf["shape"] for name, leaf in leaves.items()}
     differing = [n for n in {**stored, **expected} if stored.get(n) != expected.get(n)]
     if differing:
         raise LoadError(
@@ -100,14 +139,12 @@ def read_arrays(directory: str | os.PathLike[str], specs: PyTree, leaves: dict[s
             got="; ".join(f"{n}: {stored.get(n, 'no leaf')}" for n in differing[:8]),
             cure="The weights belong to another model.",
         )
-    if not wanted:
+    if not expected:
         return specs
-    tree = _load_arrays(Path(directory).absolute() / ARRAYS, specs)
-    damaged = [n for n, leaf in leaves_with_names(tree) if describe(leaf)["sha256"] != leaves[n]["sha256"]]
+    tree = _load_arrays(Path(directory).absolute() / ARRAYS, specs, leaves)
+    damaged = [n for n, leaf in leaves_with_names(tree) if describe(leaf) != leaves[n]]
     if damaged:
-        raise LoadError(
-            str(directory), expected="the bytes that were saved", got=f"others in {listing(damaged)}", cure="Take a copy of it."
-        )
+        raise LoadError(str(directory), expected=SAVED, got=f"others in {listing(damaged)}", cure=DAMAGED)
     return tree
 
 
@@ -127,19 +164,22 @@ def _swap(draft: Path, target: Path) -> None:
 
 def _save_arrays(path: Path, tree: PyTree) -> None:
     with _checkpointer() as checkpointer:
-        checkpointer.save(path, jax.tree.map(np.asarray, tree))
+        checkpointer.save(path, tree)
         checkpointer.wait_until_finished()
 
 
-def _load_arrays(path: Path, specs: PyTree) -> PyTree:
+def _load_arrays(path: Path, specs: PyTree, leaves: dict[str, Any]) -> PyTree:
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    target = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=device), specs)
+
+    def target(at: Any, spec: Any) -> Any:
+        return jax.ShapeDtypeStruct(spec.shape, jnp.dtype(leaves[name_of(at)]["dtype"]), sharding=device)
+
     try:
         with _checkpointer() as checkpointer:
-            return checkpointer.restore(path, target)
+            return checkpointer.restore(path, jax.tree_util.tree_map_with_path(target, specs))
     except Exception as error:
         got = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise LoadError(str(path), expected="arrays that Orbax can read", got=got, cure="Take a copy of it.") from error
+        raise LoadError(str(path), expected="arrays that Orbax can read", got=got, cure=DAMAGED) from error
 
 
 def _checkpointer() -> Any:

@@ -1,6 +1,8 @@
 """What users give as data, matched to the model: inputs by name, targets and weights by output."""
 
+import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,7 +20,6 @@ from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, DataError, KeyMismatchError, listing, nearest
 from jgraph.losses.loss import align, check_targets
 from jgraph.train.objective import Objective, Target
-from jgraph.tree import leaves_with_names
 from jgraph.typing import PyTree
 
 Batch = tuple[tuple, tuple, tuple]
@@ -26,7 +27,7 @@ Batch = tuple[tuple, tuple, tuple]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Binding:
-    """Matches (inputs, targets[, weights]) to a model and its objective, and checks shapes and dtypes.
+    """Matches (inputs, targets[, weights]) to a model and its objective, and checks shapes, dtypes and values.
 
     The result is (inputs, targets, weights), tuples in the order of the model's inputs and outputs, `None` where an
     output has no target or no weight.
@@ -35,31 +36,17 @@ class Binding:
     model: Model
     objective: Objective
 
-    def batch(self, data: Any, where: str) -> Batch:
-        """A batch as arrays of the drawn dtypes; works on tracers too."""
-        inputs, targets, weights = self._parts(data, where)
-        return self._cast(self._inputs(inputs, where), self._targets(targets, where), self._weights(weights, where))
+    @functools.cached_property
+    def exact(self) -> bool:
+        """Whether a batch must not be filled up, as rows without weight would change what the others give."""
+        return self.model.mixes_rows or self.objective.mixes_rows
 
-    def rows(self, data: Any, where: str) -> tuple[Batch, int]:
-        """All rows, as they are, and their number; the values are checked too."""
-        inputs, targets, weights = self._parts(data, where)
-        bound = self._inputs(inputs, where), self._targets(targets, where), self._weights(weights, where)
-        names = self._names(where)
-        rows = count_rows(where, {n: a for n, a in zip(names, jax.tree.leaves(bound, is_leaf=_none), strict=True) if a is not None})
-        self._check_values(*bound, where)
-        return bound, rows
+    def bind(self, data: Any, where: str) -> tuple[Batch, int]:
+        """The rows as they are, and their number; works on tracers too.
 
-    def cast(self, bound: Batch) -> Batch:
-        """Bound rows as arrays of the drawn dtypes, on the device."""
-        return self._cast(*bound)
-
-    def _names(self, where: str) -> list[str]:
-        del where
-        outputs = [t.name for t in self.objective.targets]
-        inputs = [self.model.nodes[place].path for place in self.objective.inputs]
-        return [*(f"input {n!r}" for n in inputs), *(f"target {n!r}" for n in outputs), *(f"weights of {n!r}" for n in outputs)]
-
-    def _parts(self, data: Any, where: str) -> tuple[Any, Any, Any]:
+        Raises:
+            DataError, KeyMismatchError, ShapeError, DTypeError: keys, shapes, dtypes or lengths do not fit.
+        """
         if not isinstance(data, tuple) or len(data) not in (2, 3):
             raise DataError(
                 where,
@@ -67,7 +54,52 @@ class Binding:
                 got=f"a {type(data).__name__}" + (f" of {len(data)}" if isinstance(data, (tuple, list)) else ""),
                 cure="Put inputs and targets in one tuple.",
             )
-        return data[0], data[1], data[2] if len(data) == 3 else None
+        inputs, targets, weights = data if len(data) == 3 else (*data, None)
+        bound = self._inputs(inputs, where), self._targets(targets, where), self._weights(weights, where)
+        arrays = jax.tree.leaves(bound, is_leaf=lambda leaf: leaf is None)
+        named = {name: a for name, a in zip(self._names, arrays, strict=True) if a is not None}
+        return bound, count_rows(where, named)
+
+    def check_values(self, bound: Batch, where: str) -> None:
+        """Checks bound rows for numbers that are not finite, and for labels, indices and weights out of range.
+
+        Raises:
+            DataError: there are some; the first row is named.
+        """
+        inputs, targets, weights = bound
+        for node, array in zip(self.objective.inputs, inputs, strict=True):
+            place = f"{where}, input {self.model.nodes[node].path!r}"
+            check_finite(place, array, self.model.nodes[node].layer.dtype)
+            for reader in self.model.nodes:
+                size = reader.layer.index_range()
+                if size is not None and any(isinstance(a, Ref) and a.node == node for a in reader.args):
+                    check_range(place, array, 0, size - 1, f"indices of {reader.path!r}")
+        for target, array, weight in zip(self.objective.targets, targets, weights, strict=True):
+            if array is not None:
+                self._check_target(target, array, f"{where}, target {target.name!r}")
+            if weight is not None:
+                check_weights(f"{where}, weights of {target.name!r}", weight)
+
+    def batch(self, data: Any, where: str) -> Batch:
+        """A batch as arrays on the device; its values are not looked at, so that it works on tracers too."""
+        return self.cast(self.bind(data, where)[0])
+
+    def cast(self, bound: Batch) -> Batch:
+        """Bound rows as arrays of the drawn dtypes, on the device."""
+        specs = [spec_of(self.model.graph, ref) for ref in jax.tree.leaves(self.model.graph.inputs)]
+        inputs = tuple(as_array(a, spec, "inputs") for a, spec in zip(bound[0], specs, strict=True))
+        targets, weights = (tuple(None if a is None else jnp.asarray(a) for a in part) for part in bound[1:])
+        return inputs, targets, weights
+
+    @functools.cached_property
+    def _names(self) -> list[str]:
+        inputs = [self.model.nodes[place].path for place in self.objective.inputs]
+        outputs = [t.name for t in self.objective.targets]
+        return [
+            *(f"input {n!r}" for n in inputs),
+            *(f"target {n!r}" for n in outputs),
+            *(f"weights of {n!r}" for n in outputs),
+        ]
 
     def _inputs(self, inputs: PyTree, where: str) -> tuple:
         graph, sizes, bound = self.model.graph, {}, {}
@@ -79,97 +111,101 @@ class Binding:
 
     def _targets(self, targets: PyTree, where: str) -> tuple:
         found = self._by_output(targets, f"{where}, targets")
-        for target in self.objective.targets:
+        for target in self.objective.trained:
             place = f"{where}, target {target.name!r}"
-            if target.name in found:
-                found[target.name] = value = _as_numbers(found[target.name], place)
-                spec = self._spec(target)
-                if target.loss:
-                    check_targets(place, target.loss, value, spec)
-            elif target.loss or target.metrics:
+            if target.name not in found:
                 raise KeyMismatchError(
                     f"{where}, targets",
                     expected=f"targets for {listing(t.name for t in self.objective.trained)}",
                     got=f"none for {target.name!r}",
                     cure="Give its targets, or train the output with loss None.",
                 )
-        return tuple(found.get(t.name) if t.loss or t.metrics else None for t in self.objective.targets)
+            found[target.name] = value = _as_numbers(found[target.name], place)
+            for judge in target.judges:
+                check_targets(place, judge, value, target.spec)
+        return tuple(found[t.name] if t.judges else None for t in self.objective.targets)
 
     def _weights(self, weights: PyTree, where: str) -> tuple:
-        targets = self.objective.targets
-        if weights is not None and not isinstance(weights, (dict, list, tuple)):
-            weights = {t.name: weights for t in targets if t.loss or t.metrics}
-        found = {} if weights is None else self._by_output(weights, f"{where}, weights")
+        trained = {t.name: t for t in self.objective.trained}
+        if weights is None:
+            found = {}
+        elif isinstance(weights, (dict, list, tuple)):
+            found = self._by_output(weights, f"{where}, weights")
+        else:
+            found = dict.fromkeys(trained, weights)
+        found = {name: value for name, value in found.items() if value is not None}
         for name, value in found.items():
-            target = next(t for t in targets if t.name == name)
-            found[name] = value = _as_numbers(value, f"{where}, weights of {name!r}")
-            want = tuple(self._spec(target).shape[1:-1])
-            got = tuple(value.shape[1:])
-            if not len(value.shape) or len(got) > len(want) or any(g != w for g, w in zip(got, want, strict=False) if isinstance(w, int)):
+            place = f"{where}, weights of {name!r}"
+            found[name] = value = _as_numbers(value, place)
+            spec = trained[name].spec if name in trained else None
+            if spec is None or not _weighs(value, spec):
+                steps = ", or one a step" if spec is not None and len(spec.shape) > 2 else ""
                 raise DataError(
-                    f"{where}, weights of {name!r}",
-                    expected=f"one weight a row{', or one a step' if want else ''}, for {show(self._spec(target))}",
+                    place,
+                    expected=f"one weight a row{steps}, for {show(spec)}" if spec else "none, as it has no loss",
                     got=show(value),
-                    cure="Give an array [rows]" + (" or [rows, time]." if want else "."),
+                    cure="Give an array [rows]" + (" or [rows, time]." if steps else ".") if spec else "Leave it out.",
                 )
-        return tuple(found.get(t.name) for t in targets)
+        return tuple(found.get(t.name) for t in self.objective.targets)
 
     def _by_output(self, values: PyTree, where: str) -> dict[str, Any]:
-        """One array for a single output, a list for a list of outputs, or a dict by name, as a dict."""
-        names = [t.name for t in self.objective.targets]
-        drawn = self.model.graph.outputs
-        if isinstance(drawn, (list, tuple)) and isinstance(values, (list, tuple)) and len(values) == len(names):
-            return dict(zip(names, values, strict=True))
-        if not isinstance(values, dict):
-            if len(names) == 1:
-                return {names[0]: values}
-            raise KeyMismatchError(
-                where,
-                expected=f"a {'list' if isinstance(drawn, (list, tuple)) else 'dict'} for the outputs {listing(names)}",
-                got=type(values).__name__ + (f" of {len(values)}" if isinstance(values, (list, tuple)) else ""),
-                cure="Name each output.",
-            )
-        found = dict(leaves_with_names(values)) if isinstance(drawn, dict) else values
-        if extra := [n for n in found if n not in names]:
-            cure = nearest(extra[0], names) + "Use the names of the model's outputs."
-            raise KeyMismatchError(where, expected=f"keys among {listing(names)}", got=listing(extra), cure=cure)
-        return dict(found)
+        """Values by output name: given so, or as the outputs were drawn, or one array for a single output."""
+        names, drawn = [t.name for t in self.objective.targets], self.model.graph.outputs
+        named = isinstance(values, dict)
+        if named and set(values) <= set(names):
+            return dict(values)
+        if len(names) == 1 and not named:
+            return {names[0]: values}
+        if not isinstance(drawn, Ref):
+            with contextlib.suppress(ValueError):
+                alike = type(drawn)(values) if {type(drawn), type(values)} == {list, tuple} else values
+                return dict(zip(names, jax.tree.structure(drawn).flatten_up_to(alike), strict=True))
+        extra = [n for n in values if n not in names] if named else []
+        raise KeyMismatchError(
+            where,
+            expected=f"a {'list' if isinstance(drawn, (list, tuple)) else 'dict'} for the outputs {listing(names)}",
+            got=f"the keys {listing(extra)}" if extra else f"a {type(values).__name__}",
+            cure=(nearest(extra[0], names) if extra else "") + "Use the names of the model's outputs.",
+        )
 
-    def _spec(self, target: Target) -> Any:
-        return spec_of(self.objective.graph, target.output)
-
-    def _cast(self, inputs: tuple, targets: tuple, weights: tuple) -> Batch:
-        specs = [spec_of(self.model.graph, ref) for ref in jax.tree.leaves(self.model.graph.inputs)]
-        cast = tuple(as_array(a, spec, "fit") for a, spec in zip(inputs, specs, strict=True))
-        return cast, *(tuple(None if a is None else jnp.asarray(a) for a in part) for part in (targets, weights))
-
-    def _check_values(self, inputs: tuple, targets: tuple, weights: tuple, where: str) -> None:
-        for node, array in zip(self.objective.inputs, inputs, strict=True):
-            place = f"{where}, input {self.model.nodes[node].path!r}"
-            check_finite(place, array)
-            for reader in self.model.nodes:
-                size = reader.layer.index_range()
-                if size is not None and any(isinstance(a, Ref) and a.node == node for a in reader.args):
-                    check_range(place, array, size, f"indices of {reader.path!r},")
-        for target, array, weight in zip(self.objective.targets, targets, weights, strict=True):
-            place = f"{where}, target {target.name!r}"
-            if array is not None:
-                check_finite(place, array)
-                if target.loss and target.loss.targets == "labels":
-                    check_range(place, align(target.loss, array, self._spec(target)), self._spec(target).shape[-1], "labels")
-            if weight is not None:
-                check_weights(f"{where}, weights of {target.name!r}", weight)
+    def _check_target(self, target: Target, array: Any, place: str) -> None:
+        check_finite(place, array)
+        for judge in target.judges:
+            if judge.targets == "labels" and isinstance(target.spec.shape[-1], int):
+                labels = align(judge, array, target.spec)
+                check_range(place, labels, 0, target.spec.shape[-1] - 1, f"labels of {judge.name}")
+        if target.loss and target.loss.link and target.loss.targets == "same":
+            check_range(place, array, 0, 1, f"probabilities for {target.loss.name}")
 
 
-def _none(value: Any) -> bool:
-    return value is None
+def _weighs(value: Any, output: Any) -> bool:
+    """Whether weights fit an output: one for each row, or for each entry of its first axes but the last."""
+    got, want = value.shape[1:], output.shape[1:-1]
+    sized = all(g == w or not isinstance(w, int) for g, w in zip(got, want, strict=False))
+    return len(value.shape) > 0 and len(got) <= len(want) and sized
 
 
 def _as_numbers(value: Any, where: str) -> Any:
-    array = value if hasattr(value, "dtype") else np.asarray(value)
-    if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == np.bool_):
-        raise DataError(where, expected="an array of numbers", got=show(array), cure="Convert it to numbers first.")
+    try:
+        array = value if hasattr(value, "dtype") else np.asarray(value)
+    except ValueError as error:  # lists of differing lengths
+        raise DataError(where, expected="an array", got=f"what is none: {error}", cure="Fill it up.") from error
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.integer, jnp.floating, jnp.bool_)):
+        raise DataError(where, expected="an array of real numbers", got=show(array), cure="Convert it first.")
     return array
+
+
+def check_weighing(bound: Batch, where: str) -> None:
+    """Checks that weights over all rows are not all zero, which would leave nothing to average over.
+
+    Raises:
+        DataError: they are.
+    """
+    for weights in bound[2]:
+        if weights is not None and not np.any(weights):
+            raise DataError(
+                f"{where}, weights", expected="some that are positive", got="zeros alone", cure="Mend them."
+            )
 
 
 def is_rows(data: Any) -> bool:

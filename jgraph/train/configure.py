@@ -1,15 +1,20 @@
 """From what a user writes to an objective: losses, weights and metrics matched to outputs, ends opened for logits."""
 
 import dataclasses
+import itertools
 import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import optax
 
 from jgraph.core.ends import End, end_of, open_end
-from jgraph.core.graph import Graph, Ref
+from jgraph.core.graph import Graph, Ref, spec_of
 from jgraph.core.model import Model
+from jgraph.core.spec import BATCH
 from jgraph.core.symbol import Symbol
+from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, KeyMismatchError, LossError, listing, nearest
 from jgraph.losses.library import LOSSES
 from jgraph.losses.loss import Loss, resolve
@@ -47,16 +52,20 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
     weights = by_output(model, "loss_weights", loss_weights)
     wanted = by_output(model, "metrics", metrics)
     if not any(resolved.values()):
-        raise ArgumentError("Trainer, loss", expected="at least one loss", got=repr(loss), cure="Name a loss, such as 'mse'.")
+        raise ArgumentError(
+            "Trainer, loss", expected="at least one loss", got=repr(loss), cure="Name a loss, such as 'mse'."
+        )
     graph, ends = model.graph, {}
     targets = []
     for name, ref in zip(names, jax.tree.leaves(graph.outputs), strict=True):
         own = resolved[name]
         weight = _weight(name, weights.get(name), own)
         chosen = _metrics(name, wanted.get(name), own)
+        target = Target(name, spec_of(graph, ref), ref, own, weight, chosen, mask=_mask_ref(graph, graph.symbol(ref)))
+        _check_output(target)
         if own and own.link:
             ends[name] = _checked_end(name, graph, ref, own)
-        targets.append(Target(name, ref, own, weight, chosen, mask=_mask_ref(graph, graph.symbol(ref))))
+        targets.append(target)
     return _open(graph, tuple(targets), ends, single=len(names) == 1)
 
 
@@ -65,8 +74,9 @@ def output_names(model: Model) -> list[str]:
     found = leaves_with_names(model.graph.outputs)
     names = []
     for place, (key, ref) in enumerate(found):
-        name = key if key and not isinstance(model.graph.outputs, (list, tuple)) else model.nodes[ref.node].path
-        names.append(f"{name}_{place}" if name in names else name)
+        own = key if key and not isinstance(model.graph.outputs, (list, tuple)) else model.nodes[ref.node].path
+        numbered = (f"{own}_{number}" for number in itertools.count(place))
+        names.append(next(name for name in itertools.chain([own], numbered) if name not in names))
     return names
 
 
@@ -88,13 +98,16 @@ def by_output(model: Model, where: str, value: Any) -> dict[str, Any]:
                 cure=nearest(extra[0], names) + "Use the names of the model's outputs.",
             )
         return value
-    several = isinstance(value, (list, tuple)) and len(names) > 1
-    if (several and isinstance(drawn, (list, tuple)) and len(value) == len(names)) or len(names) == 1:
-        return dict(zip(names, value if several else [value], strict=True))
+    listed = isinstance(value, (list, tuple))
+    if listed and isinstance(drawn, (list, tuple)) and len(value) == len(names):
+        return dict(zip(names, value, strict=True))
+    if len(names) == 1:
+        return {names[0]: value}
     raise KeyMismatchError(
         f"Trainer, {where}",
-        expected=f"a dict by output name, {listing(names)}" + (", or a list like theirs" if isinstance(drawn, list) else ""),
-        got=f"{type(value).__name__}" + (f" of {len(value)}" if several else f" {value!r}"),
+        expected=f"a dict by output name, {listing(names)}"
+        + (", or a list like theirs" if isinstance(drawn, list) else ""),
+        got=f"{type(value).__name__}" + (f" of {len(value)}" if listed else f" {value!r}"),
         cure="Several outputs need to be told apart.",
     )
 
@@ -117,7 +130,10 @@ def _metrics(name: str, value: Any, loss: Loss | None) -> tuple[Metric, ...]:
     names = [m.name for m in metrics]
     if len(set(names)) < len(names) or "loss" in names:
         raise ArgumentError(
-            f"Trainer, metrics of {name!r}", expected="different names, none of them 'loss'", got=listing(names), cure="Rename."
+            f"Trainer, metrics of {name!r}",
+            expected="different names, none of them 'loss'",
+            got=listing(names),
+            cure="Rename.",
         )
     return metrics
 
@@ -156,6 +172,29 @@ def _metric(where: str, value: Any, loss: Loss | None) -> Metric:
     return metric
 
 
+def _check_output(target: Target) -> None:
+    """Checks that an output can be judged at all: numbers with a batch axis, and classes for labels."""
+    spec, where = target.spec, f"output {target.name!r}"
+    if not target.judges:
+        return
+    if spec.shape[:1] != (BATCH,) or not (jnp.issubdtype(spec.dtype, jnp.floating) or target.loss is None):
+        raise LossError(
+            where,
+            expected="floating-point numbers, one row per row of the inputs",
+            got=show(spec),
+            cure="Give None as its loss and no metrics, or end it before it is reduced or cut off.",
+        )
+    softmax = target.loss is not None and target.loss.link == "softmax"
+    labels = any(judge.targets == "labels" for judge in target.judges)
+    if (softmax or labels) and (len(spec.shape) < 2 or spec.shape[-1] == 1):
+        raise LossError(
+            where,
+            expected="an axis of at least two classes",
+            got=show(spec),
+            cure="For two classes with one unit, use sigmoid and binary_crossentropy.",
+        )
+
+
 def _checked_end(name: str, graph: Graph, ref: Ref, loss: Loss) -> End:
     end = end_of(graph.nodes, ref)
     if end.kind not in (loss.link, "linear"):
@@ -163,8 +202,8 @@ def _checked_end(name: str, graph: Graph, ref: Ref, loss: Loss) -> End:
             f"output {name!r}",
             expected=f"an end in {loss.link}, or logits, for {loss.name}",
             got=f"an end in {end.kind if end.kind != 'other' else repr(end.node.layer)} at {end.node.path!r}",
-            cure=f"End the output in {loss.link} (activation={loss.link!r}, or a layer Activation({loss.link!r})), or say that"
-            " it is logits by ending it in Activation('linear').",
+            cure=f"End the output in {loss.link} (activation={loss.link!r}, or a layer Activation({loss.link!r})), or"
+            " say that it is logits by ending it in Activation('linear').",
         )
     return end
 
@@ -194,3 +233,32 @@ def _open(graph: Graph, targets: tuple[Target, ...], ends: dict[str, End], singl
     targets = tuple(dataclasses.replace(t, logits=logits.get(t.name), linear=t.name in linear) for t in targets)
     inputs = tuple(ref.node for ref in jax.tree.leaves(graph.inputs))
     return Objective(graph, inputs, targets, single)
+
+
+def make_optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransformation:
+    """The optimizer as it is, or made by its factory with the learning rate among its state.
+
+    Raises:
+        ArgumentError: it is not an optax optimizer, the factory takes no learning rate, or the rate is none.
+    """
+    where, cure = "Trainer, optimizer", "Write optimizer=optax.adam(1e-3), or optimizer=optax.adam, learning_rate=1e-3."
+    if learning_rate is None:
+        if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+            raise ArgumentError(where, expected="an optax optimizer", got=repr(optimizer), cure=cure)
+        return optimizer
+    if not callable(optimizer):
+        raise ArgumentError(where, expected="a factory, beside learning_rate", got=type(optimizer).__name__, cure=cure)
+    number = isinstance(learning_rate, (int, float)) and not isinstance(learning_rate, bool)
+    if not callable(learning_rate) and not (number and 0 <= learning_rate < math.inf):
+        raise ArgumentError(
+            "Trainer, learning_rate",
+            expected="a finite number of at least 0, or a schedule from steps to such numbers",
+            got=repr(learning_rate),
+            cure="Write learning_rate=1e-3, or a schedule of optax.",
+        )
+    try:
+        return optax.inject_hyperparams(optimizer)(  # pyright: ignore[reportArgumentType]
+            learning_rate=learning_rate
+        )
+    except TypeError as error:
+        raise ArgumentError(where, expected="a factory that takes learning_rate", got=str(error), cure=cure) from error

@@ -1,20 +1,22 @@
 """The loop: epochs folded over a run, with validation, history and progress at the edges."""
 
 import dataclasses
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
-from jgraph.data.rows import order_of, take_rows
+from jgraph.data.rows import fill_up, order_of, take_rows
 from jgraph.draw.terminal import Progress
 from jgraph.errors import DataError
-from jgraph.train.batches import Binding
+from jgraph.train.batches import Batch, Binding
 from jgraph.train.objective import Objective
+from jgraph.train.plan import Plan
 from jgraph.train.programs import STEPS_PER_DISPATCH, OnDevice, Programs, loops, run_epoch
-from jgraph.train.state import Run, TrainState
+from jgraph.train.state import Run, TrainState, rates
 from jgraph.train.step import gather
 from jgraph.typing import Array, PyTree
 
@@ -25,24 +27,11 @@ ON_DEVICE_BYTES = 2**30
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Plan:
-    """What a call of `fit` was asked for, checked."""
-
-    epochs: int
-    batch_size: int
-    seed: int
-    shuffle: bool
-    steps_per_epoch: int | None
-    progress: bool
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
 class Rows:
-    """Bound arrays and their number; `exact` says that a batch must not be filled up with rows of no weight."""
+    """Bound arrays and their number."""
 
     bound: PyTree
     count: int
-    exact: bool
 
     def small(self) -> bool:
         """Whether the rows are small enough to lie on the device."""
@@ -72,21 +61,35 @@ class Source:
     def of(self, bound: PyTree) -> "Source":
         """The same source with a part of its rows."""
         assert self.rows is not None, "only rows have parts"
-        return dataclasses.replace(self, rows=dataclasses.replace(self.rows, bound=bound, count=len(jax.tree.leaves(bound)[0])))
+        return dataclasses.replace(
+            self, rows=dataclasses.replace(self.rows, bound=bound, count=len(jax.tree.leaves(bound)[0]))
+        )
 
-    def host_batches(self, order: np.ndarray | None, steps: int | None) -> Any:
-        """The batches of one epoch, each bound and cast."""
+    def host_batches(self, order: np.ndarray | None, steps: int | None) -> Iterator[tuple[Batch, np.ndarray]]:
+        """The batches of one epoch on the device, each with 1.0 for its real rows.
+
+        A batch that is smaller than the first one is filled up where that changes nothing, as it then needs no program
+        of its own.
+        """
+        size = 0
+        for bound, count in self._bound_batches(order, steps):
+            size = count if self.binding.exact else max(size, count)
+            batch, real = fill_up(bound, count, size)
+            yield self.binding.cast(batch), real
+
+    def _bound_batches(self, order: np.ndarray | None, steps: int | None) -> Iterator[tuple[Batch, int]]:
         if self.rows is not None and order is not None:
             for rows in order[:steps]:
-                yield self.binding.cast(take_rows(self.rows.bound, rows))
+                yield take_rows(self.rows.bound, rows), int((rows >= 0).sum())
             return
-        for number, batch in enumerate(self.batches):
-            if number == steps:
-                return
-            yield self.binding.batch(batch, f"{self.where}, batch {number}")
+        for number, batch in enumerate(itertools.islice(self.batches, steps)):
+            where = f"{self.where}, batch {number}"
+            bound, count = self.binding.bind(batch, where)
+            self.binding.check_values(bound, where)
+            yield bound, count
 
 
-def train(run: Run, source: Source, validation: Callable[[TrainState], dict[str, float]] | None, plan: Plan) -> Run:
+def train(run: Run, source: Source, held_out: Source | None, plan: Plan) -> Run:
     """Folds the epochs that are left over a run: each gives the next run, with its row of history."""
     objective = source.binding.objective
     source = source.place(run.train_state)
@@ -97,10 +100,11 @@ def train(run: Run, source: Source, validation: Callable[[TrainState], dict[str,
             begin = time.perf_counter()
             carry = run.train_state, objective.init()
             train_state, sums = _epoch(source, carry, plan, epoch, progress)
-            logs = read_logs(objective, sums)
+            logs = read_logs(objective, sums) | {name: float(rate) for name, rate in rates(train_state).items()}
             seconds = time.perf_counter() - begin
-            if validation is not None:
-                logs |= {f"val_{name}": value for name, value in validation(train_state).items()}
+            if held_out is not None:
+                measured = measure(held_out, train_state, plan.batch_size)
+                logs |= {f"val_{name}": value for name, value in measured.items()}
             run = run.after_epoch(train_state, logs, {"epoch_seconds": seconds})
             progress.epoch(epoch, logs, time.perf_counter() - begin)
     return run
@@ -123,13 +127,17 @@ def _epoch(source: Source, carry: Carry, plan: Plan, epoch: int, progress: Progr
         return _on_host(source, carry, order, plan.steps_per_epoch, progress.step)
 
     def some(carry: Any, data: PyTree, order: Array, start: Any, count: Any) -> Any:
-        return programs.many(*carry, data, order, start, count) if source.looping else programs.at(*carry, data, order, start)
+        return (
+            programs.many(*carry, data, order, start, count)
+            if source.looping
+            else programs.at(*carry, data, order, start)
+        )
 
     def one(carry: Any, data: PyTree, chosen: Array) -> Any:
         return programs.one(*carry, gather(data, chosen)[0])
 
     most = STEPS_PER_DISPATCH if source.looping else 1
-    return run_epoch(one, some, OnDevice(rows.bound, order, rows.exact), carry, most, progress.step)
+    return run_epoch(one, some, OnDevice(rows.bound, order, source.binding.exact), carry, most, progress.step)
 
 
 def _on_host(
@@ -137,16 +145,16 @@ def _on_host(
 ) -> tuple[TrainState, Array]:
     (train_state, sums), number = carry, 0
     waiting = sums
-    for number, batch in enumerate(source.host_batches(order, steps), 1):
+    for number, (batch, real) in enumerate(source.host_batches(order, steps), 1):
         jax.block_until_ready(waiting)  # one batch is made while another is computed
         waiting = sums
-        train_state, sums = source.programs.one(train_state, sums, batch)
+        train_state, sums = source.programs.one(train_state, sums, batch, real)
         report(number)
-    check_steps(source.where, number, steps)
+    check_given(source.where, number, steps)
     return train_state, sums
 
 
-def check_steps(where: str, number: int, steps: int | None) -> None:
+def check_given(where: str, number: int, steps: int | None) -> None:
     """Checks that an iterable gave as many batches as it should.
 
     Raises:
@@ -168,9 +176,9 @@ def measure(source: Source, train_state: TrainState, batch_size: int) -> dict[st
     order = None if rows is None else order_of(rows.count, batch_size)
     if rows is None or order is None or not source.resident:
         number = 0
-        for number, batch in enumerate(source.host_batches(order, None), 1):
-            sums = programs.measured(*given, sums, batch)
-        check_steps(source.where, number, None)
+        for batch, real in source.host_batches(order, None):
+            sums, number = programs.measured(*given, sums, batch, real), number + 1
+        check_given(source.where, number, None)
         return read_logs(objective, sums)
 
     def some(sums: Any, data: PyTree, order: Array, start: Any, count: Any) -> Any:
@@ -182,4 +190,7 @@ def measure(source: Source, train_state: TrainState, batch_size: int) -> dict[st
         return programs.measured(*given, sums, gather(data, chosen)[0])
 
     most = STEPS_PER_DISPATCH if source.looping else 1
-    return read_logs(objective, run_epoch(one, some, OnDevice(rows.bound, order, rows.exact), sums, most, lambda done: None))
+    return read_logs(
+        objective,
+        run_epoch(one, some, OnDevice(rows.bound, order, source.binding.exact), sums, most, lambda done: None),
+    )

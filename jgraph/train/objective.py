@@ -5,24 +5,27 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jgraph.core.graph import Graph, Ref
+from jgraph.core.graph import Graph, Ref, specs_of
 from jgraph.core.run import run
 from jgraph.losses.loss import Loss, align, check_values
 from jgraph.metrics.metric import Metric, weighted_sums, widen
-from jgraph.typing import Array, Function, Key, Params, PyTree, State
+from jgraph.tree import match
+from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State
 
 LINK_FUNCTIONS: dict[str, Function] = {"softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid}
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """One output: its name, loss, weight and metrics, and where in the graph its values, logits and mask are.
+    """One output: its name, spec, loss, weight and metrics, and where in the graph its values, logits and mask are.
 
     `logits` is set where the loss is a cross-entropy; `linear` says that the output itself is those logits.
     """
 
     name: str
+    spec: Spec
     output: Ref
     loss: Loss | None
     weight: float = 1.0
@@ -30,6 +33,11 @@ class Target:
     logits: Ref | None = None
     linear: bool = False
     mask: Ref | None = None
+
+    @property
+    def judges(self) -> tuple[Loss | Metric, ...]:
+        """The loss, if there is one, and the metrics."""
+        return (*([self.loss] if self.loss else []), *self.metrics)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,11 +56,17 @@ class Objective:
     @property
     def trained(self) -> tuple[Target, ...]:
         """The outputs that have a loss or metrics."""
-        return tuple(t for t in self.targets if t.loss or t.metrics)
+        return tuple(t for t in self.targets if t.judges)
+
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether a loss, a metric or a penalty may depend on several rows of the batch at once."""
+        judges = any(judge.mixes_rows for target in self.targets for judge in target.judges)
+        return judges or any(node.layer.penalizes() for node in self.graph.nodes)
 
     def init(self) -> Array:
         """The sums of no examples."""
-        return jnp.zeros(2 * (sum(bool(t.loss) + len(t.metrics) for t in self.trained) + 1), jnp.float32)
+        return jnp.zeros(2 * (sum(len(t.judges) for t in self.targets) + 1), jnp.float32)
 
     def evaluate(
         self, params: Params, state: State, batch: tuple, real: Array | None, *, train: bool, key: Key | None = None
@@ -61,13 +75,20 @@ class Objective:
 
         `batch` is (inputs, targets, weights), each a tuple in the order of the model's inputs and outputs; `real` has
         0 for rows that only fill the batch up.
+
+        Raises:
+            KeyMismatchError, ShapeError: params or state are not the model's.
+            LossError: a loss or metric does not give one value per example.
         """
+        cure = "Give the train state of a trainer of this model."
+        match(params, specs_of(self.graph.nodes, "params"), "train state, params", cure)
+        match(state, specs_of(self.graph.nodes, "state"), "train state, model_state", cure)
         inputs, targets, weights = batch
         fed = dict(zip(self.inputs, inputs, strict=True))
         values, state, penalty = run(self.graph.nodes, fed, params, state, train, key)
         loss, sums = jnp.asarray(penalty, jnp.float32), []
         for target, truth, weight in zip(self.targets, targets, weights, strict=True):
-            if target.loss or target.metrics:
+            if target.judges:
                 parts = self._sums(target, values, truth, weight, real)
                 sums += parts
                 loss = loss + target.weight * _mean(parts[0]) if target.loss else loss
@@ -77,53 +98,51 @@ class Objective:
     def _sums(self, target: Target, values: Any, truth: Array, weight: Array | None, real: Array | None) -> list[Array]:
         output = _read(values, target.output)
         logits = _read(values, target.logits) if target.logits else output
-        loss, batch = target.loss, output.shape[0]
-        truth = align(loss, truth, output) if loss else truth
-        weights = _weights(batch, _read(values, target.mask) if target.mask else None, weight, real)
+        weights = _weights(output.shape[0], _read(values, target.mask), weight, real)
+        link = LINK_FUNCTIONS[target.loss.link] if target.loss and target.loss.link and target.linear else None
         parts = []
-        if loss:
-            where = f"the loss of output {target.name!r}"
-            parts.append(weighted_sums(check_values(where, loss.values(truth, logits), batch), weights))
-        for metric in target.metrics:
-            where = f"the metric {metric.name!r} of output {target.name!r}"
-            if target.logits and metric.logit_values:
-                measured = metric.logit_values(truth, logits)
+        for judge in target.judges:
+            aligned = align(judge, truth, output)
+            if judge is target.loss:
+                found = judge.values(aligned, logits)
+            elif target.logits and isinstance(judge, Metric) and judge.logit_values:
+                found = judge.logit_values(aligned, logits)
             else:
-                link = LINK_FUNCTIONS[loss.link] if loss and loss.link and target.linear else None
-                measured = metric.values(truth, link(output) if link else output)
-            parts.append(weighted_sums(check_values(where, measured, batch), weights))
+                found = judge.values(aligned, link(output) if link else output)
+            where = f"{judge.name!r}, the {type(judge).__name__.lower()} of output {target.name!r}"
+            parts.append(weighted_sums(check_values(where, found, output, weights), weights))
         return parts
 
     def logs(self, sums: Any) -> dict[str, Any]:
         """The sums as logs: `loss`, and each output's losses and metrics under their names.
 
-        `loss` is the weighted sum of the outputs' losses plus the mean penalty of the steps.
+        `loss` is the weighted sum of the outputs' losses plus the mean penalty of the steps, over the outputs that had
+        any weight; NaN where there is nothing to average over.
         """
-        logs, place, total = {}, 0, sums[-2] / sums[-1]
+        numbers = np if isinstance(sums, np.ndarray) else jnp
+        pairs = iter(sums.reshape(-1, 2))
+        logs: dict[str, Any] = {"loss": None}
+        total, weight = sums[-2] / sums[-1], 0.0
         for target in self.trained:
             prefix = "" if self.single else f"{target.name}/"
-            if target.loss:
-                mean = sums[place] / sums[place + 1]
-                total, place = total + target.weight * mean, place + 2
-                if not self.single:
-                    logs[f"{prefix}loss"] = mean
-            for metric in target.metrics:
-                logs[f"{prefix}{metric.name}"] = metric.compute(sums[place : place + 2])
-                place += 2
-        return {"loss": total, **logs}
-
-    def log_names(self) -> list[str]:
-        """The names of all logs."""
-        return list(self.logs(jnp.ones_like(self.init())))
+            for judge in target.judges:
+                pair = next(pairs)
+                mean = _mean(pair, numbers)
+                name = "loss" if judge is target.loss else judge.name
+                logs[f"{prefix}{name}"] = numbers.where(pair[1] != 0, mean, numbers.nan)
+                if judge is target.loss:
+                    total, weight = total + target.weight * mean, weight + pair[1]
+        logs["loss"] = numbers.where(weight != 0, total, numbers.nan)
+        return logs
 
 
 def _read(values: Any, ref: Ref | None) -> Any:
     return None if ref is None else values[ref.node][ref.index]
 
 
-def _mean(sums: Array) -> Array:
-    """The mean of the batch, 0 where it has no weight at all."""
-    return jnp.where(sums[1] != 0, sums[0] / jnp.where(sums[1] != 0, sums[1], 1.0), 0.0)
+def _mean(sums: Any, numbers: Any = jnp) -> Any:
+    """The mean, 0 where there is no weight at all."""
+    return sums[0] / numbers.where(sums[1] != 0, sums[1], 1.0)
 
 
 def _weights(batch: int, *factors: PyTree) -> Array:

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from jgraph.errors import ArgumentError
+from jgraph.tree import match
 from jgraph.typing import Array, Key, Params, PyTree, State
 
 
@@ -44,9 +45,36 @@ class TrainState:
         return dataclasses.replace(self, **changes)
 
 
+def rates(train_state: TrainState) -> dict[str, Array]:
+    """The log `learning_rate`, as scaled, where the optimizer keeps its rate in its state (`inject_hyperparams`)."""
+    rate = getattr(train_state.opt_state, "hyperparams", {}).get("learning_rate")
+    return {} if rate is None else {"learning_rate": rate * train_state.lr_scale}
+
+
+def check_train_state(where: str, given: Any, params: PyTree, model_state: PyTree, opt_state: PyTree) -> None:
+    """Checks that a train state belongs to a trainer, whose trees of specs are given.
+
+    Raises:
+        ArgumentError: it is no train state.
+        KeyMismatchError, ShapeError: it has other leaves; the first one is named.
+    """
+    cure = "Give the train state of a trainer of this model and optimizer."
+    if not isinstance(given, TrainState):
+        got = "a Run" if isinstance(given, Run) else type(given).__name__
+        raise ArgumentError(
+            f"{where}, train_state",
+            expected="a TrainState",
+            got=got,
+            cure="Give run.train_state, or trainer.init(key).",
+        )
+    match(given.params, params, f"{where}, train_state.params", cure)
+    match(given.model_state, model_state, f"{where}, train_state.model_state", cure)
+    match(given.opt_state, opt_state, f"{where}, train_state.opt_state", cure)
+
+
 def fresh_copy(tree: PyTree) -> PyTree:
     """The same values in buffers of their own, which may be donated."""
-    return jax.tree.map(lambda x: jnp.copy(x) if isinstance(x, (jax.Array, np.ndarray, np.generic)) else x, tree)
+    return jax.tree.map(lambda x: jnp.copy(x) if hasattr(x, "dtype") else x, tree)
 
 
 class Position(NamedTuple):
@@ -74,7 +102,7 @@ class Run:
 
     train_state: TrainState
     memories: dict[str, PyTree] = dataclasses.field(default_factory=dict)
-    position: Position = Position()
+    position: Position = dataclasses.field(default_factory=Position)
     sums: PyTree = None
     history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     stopped: str | None = None

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jgraph.train.objective import Objective
-from jgraph.train.state import TrainState
+from jgraph.train.state import TrainState, rates
 from jgraph.typing import Array, PyTree
 
 
@@ -46,14 +46,18 @@ class Step:
     def logged(self, train_state: TrainState, batch: tuple) -> tuple[TrainState, dict[str, Array]]:
         """Takes one step by hand: the next train state and the batch's logs."""
         train_state, sums = self(train_state, batch)
-        return train_state, self.objective.logs(sums)
+        return train_state, self.objective.logs(sums) | rates(train_state)
 
-    def summed(self, train_state: TrainState, sums: Array, batch: tuple) -> tuple[TrainState, Array]:
+    def summed(
+        self, train_state: TrainState, sums: Array, batch: tuple, real: Array | None = None
+    ) -> tuple[TrainState, Array]:
         """Takes one step on a batch from the host and adds its sums up."""
-        train_state, more = self(train_state, batch)
+        train_state, more = self(train_state, batch, real)
         return train_state, sums + more
 
-    def at(self, train_state: TrainState, sums: Array, data: tuple, order: Array, index: Array) -> tuple[TrainState, Array]:
+    def at(
+        self, train_state: TrainState, sums: Array, data: tuple, order: Array, index: Array
+    ) -> tuple[TrainState, Array]:
         """Takes the step at an index of the order."""
         batch, real = gather(data, jax.lax.dynamic_index_in_dim(order, index, keepdims=False))
         train_state, more = self(train_state, batch, real)
@@ -73,11 +77,11 @@ class Step:
         """Evaluates a batch and adds its sums up."""
         return sums + self.objective.evaluate(params, state, batch, real, train=False)[1]
 
-    def measured_at(
-        self, params: PyTree, state: PyTree, sums: Array, data: tuple, order: Array, index: Array
-    ) -> Array:
+    def measured_at(self, params: PyTree, state: PyTree, sums: Array, data: tuple, order: Array, index: Array) -> Array:
         """Evaluates the batch at an index of the order."""
-        return self.measured(params, state, sums, *gather(data, jax.lax.dynamic_index_in_dim(order, index, keepdims=False)))
+        return self.measured(
+            params, state, sums, *gather(data, jax.lax.dynamic_index_in_dim(order, index, keepdims=False))
+        )
 
     def measured_many(
         self, params: PyTree, state: PyTree, sums: Array, data: tuple, order: Array, start: Array, count: Array

@@ -1,0 +1,82 @@
+"""What a call of `fit` is asked for, and the checks of it that need no data."""
+
+import dataclasses
+from typing import Any
+
+from jgraph.errors import ArgumentError
+from jgraph.train.state import Run
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+    """What a call of `fit` was asked for, checked."""
+
+    epochs: int
+    batch_size: int
+    seed: int
+    shuffle: bool
+    steps_per_epoch: int | None
+    progress: bool
+
+
+def check_plan(plan: Plan, train_state: Any, run: Any) -> None:
+    """Checks the arguments of `fit` that need no data.
+
+    Raises:
+        ArgumentError: one has no meaning.
+    """
+    check_batch_size(plan.batch_size)
+    _check_integer("epochs", plan.epochs, 0)
+    _check_integer("seed", plan.seed, 0, 2**32 - 1)  # as many seeds as JAX tells apart
+    if plan.steps_per_epoch is not None:
+        _check_integer("steps_per_epoch", plan.steps_per_epoch, 1)
+    for name in ("shuffle", "progress"):
+        if not isinstance(value := getattr(plan, name), bool):
+            raise ArgumentError(f"fit, {name}", expected="True or False", got=repr(value), cure=f"Write {name}=False.")
+    if run is not None and (train_state is not None or not isinstance(run, Run)):
+        raise ArgumentError(
+            "fit, run",
+            expected="a Run alone, as fit returns it",
+            got=type(run).__name__ + " beside train_state" * (train_state is not None),
+            cure="Give run=run, which holds its train state, or train_state= alone.",
+        )
+    if run is not None and plan.epochs < run.position.epoch:
+        raise ArgumentError(
+            "fit, epochs",
+            expected=f"at least the {run.position.epoch} epochs that the run has done",
+            got=str(plan.epochs),
+            cure="`epochs` counts from the start of the run.",
+        )
+
+
+def check_batch_size(batch_size: Any) -> None:
+    """Checks a batch size.
+
+    Raises:
+        ArgumentError: it is not a positive integer.
+    """
+    _check_integer("batch_size", batch_size, 1)
+
+
+def check_steps(plan: Plan, rows: int) -> None:
+    """Checks that an epoch has as many batches as it is asked for.
+
+    Raises:
+        ArgumentError: there are fewer.
+    """
+    steps = -(-rows // plan.batch_size)
+    if plan.steps_per_epoch is not None and plan.steps_per_epoch > steps:
+        raise ArgumentError(
+            "fit, steps_per_epoch",
+            expected=f"at most the {steps} batches that {rows} rows give",
+            got=str(plan.steps_per_epoch),
+            cure="Leave it out for all rows.",
+        )
+
+
+def _check_integer(name: str, value: Any, least: int, most: int | None = None) -> None:
+    """Raises ArgumentError for what is no integer, or out of range."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least or (most is not None and value > most):
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        cure = f"Write {name}={max(least, 32 if name == 'batch_size' else 1)}, for example."
+        raise ArgumentError(name, expected=f"an integer {bounds}", got=repr(value), cure=cure)
