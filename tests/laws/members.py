@@ -35,19 +35,23 @@ from jgraph.layers import (
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """A layer on inputs of these shapes (without the batch axis); `dtype` is the inputs' in place of float32."""
+    """A layer on inputs of these shapes (without the batch axis).
+
+    `dtype` is the inputs' in place of float32; `merges` says that they are one list, `typed` that `make` takes a dtype.
+    """
 
     id: str
-    make: Callable[[], jg.Layer]
+    make: Callable[..., jg.Layer]
     shapes: tuple[Any, ...]
     dtype: str = "float32"
     merges: bool = False
+    typed: bool = False
 
     def draw(self, name: str = "it", dtype: str | None = None) -> jg.Model:
         """The layer alone in a model; its inputs are a list."""
         kind = self.dtype if self.dtype.startswith("int") else dtype or self.dtype
         inputs = [jg.Input(shape, kind, name=f"x{i}") for i, shape in enumerate(self.shapes)]
-        layer = self.make()
+        layer = self.make(kind) if self.typed else self.make()
         object.__setattr__(layer, "name", name)
         return jg.Model(inputs, layer(inputs) if self.merges else layer(*inputs))
 
@@ -66,9 +70,9 @@ def scaled(train_noise: bool) -> jg.Layer:
     return jg.as_layer(init, apply)
 
 
-def nested() -> jg.Model:
+def nested(dtype: str = "float32") -> jg.Model:
     """A model with a shared layer, state, dropout and a branch."""
-    x = jg.Input((6,), name="x")
+    x = jg.Input((6,), dtype, name="x")
     shared = Dense(6, activation="tanh")
     y = BatchNormalization()(shared(shared(x)))
     return jg.Model(x, Add()([Dropout(0.5)(y), x[:, ::-1]]))
@@ -123,7 +127,7 @@ LAYERS = [
     Member("pair", lambda: scaled(train_noise=False), ((4,),)),
     Member("pair-noise", lambda: scaled(train_noise=True), ((4,),)),
     Member("op", lambda: jg.op(jnp.hypot), ((4,), (4,))),
-    Member("model", nested, ((6,),)),
+    Member("model", nested, ((6,),), typed=True),
     Member("model-masked", masked, ((5,),), "int32"),
 ]
 """Every layer, and the ways in which things become layers."""
