@@ -1,9 +1,12 @@
 """Random keys as functions of words: a key for every path, the same whatever stands beside it."""
 
 import hashlib
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 
+from jgraph.errors import ArgumentError
 from jgraph.typing import Key
 
 
@@ -16,7 +19,19 @@ def fold(key: Key, *words: str | int) -> Key:
     >>> a, b = fold(jax.random.key(0), "dense"), fold(jax.random.key(0), "dense_1")
     >>> bool((jax.random.key_data(a) == jax.random.key_data(b)).all())
     False
+
+    Raises:
+        ArgumentError: what is given is no single key.
     """
+    _check(key)
     digest = hashlib.blake2s("\0".join(map(str, words)).encode(), digest_size=8).digest()
     high, low = int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:], "big")
     return jax.random.fold_in(jax.random.fold_in(key, high), low)
+
+
+def _check(key: Any) -> None:
+    dtype, rank = getattr(key, "dtype", None), len(getattr(key, "shape", ()))
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and rank == 0
+    if not typed and not (dtype == jnp.uint32 and rank == 1):  # the second is a key of jax.random.PRNGKey
+        got = type(key).__name__ if dtype is None else f"{dtype} of shape {key.shape}"
+        raise ArgumentError("a random key", expected="a single key", got=got, cure="Write jax.random.key(0).")

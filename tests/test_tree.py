@@ -1,0 +1,64 @@
+"""Trees by path: leaves by name, reading and writing nested dicts, and the first difference named."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jgraph.errors import KeyMismatchError, ShapeError
+from jgraph.tree import leaves_with_names, match, read, write
+
+
+class Point(NamedTuple):
+    """A named tuple as a tree."""
+
+    x: int
+    y: int
+
+
+def test_leaves_are_named_by_their_path() -> None:
+    tree = {"b": [1, (2,)], "a": Point(3, 4)}
+    assert leaves_with_names(tree) == [("a/x", 3), ("a/y", 4), ("b/0", 1), ("b/1/0", 2)]
+    assert leaves_with_names(7) == [("", 7)]
+    assert leaves_with_names({"a": None}) == []
+    assert leaves_with_names({"a": None}, is_leaf=lambda x: x is None) == [("a", None)]
+
+
+def test_writing_and_reading_at_a_path() -> None:
+    tree: dict[str, Any] = {}
+    write(tree, ("a", "b"), {"w": 1})
+    write(tree, ("a",), {"v": 2})
+    write(tree, ("c",), {})
+    assert tree == {"a": {"b": {"w": 1}, "v": 2}}
+    assert read(tree, ("a", "b")) == {"w": 1}
+    assert read(tree, ("a", "x", "y")) == {}
+    assert read(tree, ()) == tree
+
+
+def test_matching_trees_pass_whatever_their_dtypes() -> None:
+    spec = {"a": {"w": jax.ShapeDtypeStruct((2, 3), "float32")}, "s": jax.ShapeDtypeStruct((), "float32")}
+    match({"a": {"w": jnp.ones((2, 3), jnp.bfloat16)}, "s": 1.0}, spec, "here", "Mend it.")
+
+
+@pytest.mark.parametrize(
+    ("tree", "error", "said"),
+    [
+        ({}, KeyMismatchError, "expected the leaf 'a/b', 'a/w'"),
+        ({"a": {"w": jnp.ones(2)}}, KeyMismatchError, "expected the leaf 'a/b', got a tree without it"),
+        ({"a": {"w": jnp.ones(2), "b": jnp.ones(1), "c": jnp.ones(1)}}, KeyMismatchError, "the extra leaf 'a/c'"),
+        ({"a": {"w": jnp.ones(2), "bb": jnp.ones(1)}}, KeyMismatchError, "Did you mean 'a/b'"),
+        (
+            {"a": {"w": jnp.ones(3), "b": jnp.ones(1)}},
+            ShapeError,
+            r"here, leaf 'a/w': expected shape \(2,\), got \(3,\)",
+        ),
+        ({"a": {"w": "text", "b": jnp.ones(1)}}, ShapeError, "got str"),
+        ({"a": {"w": jnp.ones(2), "b": jnp.ones(1)}, "z": {}}, KeyMismatchError, "PyTreeDef"),
+        (None, KeyMismatchError, "a tree without it"),
+    ],
+)
+def test_the_first_difference_is_named(tree: Any, error: type[Exception], said: str) -> None:
+    spec = {"a": {"w": jax.ShapeDtypeStruct((2,), "float32"), "b": jax.ShapeDtypeStruct((1,), "float32")}}
+    with pytest.raises(error, match=said):
+        match(tree, spec, "here", "Mend it.")
