@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from jgraph.core.spec import is_symbolic
-from jgraph.draw.specs import show, show_tree
+from jgraph.draw.specs import show, show_tree, without_tokens
 from jgraph.errors import JGraphError, KeyMismatchError, ShapeError, SymbolError
 from jgraph.tree import leaves_with_names
 from jgraph.typing import PyTree, Spec
@@ -53,7 +53,7 @@ class _Question:
         self.call = layer, args, kwargs, mask
         leaves, tree = jax.tree.flatten((args, kwargs, mask), is_leaf=lambda x: x is None)
         fields = tuple((f.name, typed(getattr(layer, f.name))) for f in dataclasses.fields(layer) if f.name != "name")
-        self.key = type(layer), fields, tree, tuple(map(typed, leaves)), jax.config.jax_enable_x64
+        self.key = type(layer), fields, tree, tuple(map(typed, leaves)), jax.dtypes.canonicalize_dtype(int)
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -191,7 +191,7 @@ def init_options(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
 
 def takes_mask(kind: type) -> bool:
     """True where `apply` has a parameter `mask`."""
-    return "mask" in _parameters(kind.apply)  # pyright: ignore[reportAttributeAccessIssue]
+    return "mask" in _parameters(kind.apply)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -204,4 +204,4 @@ def _strong(spec: Any) -> Spec:
 
 
 def _first_lines(error: Exception) -> str:
-    return " ".join(str(error).split("\n\n")[0].split())[:300]
+    return without_tokens(" ".join(str(error).split("\n\n")[0].split()))[:300].rstrip(".")

@@ -21,8 +21,14 @@ def show(spec: Any) -> str:
 
 
 def show_size(size: Any) -> str:
-    """A size: a number, `batch`, or for free axes the expression with `None` for an axis without a name."""
-    return re.sub(r"\bfree_[0-9a-f]+_\d+\b", "None", str(size))
+    """A size: a number, `batch`, the name of a free axis, or `None` for one without a name and all that follows of it."""
+    text = str(size)
+    return "None" if "free_" in text or len(text) > 24 else text
+
+
+def without_tokens(text: str) -> str:
+    """A message of JAX with the axes that have no name as `None`."""
+    return re.sub(r"\bfree_[0-9a-f]+_\d+\b", "None", text)
 
 
 def show_tree(tree: PyTree) -> str:
