@@ -97,9 +97,9 @@ def flatten(inputs: PyTree, outputs: PyTree, where: str) -> Graph:
         nodes.append(Node(call.layer, path, number, args, kwargs, mask, named.by_hand, call.inference))
         symbols.append(named.symbols())
     check_weights(nodes)
-    to_refs = [jax.tree.map(lambda s: refer(s, place, sources), tree) for tree in (inputs, outputs)]
+    given, made = (jax.tree.map(lambda s: refer(s, place, sources), tree) for tree in (inputs, outputs))
     kept = frozenset(path for call, path in zip(calls, paths, strict=True) if call.path == path and call.scope is None)
-    return Graph(tuple(nodes), *to_refs, tuple(symbols), kept)
+    return Graph(tuple(nodes), given, made, tuple(symbols), kept)
 
 
 def refer(value: Any, place: dict[object, int], sources: dict[tuple[object, int], Symbol]) -> Any:

@@ -70,16 +70,20 @@ class Layer(Portable):
     def __post_init__(self) -> None:
         check_name(self)
 
-    def init(self, key: Key, *specs: Spec) -> tuple[Params, State]:
-        """Makes `(params, state)` for inputs of these specs (`jax.ShapeDtypeStruct` with the batch axis)."""
-        del key, specs
+    def init(self, key: Key, *specs: Any, **options: Any) -> tuple[Params, State]:
+        """Makes `(params, state)` for inputs of these specs (`jax.ShapeDtypeStruct` with the batch axis).
+
+        A layer declares the inputs it takes: `init(self, key, x)`; keyword inputs only where it needs them.
+        """
+        del key, specs, options
         return {}, {}
 
-    def apply(
-        self, params: Params, state: State, *inputs: Any, train: bool = False, key: Key | None = None
-    ) -> tuple[PyTree, State]:
-        """Computes `(outputs, state)`; purely, from its arguments alone."""
-        del params, inputs, train, key
+    def apply(self, params: Params, state: State, *inputs: Any, **options: Any) -> tuple[PyTree, State]:
+        """Computes `(outputs, state)`; purely, from its arguments alone.
+
+        A layer declares the inputs it takes: `apply(self, params, state, x, *, train=False, key=None)`.
+        """
+        del params, inputs, options
         raise ArgumentError(
             type(self).__name__,
             expected="a method `apply`",

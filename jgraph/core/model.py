@@ -159,11 +159,11 @@ class Model(Layer):
                 raise ShapeError(place, expected="one row per row of the inputs", got=show(symbol.spec), cure=cure)
         inputs = jax.tree.map(np.asarray, inputs)
         rows = batch_size_of(inputs, where)
-        parts = []
+        parts, pads = [], rows > batch_size and not self.mixes_rows
         for start in range(0, max(rows, 1), batch_size):
             fed = bind(self.graph, jax.tree.map(lambda a, s=start: a[s : s + batch_size], inputs), where)
             size = min(batch_size, rows - start)
-            fill = batch_size - size if size > 0 and rows > batch_size and not self.mixes_rows else 0
+            fill = batch_size - size if pads else 0
             outputs = self._predict(params, state, jax.tree.map(lambda a, f=fill: _fill(a, f), fed))
             parts.append(jax.tree.map(lambda o, n=size: np.asarray(o)[:n], outputs))
         return jax.tree.map(lambda *p: np.concatenate(p), *parts)

@@ -9,7 +9,8 @@ from jgraph.core.layer import InputLayer, Layer, input_symbol
 from jgraph.core.model import Model, draw_within
 from jgraph.core.spec import known
 from jgraph.core.symbol import Symbol
-from jgraph.errors import ArgumentError
+from jgraph.draw.specs import show_tree
+from jgraph.errors import ArgumentError, listing
 from jgraph.typing import Key, Params, PyTree, Spec, State
 
 
@@ -48,7 +49,12 @@ class Stack(Layer):
     def __call__(self, *inputs: Any, mask: Any = None, **kwargs: Any) -> PyTree:
         """Draws the layers into the caller's graph as one nested model."""
         if len(inputs) != 1 or not isinstance(inputs[0], Symbol) or mask is not None or kwargs:
-            raise ArgumentError(repr(self), expected="one symbol", got=repr(inputs), cure="Stacks have one input.")
+            got = show_tree(inputs) + (
+                f" and {listing(kwargs)}" if kwargs else " and a mask" if mask is not None else ""
+            )
+            raise ArgumentError(
+                repr(self), expected="one symbol and nothing else", got=got, cure="Stacks have one input."
+            )
         return draw_within(self, self.on(inputs[0].spec), inputs[0])
 
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jgraph.core.infer import Inference, infer, takes_mask
 from jgraph.draw.specs import show
@@ -224,7 +225,7 @@ def automatic_mask(args: tuple, kwargs: dict[str, Any]) -> Any:
 
 def _check_call(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any) -> None:
     leaves = jax.tree.leaves((args, kwargs))
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves) or not any(isinstance(s, Symbol) for s in leaves):
+    if any(isinstance(leaf, Tracer) for leaf in leaves) or not any(isinstance(s, Symbol) for s in leaves):
         kinds = ", ".join(sorted({type(leaf).__name__ for leaf in leaves})) or "nothing"
         raise SymbolError(
             repr(layer),
