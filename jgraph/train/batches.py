@@ -67,10 +67,10 @@ class Binding:
             DataError: there are some; the first row is named.
         """
         inputs, targets, weights = bound
-        for node, array in zip(self.objective.inputs, inputs, strict=True):
-            place = f"{where}, input {self.model.nodes[node].path!r}"
-            check_finite(place, array, self.model.nodes[node].layer.dtype)
-            for reader in self.model.nodes:
+        for node, array in zip(self._places, inputs, strict=True):
+            place = f"{where}, input {self.objective.graph.nodes[node].path!r}"
+            check_finite(place, array, self.objective.graph.nodes[node].layer.dtype)
+            for reader in self.objective.graph.nodes:
                 size = reader.layer.index_range()
                 if size is not None and any(isinstance(a, Ref) and a.node == node for a in reader.args):
                     check_range(place, array, 0, size - 1, f"indices of {reader.path!r}")
@@ -93,7 +93,7 @@ class Binding:
 
     @functools.cached_property
     def _names(self) -> list[str]:
-        inputs = [self.model.nodes[place].path for place in self.objective.inputs]
+        inputs = [self.objective.graph.nodes[place].path for place in self.objective.inputs]
         outputs = [t.name for t in self.objective.targets]
         return [
             *(f"input {n!r}" for n in inputs),
