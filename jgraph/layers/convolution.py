@@ -27,7 +27,6 @@ class _Windowed(Layer):
     paddings: ClassVar[tuple[str, ...]] = ("valid", "same")
 
     mixes_rows = False
-    logits = "always"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -101,6 +100,8 @@ class _Conv(_Windowed):
     use_bias: bool = True
     kernel_initializer: Initializer = "glorot_uniform"
     bias_initializer: Initializer = "zeros"
+
+    logits = "always"
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Draws the kernel and the bias."""
@@ -181,6 +182,7 @@ class DepthwiseConv2D(_Windowed):
     bias_initializer: Initializer = "zeros"
 
     rank = 2
+    logits = "always"
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Draws the kernel and the bias."""
@@ -225,6 +227,7 @@ class SeparableConv2D(_Windowed):
     bias_initializer: Initializer = "zeros"
 
     rank = 2
+    logits = "always"
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Draws both kernels and the bias."""

@@ -67,10 +67,11 @@ class Binding:
             DataError: there are some; the first row is named.
         """
         inputs, targets, weights = bound
-        for node, array in zip(self._places, inputs, strict=True):
-            place = f"{where}, input {self.objective.graph.nodes[node].path!r}"
-            check_finite(place, array, self.objective.graph.nodes[node].layer.dtype)
-            for reader in self.objective.graph.nodes:
+        nodes = self.objective.graph.nodes
+        for node, array in zip(self.objective.inputs, inputs, strict=True):
+            place = f"{where}, input {nodes[node].path!r}"
+            check_finite(place, array, nodes[node].layer.dtype)
+            for reader in nodes:
                 size = reader.layer.index_range()
                 if size is not None and any(isinstance(a, Ref) and a.node == node for a in reader.args):
                     check_range(place, array, 0, size - 1, f"indices of {reader.path!r}")

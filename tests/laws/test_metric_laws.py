@@ -1,4 +1,4 @@
-"""What holds for every metric: merging is associative, every split gives the same value, weight zero changes nothing."""
+"""What holds for every metric: merging is associative, splits give the same value, weight 0 changes nothing."""
 
 import functools
 from typing import Any
@@ -21,7 +21,7 @@ def examples(metric: Metric, steps: bool = False) -> tuple[Any, Any, Any]:
     outputs = random.integers(-4, 5, shape) / 2
     targets = random.integers(0, 2, shape[:-1] if metric.targets == "labels" else shape)
     weights = random.integers(0, 3, shape[:-1])
-    return tuple(jnp.asarray(a, dtype) for a, dtype in ((targets, "int32"), (outputs, "float32"), (weights, "float32")))
+    return jnp.asarray(targets, "int32"), jnp.asarray(outputs, "float32"), jnp.asarray(weights, "float32")
 
 
 def sums_of(metric: Metric, *parts: tuple[Any, Any, Any]) -> Any:

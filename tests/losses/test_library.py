@@ -112,7 +112,9 @@ def test_weighted_mean_of_a_model(case: Case, end: str) -> None:
     if end == "probabilities":  # Keras takes these on probabilities, cut off at 1e-7, which these do not reach
         options = {} if case.name == "huber" or not loss.link else {"from_logits": False}
         fed = {"softmax": softmax, "sigmoid": sigmoid}.get(str(loss.link), lambda y: y)(outputs)
-        theirs = np.asarray(case.theirs(targets if case.kind == "labels" else targets.astype("float32"), fed, **options))
+        theirs = np.asarray(
+            case.theirs(targets if case.kind == "labels" else targets.astype("float32"), fed, **options)
+        )
         assert logs["loss"] == pytest.approx(np.sum(weights * theirs) / np.sum(weights), rel=1e-5)
 
 
@@ -127,7 +129,7 @@ def test_targets_with_and_without_an_axis_of_one(case: Case) -> None:
         both = targets[:, 0], targets
     values = [loss(jnp.asarray(t), jnp.asarray(outputs)) for t in both]
     assert values[0].shape == (6,)
-    np.testing.assert_array_equal(*values)
+    np.testing.assert_array_equal(values[0], values[1])
 
 
 @EVERY_CASE
@@ -139,7 +141,7 @@ def test_dtypes_of_targets(case: Case, dtype: str) -> None:
         with pytest.raises(jg.errors.DataError, match=r"integer labels.*astype"):
             check_targets("here", LOSSES[case.name], targets.astype(dtype), outputs)
         return
-    values = LOSSES[case.name](jnp.asarray(targets.astype(dtype)), outputs)
+    values = LOSSES[case.name](jnp.asarray(targets.astype(dtype)), jnp.asarray(outputs))
     expected = case.formula(targets, outputs.astype("float64"))
     np.testing.assert_allclose(values, expected, rtol=TOLERANCE, atol=TOLERANCE)
 
@@ -148,7 +150,9 @@ def test_dtypes_of_targets(case: Case, dtype: str) -> None:
 def test_cross_entropies_are_exact_where_probabilities_saturate(name: str) -> None:
     logits = jnp.array([[200.0, -200.0], [-200.0, 200.0]])
     targets = jnp.array([1, 0]) if LOSSES[name].targets == "labels" else jnp.array([[0.0, 1.0], [1.0, 0.0]])
-    np.testing.assert_array_equal(LOSSES[name](targets, logits), [200.0 if LOSSES[name].link == "sigmoid" else 400.0] * 2)
+    np.testing.assert_array_equal(
+        LOSSES[name](targets, logits), [200.0 if LOSSES[name].link == "sigmoid" else 400.0] * 2
+    )
     gradient = jax.grad(lambda y: LOSSES[name](targets, y).sum())(logits)
     assert np.isfinite(gradient).all()
 

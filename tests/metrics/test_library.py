@@ -92,7 +92,9 @@ def test_errors(name: str, formula: Any) -> None:
     assert ours == pytest.approx(formula(targets, outputs, sample_weight=weights), rel=1e-6)
 
 
-@pytest.mark.parametrize(("loss", "link"), [("binary_crossentropy", "sigmoid"), ("categorical_crossentropy", "softmax")])
+@pytest.mark.parametrize(
+    ("loss", "link"), [("binary_crossentropy", "sigmoid"), ("categorical_crossentropy", "softmax")]
+)
 @pytest.mark.parametrize("name", ["mse", "mae"])
 def test_errors_beside_a_cross_entropy_are_those_of_probabilities(loss: str, link: str, name: str) -> None:
     random, logits, weights = draw()
