@@ -63,7 +63,7 @@ class FlaxModule(Layer):
             raise
         return outputs, {**state, **_unboxed(changed)}
 
-    def _mode(self, train: bool) -> dict[str, bool]:
+    def _mode(self, train: bool) -> dict[str, Any]:
         words = inspect.signature(type(self.module).__call__).parameters
         asked = [word for word in TRAIN_WORDS if word in words and getattr(self.module, word, None) is None]
         return {word: train != TRAIN_WORDS[word] for word in asked}

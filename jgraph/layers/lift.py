@@ -47,10 +47,10 @@ def as_layer(init: Any, apply: Function | None = None, *, name: str | None = Non
     >>> double(jg.Input((3,)))
     <Symbol float32[batch, 3]>
     """
-    if apply is not None and callable(init) and callable(apply):
-        return Pair(init, apply, name=name)
     if apply is None and _is_linen(init):
         return FlaxModule(init, name=name)
+    if callable(init) and callable(apply):
+        return Pair(init, apply, name=name)
     raise ArgumentError(
         "as_layer",
         expected="a Flax Linen module, or two functions init and apply",

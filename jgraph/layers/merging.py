@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jgraph.core.layer import Layer
@@ -32,7 +33,12 @@ class Add(Layer):
 
     def init(self, key: Key, xs: Sequence[Spec]) -> tuple[Params, State]:
         """Checks the inputs; there is nothing to keep."""
-        check_list(self, xs, "tensors of one rank", len({len(x.shape) for x in xs if hasattr(x, "shape")}) == 1)
+        check_list(
+            self,
+            xs,
+            "tensors of one rank",
+            len({len(x.shape) for x in jax.tree.leaves(xs) if hasattr(x, "shape")}) == 1,
+        )
         return {}, {}
 
     def apply(

@@ -1,0 +1,166 @@
+"""Arguments and inputs that a layer refuses: the class of the error, and words of its message."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import jgraph as jg
+from jgraph.errors import ArgumentError, DTypeError, ShapeError
+from jgraph.layers import (
+    LSTM,
+    Activation,
+    Add,
+    AveragePooling2D,
+    BatchNormalization,
+    Concatenate,
+    Conv1D,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Embedding,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    MaxPooling1D,
+    MaxPooling2D,
+    Reshape,
+    SeparableConv2D,
+)
+
+ARGUMENTS: list[tuple[Callable[[], Any], str]] = [
+    (lambda: Dense(0), "Dense, units: expected positive integers, got 0"),
+    (lambda: Dense(-3), "Dense, units.*got -3"),
+    (lambda: Dense(3.0), "Dense, units.*got 3.0"),
+    (lambda: Dense(True), "Dense, units.*got True"),
+    (lambda: Dense(3, activation="rellu"), "Dense, activation.*Did you mean 'relu'"),
+    (lambda: Dense(3, activation=["relu"]), "Dense, activation.*got"),
+    (lambda: Dense(3, activation=7), "Dense, activation.*got 7"),
+    (lambda: Dense(3, kernel_initializer="glorot_unifrom"), "kernel_initializer.*Did you mean 'glorot_uniform'"),
+    (lambda: Dense(3, bias_initializer=None), "bias_initializer.*got None"),
+    (lambda: Dense(3, bias_initializer=["zeros"]), "bias_initializer.*got"),
+    (lambda: Dense(3, name="a/b"), "Dense.*name.*'/'"),
+    (lambda: Activation("sofmax"), "Activation, activation.*Did you mean 'softmax'"),
+    (lambda: Conv1D(0, 3), "Conv1D, filters"),
+    (lambda: Conv1D(4, (3, 3)), r"Conv1D, kernel_size.*an integer or 1 integers.*\(3,\)"),
+    (lambda: Conv1D(4, 3, padding="casual"), "Conv1D, padding.*Did you mean 'causal'"),
+    (lambda: Conv2D(4, 3, padding="causal"), "Conv2D, padding: expected one of 'valid', 'same', got 'causal'"),
+    (lambda: Conv2D(4, 3, padding=["same"]), "Conv2D, padding"),
+    (lambda: Conv2D(4, (3, 0)), r"Conv2D, kernel_size.*got \(3, 0\)"),
+    (lambda: Conv2D(4, ()), r"Conv2D, kernel_size.*got \(\)"),
+    (lambda: Conv2D(4, 3, strides=0), "Conv2D, strides"),
+    (lambda: Conv2D(4, 3, strides=(1, 1, 1)), "Conv2D, strides.*2 integers"),
+    (lambda: Conv2D(4, 3, dilation_rate=1.5), "Conv2D, dilation_rate"),
+    (lambda: Conv2D(4, 3, strides=2, dilation_rate=2), "not both.*Set one of them to 1"),
+    (lambda: Conv2D(4, 3, groups=3), "groups: expected a divisor of filters, got groups=3, filters=4"),
+    (lambda: DepthwiseConv2D(3, depth_multiplier=0), "DepthwiseConv2D, depth_multiplier"),
+    (lambda: DepthwiseConv2D(3, depthwise_initializer="he"), "depthwise_initializer"),
+    (lambda: SeparableConv2D(4, 3, pointwise_initializer="ortogonal"), "pointwise.*Did you mean 'orthogonal'"),
+    (lambda: MaxPooling1D(0), "MaxPooling1D, pool_size"),
+    (lambda: MaxPooling2D((2, 2, 2)), "MaxPooling2D, pool_size.*2 integers"),
+    (lambda: AveragePooling2D(2, padding="sane"), "AveragePooling2D, padding.*Did you mean 'same'"),
+    (lambda: AveragePooling2D(2, strides=-1), "AveragePooling2D, strides"),
+    (lambda: BatchNormalization(axis=0), "BatchNormalization, axis.*batch axis, got 0"),
+    (lambda: BatchNormalization(axis=(1, 2)), "BatchNormalization, axis"),
+    (lambda: BatchNormalization(momentum=1.0), "BatchNormalization, momentum.*got 1.0"),
+    (lambda: BatchNormalization(epsilon=0), "BatchNormalization, epsilon.*got 0"),
+    (lambda: BatchNormalization(epsilon="a"), "BatchNormalization, epsilon"),
+    (lambda: BatchNormalization(gamma_initializer="one"), "gamma_initializer.*Did you mean 'ones'"),
+    (lambda: Dropout(1.0), r"Dropout, rate: expected a number in \[0, 1\), got 1.0"),
+    (lambda: Dropout(-0.1), "Dropout, rate"),
+    (lambda: Dropout(float("nan")), "Dropout, rate"),
+    (lambda: Dropout("0.5"), "Dropout, rate"),
+    (lambda: Dropout(0.5, noise_shape="ab"), "Dropout, noise_shape"),
+    (lambda: Dropout(0.5, noise_shape=3), "Dropout, noise_shape"),
+    (lambda: Dropout(0.5, noise_shape=(None, 0)), "Dropout, noise_shape"),
+    (lambda: Embedding(0, 4), "Embedding, input_dim"),
+    (lambda: Embedding(4, 2.5), "Embedding, output_dim"),
+    (lambda: Embedding(4, 2, embeddings_initializer="unifrm"), "Did you mean 'uniform'"),
+    (lambda: LSTM(0), "LSTM, units"),
+    (lambda: LSTM(4, dropout=1), "LSTM, dropout"),
+    (lambda: LSTM(4, recurrent_dropout=2.0), "LSTM, recurrent_dropout"),
+    (lambda: LSTM(4, recurrent_activation="sigmoyd"), "recurrent_activation.*Did you mean 'sigmoid'"),
+    (lambda: LSTM(4, recurrent_initializer=3), "recurrent_initializer"),
+    (lambda: Concatenate(axis=0), "Concatenate, axis.*batch axis, got 0"),
+    (lambda: Concatenate(axis=True), "Concatenate, axis"),
+    (lambda: Concatenate(axis="last"), "Concatenate, axis"),
+    (lambda: Reshape((-1, -1)), "Reshape, target_shape.*at most one"),
+    (lambda: Reshape((0, 2)), "Reshape, target_shape"),
+    (lambda: Reshape((True, 2)), "Reshape, target_shape"),
+    (lambda: Reshape(3), "Reshape, target_shape.*Leave out the batch axis"),
+    (lambda: jg.as_layer(3), "as_layer.*got int"),
+    (lambda: jg.as_layer(lambda key, x: ({}, {})), "as_layer.*got function"),
+    (lambda: jg.as_layer(lambda key, x: ({}, {}), 3), "as_layer.*got function and int"),
+    (lambda: jg.op(3), "op.*got int"),
+]
+"""What is refused when the layer is made."""
+
+
+def inputs(*shape: Any, dtype: str = "float32") -> Any:
+    return jg.Input(shape, dtype)
+
+
+SHAPES: list[tuple[Callable[[], Any], str]] = [
+    (lambda: Dense(3)(inputs()), "an axis -1 beside the batch axis"),
+    (lambda: Dense(3)(inputs(None)), "a known size of axis -1.*Give the input that size instead of None"),
+    (lambda: Dense(3)(inputs(4), inputs(4)), "Dense"),
+    (lambda: Conv1D(3, 2)(inputs(5)), r"rank 3: \[batch, steps, channels\], got rank 2"),
+    (lambda: Conv2D(3, 2)(inputs(5, 5)), r"rank 4: \[batch, height, width, channels\], got rank 3"),
+    (lambda: Conv2D(3, 2)(inputs(5, 5, None)), "a known size of axis -1"),
+    (lambda: Conv2D(3, 4)(inputs(3, 8, 1)), r"at least \(4, 4\).*padding='same'"),
+    (lambda: Conv1D(3, 3, dilation_rate=3)(inputs(6, 1)), r"at least \(7,\)"),
+    (lambda: Conv2D(4, 2, groups=2)(inputs(5, 5, 3)), "channels that 2 groups divide, got 3"),
+    (lambda: DepthwiseConv2D(6)(inputs(5, 5, 3)), r"at least \(6, 6\)"),
+    (lambda: SeparableConv2D(2, 2)(inputs(5, 3)), "rank 4"),
+    (lambda: MaxPooling1D()(inputs(5)), "rank 3"),
+    (lambda: MaxPooling2D(4)(inputs(3, 3, 1)), r"at least \(4, 4\)"),
+    (lambda: AveragePooling2D(2)(inputs(3, 3)), "rank 4"),
+    (lambda: GlobalMaxPooling1D()(inputs(3, 3, 3)), "rank 3"),
+    (lambda: GlobalAveragePooling1D()(inputs(3)), "rank 3"),
+    (lambda: BatchNormalization(axis=2)(inputs(4)), "an axis 2"),
+    (lambda: BatchNormalization(axis=-2)(inputs(4)), "a known size of axis -2"),
+    (lambda: BatchNormalization(axis=1)(inputs(None, 4)), "a known size of axis 1"),
+    (lambda: Dropout(0.5, (None, 1))(inputs(3, 4)), "noise_shape"),
+    (lambda: Dropout(0.5, (None, 2))(inputs(4)), "noise_shape"),
+    (lambda: Dropout(0.5, (32, None))(inputs(4)), "noise_shape.*Write None"),
+    (lambda: LSTM(3)(inputs(4)), r"rank 3: \[batch, time, features\]"),
+    (lambda: LSTM(3)(inputs(5, None)), "a known size of axis -1"),
+    (lambda: LSTM(3)(inputs(5, 2), mask=inputs(4, dtype="bool")), "LSTM"),
+    (lambda: Add()(inputs(3)), "a list of at least two"),
+    (lambda: Add()([inputs(3)]), "a list of at least two"),
+    (lambda: Add()([inputs(3), inputs(2, 3)]), "one rank"),
+    (lambda: Add()([inputs(3), inputs(4)]), "Add"),
+    (lambda: Add()({"a": inputs(3), "b": inputs(3)}), "a list of at least two"),
+    (lambda: Concatenate()([inputs(3)]), "a list of at least two"),
+    (lambda: Concatenate()([inputs(3), inputs(2, 3)]), "differ along axis -1 alone"),
+    (lambda: Concatenate(1)([inputs(2, 3), inputs(2, 4)]), "differ along axis 1 alone"),
+    (lambda: Concatenate(-2)([inputs(3), inputs(3)]), "axis -2"),
+    (lambda: Concatenate(2)([inputs(3), inputs(3)]), "axis 2"),
+    (lambda: Reshape((2, 3))(inputs(7)), "rows of 6 elements, got 7"),
+    (lambda: Reshape((2, -1))(inputs(7)), "a multiple of 2 elements, got 7"),
+]
+"""What is refused when the layer is drawn."""
+
+DTYPES: list[tuple[Callable[[], Any], str]] = [
+    (lambda: Embedding(3, 2)(inputs(4)), "expected integers, got float32.*dtype='int32'"),
+    (lambda: Dropout(0.5)(inputs(4, dtype="int32")), "floating-point numbers, got int32"),
+    (lambda: LSTM(3)(inputs(5, 2), mask=inputs(5)), "mask.*bool"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), ARGUMENTS, ids=[message for _, message in ARGUMENTS])
+def test_arguments(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(("make", "message"), SHAPES, ids=[message for _, message in SHAPES])
+def test_shapes(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(("make", "message"), DTYPES, ids=[message for _, message in DTYPES])
+def test_dtypes(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(DTypeError, match=message):
+        make()

@@ -1,0 +1,67 @@
+"""Sums and concatenations, and what becomes of the masks of several inputs."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import jgraph as jg
+
+RANDOM = np.random.default_rng(0)
+A, B, C = (RANDOM.normal(size=(3, 4, 2)).astype("float32") for _ in range(3))
+
+
+def test_values() -> None:
+    np.testing.assert_array_equal(jg.layers.Add().apply({}, {}, [A, B, C])[0], (A + B) + C)
+    np.testing.assert_allclose(jg.layers.Add().apply({}, {}, [A, B[:, :1]])[0], A + B[:, :1])
+    for axis in (1, 2, -1, -2):
+        y, state = jg.layers.Concatenate(axis).apply({}, {}, [A, B, C])
+        np.testing.assert_array_equal(y, np.concatenate([A, B, C], axis))
+        assert state == {}
+
+
+def test_functions_draw_the_layers() -> None:
+    x, y = jg.Input((2,), name="x"), jg.Input((2,), name="y")
+    model = jg.Model([x, y], [jg.layers.add([x, y], name="sum"), jg.layers.concatenate([x, y], axis=1)])
+    assert list(model.layers) == ["x", "y", "sum", "concatenate"]
+    outputs, _ = model.apply({}, {}, [A[:, 0], B[:, 0]])
+    np.testing.assert_array_equal(outputs[0], A[:, 0] + B[:, 0])
+    np.testing.assert_array_equal(outputs[1], np.concatenate([A[:, 0], B[:, 0]], 1))
+
+
+def masked_model(merge: Any, both: bool) -> jg.Model:
+    """The mask of a merge of two embedded texts, the second of which is masked only if asked for."""
+    texts = [jg.Input((3,), "int32", name=name) for name in ("first", "second")]
+    first, second = (jg.layers.Embedding(5, 2, mask_zero=z)(t) for z, t in zip((True, both), texts, strict=True))
+    return jg.Model(texts, merge([first, second]).mask)
+
+
+FIRST, SECOND = np.array([[1, 0, 0], [0, 2, 3]], "int32"), np.array([[1, 2, 0], [0, 0, 3]], "int32")
+UNION = [[True, True, False], [False, True, True]]
+JOINED = [[True, False, False, True, True, False], [False, True, True, False, False, True]]
+
+
+@pytest.mark.parametrize(
+    ("merge", "both", "want"),
+    [
+        (jg.layers.Add(), True, UNION),
+        (jg.layers.Concatenate(), True, UNION),
+        (jg.layers.Concatenate(), False, [[True] * 3] * 2),
+        (jg.layers.Concatenate(1), True, JOINED),
+        (jg.layers.Concatenate(1), False, [[True, False, False, *[True] * 3], [False, True, True, *[True] * 3]]),
+    ],
+    ids=str,
+)
+def test_masks(merge: jg.Layer, both: bool, want: Any) -> None:
+    model = masked_model(merge, both)
+    params, state = model.init(jax.random.key(0))
+    np.testing.assert_array_equal(model.apply(params, state, [FIRST, SECOND])[0], want)
+
+
+def test_a_sum_with_an_unmasked_input_has_no_mask() -> None:
+    x = jg.Input((3,), "int32", name="x")
+    masked, whole = (jg.layers.Embedding(5, 2, mask_zero=zero)(x) for zero in (True, False))
+    assert jg.layers.Add()([masked, whole]).mask is None
+    assert jg.layers.Add()([whole, whole]).mask is None
+    assert jg.layers.Concatenate()([whole, whole]).mask is None

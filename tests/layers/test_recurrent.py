@@ -1,0 +1,108 @@
+"""The LSTM against a loop over rows and steps, and what masks and dropout do to it."""
+
+import itertools
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import jgraph as jg
+from tests.references import numpy_layers as reference
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(3, 5, 2)).astype("float32")
+MASK = np.array([[1, 1, 1, 0, 0], [0, 1, 0, 1, 1], [0, 0, 0, 0, 0]], bool)
+PARAMS = {
+    "kernel": RANDOM.normal(size=(2, 12)).astype("float32"),
+    "recurrent_kernel": RANDOM.normal(size=(3, 12)).astype("float32"),
+    "bias": RANDOM.normal(size=12).astype("float32"),
+}
+
+
+@pytest.mark.parametrize(("backwards", "unroll"), [*itertools.product([False, True], repeat=2)])
+@pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
+def test_values(mask: np.ndarray | None, backwards: bool, unroll: bool) -> None:
+    layer = jg.layers.LSTM(3, return_sequences=True, return_state=True, go_backwards=backwards, unroll=unroll)
+    outputs, state = layer.apply(PARAMS, {}, X, mask=mask)
+    for got, want in zip(outputs, reference.lstm(X, PARAMS, mask, backwards), strict=True):
+        reference.assert_near(got, want)
+    assert state == {}
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
+def test_what_is_returned(mask: np.ndarray | None) -> None:
+    sequence, h, c = reference.lstm(X, PARAMS, mask)
+    for sequences, state in itertools.product([False, True], repeat=2):
+        outputs, _ = jg.layers.LSTM(3, return_sequences=sequences, return_state=state).apply(PARAMS, {}, X, mask=mask)
+        wanted = [sequence if sequences else h, *([h, c] if state else [])]
+        for got, want in zip(outputs if state else [outputs], wanted, strict=True):
+            reference.assert_near(got, want)
+
+
+def test_padded_texts_end_where_they_end() -> None:
+    """A mask made by an embedding gives the result of the text alone, also through a second LSTM and backwards."""
+    text = jg.Input((None,), "int32", name="text")
+    embedded = jg.layers.Embedding(6, 2, mask_zero=True)(text)
+    middle = jg.layers.LSTM(3, return_sequences=True, go_backwards=True)(embedded)
+    model = jg.Model(text, [jg.layers.LSTM(4)(embedded), jg.layers.LSTM(4)(middle)])
+    params, state = model.init(jax.random.key(0))
+    alone, _ = model.apply(params, state, np.array([[3, 1, 5]], "int32"))
+    within, _ = model.apply(params, state, np.array([[3, 1, 5, 0, 0], [1, 2, 3, 4, 5]], "int32"))
+    for a, b in zip(alone, within, strict=True):
+        np.testing.assert_allclose(a[0], b[0], rtol=1e-5)
+
+
+def test_a_mask_goes_on_with_a_sequence_alone() -> None:
+    x, mask = jg.Input((5, 2), name="x"), jg.Input((5,), "bool", name="mask")
+    assert jg.layers.LSTM(3)(x, mask=mask).mask is None
+    assert jg.layers.LSTM(3, return_sequences=True)(x, mask=mask).mask is mask
+    sequence, h, c = jg.layers.LSTM(3, return_sequences=True, return_state=True)(x, mask=mask)
+    assert (sequence.mask, h.mask, c.mask) == (mask, None, None)
+
+
+def test_forget_gate_starts_open() -> None:
+    spec = jax.ShapeDtypeStruct((1, 5, 2), "float32")
+    for layer, want in (
+        (jg.layers.LSTM(2), [0, 0, 1, 1, 0, 0, 0, 0]),
+        (jg.layers.LSTM(2, unit_forget_bias=False), [0] * 8),
+        (jg.layers.LSTM(2, bias_initializer="ones", unit_forget_bias=False), [1] * 8),
+    ):
+        np.testing.assert_array_equal(layer.init(jax.random.key(0), spec)[0]["bias"], want)
+    assert "bias" not in jg.layers.LSTM(2, use_bias=False).init(jax.random.key(0), spec)[0]
+
+
+def run(layer: jg.Layer, x: Any, seed: int = 0, train: bool = True) -> np.ndarray:
+    return np.asarray(layer.apply(PARAMS, {}, x, train=train, key=jax.random.key(seed))[0])
+
+
+def test_dropout_takes_the_same_inputs_at_every_step() -> None:
+    """With the recurrence cut, a step's output shows which inputs were dropped: the same sets at all steps."""
+    params = {**PARAMS, "recurrent_kernel": np.zeros((3, 12), "float32"), "kernel": np.zeros((40, 12), "float32")}
+    params["kernel"][:, 6:9], params["bias"] = (
+        1.0,
+        np.repeat(np.float32([20, -20, 0, 20]), 3),
+    )  # h = tanh(tanh(sum of x))
+    layer = jg.layers.LSTM(3, return_sequences=True, dropout=0.5)
+    x = np.full((6, 4, 40), 0.01, "float32")
+    y, _ = layer.apply(params, {}, x, train=True, key=jax.random.key(0))
+    kept = np.arctanh(np.arctanh(np.asarray(y, "float64"))) / 0.02
+    np.testing.assert_allclose(kept, np.round(kept), atol=1e-2)
+    np.testing.assert_array_equal(np.round(kept), np.round(kept)[:, :1] + np.zeros((1, 4, 1)))
+    assert len(np.unique(np.round(kept)[:, 0, 0])) > 1
+    assert abs(kept.mean() - 20) < 5 * np.sqrt(10 / 6)
+
+
+def test_dropout_is_for_training_and_follows_the_key() -> None:
+    for options in ({"dropout": 0.5}, {"recurrent_dropout": 0.5}):
+        layer = jg.layers.LSTM(3, **options)
+        np.testing.assert_array_equal(run(layer, X, train=False), run(jg.layers.LSTM(3), X))
+        np.testing.assert_array_equal(run(layer, X), run(layer, X))
+        assert (run(layer, X) != run(layer, X, seed=1)).any()
+        assert (run(layer, X) != run(layer, X, train=False)).any()
+
+
+def test_recurrent_dropout_does_not_change_the_first_step() -> None:
+    plain, dropped = (jg.layers.LSTM(3, return_sequences=True, recurrent_dropout=rate) for rate in (0.0, 0.9))
+    np.testing.assert_allclose(run(plain, X)[:, 0], run(dropped, X)[:, 0], rtol=1e-6)
+    assert (run(plain, X)[:, 1] != run(dropped, X)[:, 1]).any()
