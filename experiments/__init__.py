@@ -1,0 +1,1 @@
+"""Experiments to copy from: one file each, read from top to bottom."""

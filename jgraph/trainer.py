@@ -15,7 +15,7 @@ from jgraph.keys import fold
 from jgraph.train.batches import Binding, check_iterable, check_weighing, is_rows
 from jgraph.train.configure import make_objective, make_optimizer
 from jgraph.train.loop import Rows, Source, measure, train
-from jgraph.train.objective import Objective
+from jgraph.train.objective import Objective, Target
 from jgraph.train.plan import Plan, check_batch_size, check_plan, check_steps
 from jgraph.train.programs import Programs
 from jgraph.train.state import Run, TrainState, check_train_state, fresh_copy
@@ -204,30 +204,15 @@ class Trainer:
         return f"Trainer({self.model!r}, {listing(t.name for t in self.objective.trained)})"
 
     def __str__(self) -> str:
-        rows = []
-        for target in self.objective.targets:
-            loss = target.loss.name if target.loss else "none"
-            on = (
-                "output"
-                if not target.logits
-                else "logits (the output)"
-                if target.linear
-                else f"logits, before {self._link(target)}"
-            )
-            names = ", ".join(m.name for m in target.metrics) or "-"
-            mask = "masked" if target.mask else "-"
-            rows.append(
-                [
-                    target.name,
-                    loss,
-                    f"{target.weight:g}" if target.loss else "-",
-                    on if target.loss else "-",
-                    names,
-                    mask,
-                ]
-            )
         columns = ["output", "loss", "weight", "taken on", "metrics", "mask"]
-        return table(f"Trainer of {self.model!r}", columns, rows, numbers=["weight"])
+        return table(f"Trainer of {self.model!r}", columns, map(_row, self.objective.targets), numbers=["weight"])
 
-    def _link(self, target: Any) -> str:
-        return str(target.loss.link)
+
+def _row(target: Target) -> list[str]:
+    """How one output is trained, for the table."""
+    metrics = ", ".join(m.name for m in target.metrics) or "-"
+    mask = "masked" if target.mask else "-"
+    if target.loss is None:
+        return [target.name, "none", "-", "-", metrics, mask]
+    end = "logits (the output)" if target.linear else f"logits, before {target.loss.link}"
+    return [target.name, target.loss.name, f"{target.weight:g}", end if target.logits else "output", metrics, mask]

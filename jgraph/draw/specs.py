@@ -21,7 +21,7 @@ def show(spec: Any) -> str:
 
 
 def show_size(size: Any) -> str:
-    """A size: a number, `batch`, the name of a free axis, or `None` for one without a name and all that follows of it."""
+    """A size: a number, `batch`, the name of a free axis, or `None` for one without a name and what follows from it."""
     text = str(size)
     return "None" if "free_" in text or len(text) > 24 else text
 

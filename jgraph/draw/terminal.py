@@ -1,13 +1,13 @@
 """Tables and progress on a terminal, drawn by rich from plain rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
 def table(
     title: str,
     columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
+    rows: Iterable[Sequence[str]],
     notes: Sequence[str] = (),
     numbers: Sequence[str] = (),
 ) -> str:

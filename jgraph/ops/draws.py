@@ -56,11 +56,10 @@ def orthogonal(key: Key, shape: tuple[int, ...]) -> Array:
 def _cut(draw: Draw, key: Key, shape: tuple[int, ...], scale: float) -> Array:
     size = math.prod(shape)
     block = draw(key, 1 << max(size - 1, 0).bit_length())
-    flat = block if isinstance(block, Tracer) else np.asarray(block)
-    drawn = (flat[:size] * np.float32(scale)).reshape(shape)
-    return (
-        drawn if isinstance(block, Tracer) else jax.device_put(drawn)
-    )  # jnp.asarray would compile one program a shape
+    if isinstance(block, Tracer):
+        return (block[:size] * np.float32(scale)).reshape(shape)
+    drawn = (np.asarray(block)[:size] * np.float32(scale)).reshape(shape)
+    return jax.device_put(drawn)  # jnp.asarray would compile a program for every shape
 
 
 @functools.partial(jax.jit, static_argnums=1)
