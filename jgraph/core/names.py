@@ -13,7 +13,15 @@ from jgraph.core.layer import Layer
 from jgraph.errors import LoadError, SaveError, listing, nearest
 from jgraph.typing import Function
 
-FUNCTION_ROOTS = ("jax.nn", "jax.numpy", "jax.lax", "jgraph.ops", "jgraph.ops.activations")
+FUNCTION_ROOTS = (
+    "jax.nn",
+    "jax.numpy",
+    "jax.numpy.linalg",
+    "jax.numpy.fft",
+    "jax.lax",
+    "jgraph.ops",
+    "jgraph.ops.activations",
+)
 LAYER_ROOTS = ("jgraph.layers", "jgraph.core.layer", "jgraph.core.sequential")
 
 REFUSED = (
