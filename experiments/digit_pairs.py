@@ -90,13 +90,11 @@ def draw_model() -> jg.Model:
     return jg.Model({"left": left, "right": right}, {"digit": digit, "same": same, "sum": total}, name="digit_pairs")
 
 
-def show(logs: dict[str, float], names: list[tuple[str, str]]) -> None:
+def show(logs: dict[str, float], words: dict[str, str]) -> None:
     """The test metrics as a table."""
-    table = Table(title="Test pairs")
-    table.add_column("what")
-    table.add_column("value", justify="right")
-    for name, words in names:
-        table.add_row(words, f"{logs[name]:.4f}")
+    table = Table("Test pairs", "value")
+    for name, what in words.items():
+        table.add_row(what, f"{logs[name]:.4f}")
     Console().print(table)
 
 
@@ -128,14 +126,12 @@ def main(arguments: Any = None) -> dict[str, float]:
     print(f"\ntrained in {time.perf_counter() - begin:.0f} s\n\n{model.summary()}\n")
 
     logs = trainer.evaluate(run.train_state, test, batch_size=500)
-    show(
-        logs,
-        [
-            ("digit/accuracy", "left digit: accuracy"),
-            ("same/accuracy", "same digit: accuracy"),
-            ("sum/mae", "sum: mean error"),
-        ],
-    )
+    words = {
+        "digit/accuracy": "left digit, accuracy",
+        "same/accuracy": "same digit, accuracy",
+        "sum/mae": "sum, mean error",
+    }
+    show(logs, words)
 
     path = options.folder / "model.jgraph"
     jg.save(path, model, run.train_state.params, run.train_state.model_state)

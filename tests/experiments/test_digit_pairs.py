@@ -47,7 +47,7 @@ def test_a_small_run_ends_with_a_table_and_a_saved_model(tmp_path: Path, capsys:
     printed = capsys.readouterr().out
     assert {"digit/accuracy", "same/accuracy", "sum/mae"} <= set(logs)
     assert "tower/flax_norm" in printed
-    assert "left digit: accuracy" in printed
+    assert "left digit, accuracy" in printed
     from flax import linen
 
     model, _, _ = jg.load(tmp_path / "model.jgraph", allow=[linen.LayerNorm])
