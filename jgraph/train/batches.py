@@ -155,12 +155,12 @@ class Binding:
         named = isinstance(values, dict)
         if named and set(values) <= set(names):
             return dict(values)
-        if len(names) == 1 and not named:
-            return {names[0]: values}
         if not isinstance(drawn, Ref):
             with contextlib.suppress(ValueError):
                 alike = type(drawn)(values) if {type(drawn), type(values)} == {list, tuple} else values
                 return dict(zip(names, jax.tree.structure(drawn).flatten_up_to(alike), strict=True))
+        if len(names) == 1 and not named:
+            return {names[0]: values}
         extra = [n for n in values if n not in names] if named else []
         raise KeyMismatchError(
             where,
