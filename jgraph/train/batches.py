@@ -138,15 +138,9 @@ class Binding:
         for name, value in found.items():
             place = f"{where}, weights of {name!r}"
             found[name] = value = _as_numbers(value, place)
-            spec = trained[name].spec if name in trained else None
-            if spec is None or not _weighs(value, spec):
-                steps = ", or one a step" if spec is not None and len(spec.shape) > 2 else ""
-                raise DataError(
-                    place,
-                    expected=f"one weight a row{steps}, for {show(spec)}" if spec else "none, as it has no loss",
-                    got=show(value),
-                    cure="Give an array [rows]" + (" or [rows, time]." if steps else ".") if spec else "Leave it out.",
-                )
+            if name not in trained:
+                raise DataError(place, expected="none, as it has no loss", got=show(value), cure="Leave it out.")
+            _check_weighs(place, value, trained[name].spec)
         return tuple(found.get(t.name) for t in self.objective.targets)
 
     def _by_output(self, values: PyTree, where: str) -> dict[str, Any]:
@@ -179,11 +173,17 @@ class Binding:
             check_range(place, array, 0, 1, f"probabilities for {target.loss.name}")
 
 
-def _weighs(value: Any, output: Any) -> bool:
-    """Whether weights fit an output: one for each row, or for each entry of its first axes but the last."""
+def _check_weighs(where: str, value: Any, output: Any) -> None:
+    """Raises DataError for weights that are not one for each row, or for each entry of the output's first axes."""
     got, want = value.shape[1:], output.shape[1:-1]
     sized = all(g == w or not isinstance(w, int) for g, w in zip(got, want, strict=False))
-    return len(value.shape) > 0 and len(got) <= len(want) and sized
+    if not value.shape or len(got) > len(want) or not sized:
+        raise DataError(
+            where,
+            expected=f"one weight a row{', or one a step' if want else ''}, for {show(output)}",
+            got=show(value),
+            cure=f"Give an array [rows]{' or [rows, time]' if want else ''}.",
+        )
 
 
 def _as_numbers(value: Any, where: str) -> Any:

@@ -59,6 +59,11 @@ def compiled(caplog: pytest.LogCaptureFixture, name: str) -> int:
     return sum(f"Compiling jit({name})" in record.getMessage() for record in caplog.records)
 
 
+def cached(program: Any) -> int:
+    """How many compiled forms a jitted program has."""
+    return program._cache_size()
+
+
 @pytest.mark.parametrize("draw", MODELS.values(), ids=MODELS)
 def test_every_cut_gives_the_same_bits_with_one_compile(draw: Any, caplog: pytest.LogCaptureFixture) -> None:
     trainer, results = trainer_of(draw()), {}
@@ -72,7 +77,7 @@ def test_every_cut_gives_the_same_bits_with_one_compile(draw: Any, caplog: pytes
                 start += count
             results[name] = bits(carry)
     assert all(result == results["64x1"] for result in results.values())
-    assert trainer.programs.many._cache_size() == 1
+    assert cached(trainer.programs.many) == 1
     assert compiled(caplog, "many") == 1
 
 
@@ -84,10 +89,10 @@ def test_fit_gives_the_same_bits_however_it_dispatches(draw: Any, monkeypatch: p
         run = trainer.fit(data(50), epochs=2, batch_size=4, seed=3, progress=False)
         results.append((bits(run.train_state), run.history))
     assert all(result == results[0] for result in results)
-    cached = [p._cache_size() for p in (trainer.programs.many, trainer.programs.at, trainer.programs.one)]
+    sizes = [cached(p) for p in (trainer.programs.many, trainer.programs.at, trainer.programs.one)]
     looped = draw is not convolution
     mixing = draw is lstm  # the last batch of 2 rows has a program of its own where rows mix
-    assert cached == [int(looped), int(not looped), int(mixing)]
+    assert sizes == [int(looped), int(not looped), int(mixing)]
     assert ("up to 1 steps" if looped else "one step per dispatch") in run.events[0]
 
 
@@ -104,8 +109,8 @@ def test_training_compiles_once_whatever_the_optimizer_keeps(rate: Any) -> None:
         run = trainer.fit(data(30), epochs=epochs, batch_size=4, validation_data=held_out, progress=False)
     run = trainer.fit(data(30), epochs=5, batch_size=4, validation_data=held_out, run=run, progress=False)
     trainer.fit(data(30), epochs=1, batch_size=4, train_state=run.train_state, progress=False)
-    assert trainer.programs.many._cache_size() == 1
-    assert trainer.programs.measured_many._cache_size() == 1
+    assert cached(trainer.programs.many) == 1
+    assert cached(trainer.programs.measured_many) == 1
 
 
 def test_small_last_batches_compile_nothing_new_where_no_rows_mix(caplog: pytest.LogCaptureFixture) -> None:
@@ -121,7 +126,7 @@ def test_small_batches_from_the_host_compile_nothing_new_where_no_rows_mix() -> 
     x, y = data(10)
     batches = [(x[:4], y[:4]), (x[4:8], y[4:8]), (x[8:], y[8:])]
     trainer.fit(batches, epochs=2, validation_data=batches, progress=False)
-    assert trainer.programs.one._cache_size() == trainer.programs.measured._cache_size() == 1
+    assert cached(trainer.programs.one) == cached(trainer.programs.measured) == 1
 
 
 def test_the_kind_of_program_is_decided_by_graph_and_platform() -> None:

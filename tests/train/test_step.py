@@ -304,7 +304,7 @@ def test_an_output_without_weight_leaves_the_sum_of_the_others() -> None:
 
 def test_a_learning_rate_goes_through_the_optimizers_state() -> None:
     fixed, injected = trainer(optax.adam(0.02)), trainer(optax.adam, learning_rate=0.02)
-    a, b = fixed.init(jax.random.key(0)), injected.init(jax.random.key(0))
+    a, b, logs = fixed.init(jax.random.key(0)), injected.init(jax.random.key(0)), {}
     for seed in range(2):
         (a, _), (b, logs) = fixed.step(a, data(seed=seed)), injected.step(b, data(seed=seed))
     assert_close(a.params, b.params)
@@ -346,7 +346,9 @@ def test_start_values_can_be_given() -> None:
 
 
 def test_a_step_says_which_train_state_it_needs() -> None:
-    other = jg.Sequential([jg.Input((4,)), jg.layers.Dense(3)])
-    foreign = jg.Trainer(other, optax.sgd(0.1), loss="mse").init(jax.random.key(0))
-    with pytest.raises(jg.errors.KeyMismatchError, match=r"train state, params.*'hidden/kernel'.*trainer of this model"):
+    x = jg.Input((4,))
+    foreign = jg.Trainer(jg.Model(x, jg.layers.Dense(3)(x)), optax.sgd(0.1), loss="mse").init(jax.random.key(0))
+    with pytest.raises(
+        jg.errors.KeyMismatchError, match=r"train state, params.*'hidden/kernel'.*trainer of this model"
+    ):
         trainer().step(foreign, data())
