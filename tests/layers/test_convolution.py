@@ -22,7 +22,7 @@ def steps(config: dict[str, Any], rank: int) -> tuple[list[int], str, list[int]]
     return [config.get("strides", 1)] * rank, config["padding"], [config.get("dilation_rate", 1)] * rank
 
 
-def made(layer: jg.Layer, *shape: int) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+def made(layer: jg.Layer, *shape: int) -> tuple[Any, Any, Any]:
     """Inputs, params and outputs."""
     random = np.random.default_rng(0)
     x = random.normal(size=shape).astype("float32")

@@ -1,5 +1,7 @@
 """Embeddings: looking up, what lies outside of the table, the mask, and gradients."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,19 +17,19 @@ LAYER = jg.layers.Embedding(5, 3)
 @pytest.mark.parametrize("shape", [(4,), (4, 6), (2, 3, 4)], ids=str)
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "int16"])
 def test_values(shape: tuple[int, ...], dtype: str) -> None:
-    x = np.random.default_rng(1).integers(0, 5, shape).astype(dtype)
+    x: Any = np.random.default_rng(1).integers(0, 5, shape).astype(dtype)
     y, state = LAYER.apply({"embeddings": TABLE}, {}, x)
     np.testing.assert_array_equal(y, reference.embedding(x, TABLE))
     assert state == {}
 
 
 def test_what_is_not_in_the_table_is_nan() -> None:
-    x = np.array([[-1, 4, 5], [0, -6, 10**9]], "int32")
+    x: Any = np.array([[-1, 4, 5], [0, -6, 10**9]], "int32")
     np.testing.assert_array_equal(LAYER.apply({"embeddings": TABLE}, {}, x)[0], reference.embedding(x, TABLE))
 
 
 def test_gradient_counts_how_often_a_row_was_used() -> None:
-    x = np.array([[1, 1, 4], [1, -1, 0]], "int32")
+    x: Any = np.array([[1, 1, 4], [1, -1, 0]], "int32")
     gradient = jax.grad(lambda table: jnp.nansum(LAYER.apply({"embeddings": table}, {}, x)[0]))(TABLE)
     np.testing.assert_array_equal(gradient, np.array([[1], [3], [0], [0], [1]]) * np.ones((5, 3)))
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import keras
 import numpy as np
 import pytest
+from keras.src.initializers.random_initializers import compute_fans
 from scipy import stats
 
 import jgraph as jg
@@ -72,7 +72,7 @@ def test_orthogonal_matrices_have_no_preferred_sign(getkey: Callable[[], jax.Arr
 
 @pytest.mark.parametrize("shape", [(), (5,), (3, 4), (3, 4, 5), (3, 3, 4, 5)], ids=str)
 def test_fans_are_those_of_keras(shape: tuple[int, ...]) -> None:
-    assert fans(shape) == keras.src.initializers.random_initializers.compute_fans(shape)
+    assert fans(shape) == compute_fans(shape)
 
 
 def test_leaves_do_not_depend_on_each_other() -> None:

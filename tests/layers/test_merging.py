@@ -3,13 +3,14 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jgraph as jg
 
 RANDOM = np.random.default_rng(0)
-A, B, C = (RANDOM.normal(size=(3, 4, 2)).astype("float32") for _ in range(3))
+A, B, C = (jnp.asarray(RANDOM.normal(size=(3, 4, 2)), "float32") for _ in range(3))
 
 
 def test_values() -> None:

@@ -11,7 +11,7 @@ import jgraph as jg
 from tests.references import numpy_layers as reference
 
 RANDOM = np.random.default_rng(0)
-MASK = np.array([[1, 1, 0, 0], [1, 0, 1, 1], [1, 1, 1, 0]], bool)
+MASK: Any = np.array([[1, 1, 0, 0], [1, 0, 1, 1], [1, 1, 1, 0]], bool)
 
 
 def values(units: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -27,7 +27,7 @@ def values(units: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     ("shape", "axis"), [((8, 4), -1), ((4, 3, 5), 1), ((3, 4, 2, 3), -1), ((3, 4, 2, 3), 2)], ids=str
 )
 def test_values(shape: tuple[int, ...], axis: int, train: bool) -> None:
-    x = (3 * RANDOM.normal(size=shape) - 1).astype("float32")
+    x: Any = (3 * RANDOM.normal(size=shape) - 1).astype("float32")
     params, state = values(shape[axis])
     layer = jg.layers.BatchNormalization(axis=axis, momentum=0.9, epsilon=0.01)
     y, after = layer.apply(params, state, x, train=train)
@@ -42,7 +42,7 @@ def test_values(shape: tuple[int, ...], axis: int, train: bool) -> None:
 
 
 def test_masked_steps_do_not_count_whatever_they_hold() -> None:
-    x = RANDOM.normal(size=(3, 4, 2)).astype("float32")
+    x: Any = RANDOM.normal(size=(3, 4, 2)).astype("float32")
     x[~MASK] = np.nan
     params, state = values(2)
     y, after = jg.layers.BatchNormalization(momentum=0.0).apply(params, state, x, mask=MASK, train=True)
@@ -54,7 +54,7 @@ def test_masked_steps_do_not_count_whatever_they_hold() -> None:
 
 
 def test_gradient_stays_finite_where_no_step_is_real() -> None:
-    x = RANDOM.normal(size=(3, 4, 2)).astype("float32")
+    x: Any = RANDOM.normal(size=(3, 4, 2)).astype("float32")
     params, state = values(2)
 
     def loss(x: Any) -> Any:
@@ -74,7 +74,7 @@ def test_statistics_of_narrow_dtypes_are_taken_in_float32() -> None:
 
 def test_a_constant_feature_gives_beta() -> None:
     params, state = values(3)
-    y, _ = jg.layers.BatchNormalization().apply(params, state, np.full((5, 3), 2.0, "float32"), train=True)
+    y, _ = jg.layers.BatchNormalization().apply(params, state, jnp.full((5, 3), 2.0), train=True)
     np.testing.assert_allclose(y, np.broadcast_to(params["beta"], (5, 3)), rtol=1e-4)
 
 
@@ -88,7 +88,7 @@ def test_state_is_threaded_through_shared_calls() -> None:
     layer, x = jg.layers.BatchNormalization(momentum=0.5, name="norm"), jg.Input((2,), name="x")
     model = jg.Model(x, layer(layer(x)))
     params, state = model.init(jax.random.key(0))
-    array = RANDOM.normal(size=(6, 2)).astype("float32")
+    array: Any = RANDOM.normal(size=(6, 2)).astype("float32")
     _, after = model.apply(params, state, array, train=True)
     first, once = layer.apply(params["norm"], state["norm"], array, train=True)
     _, twice = layer.apply(params["norm"], once, first, train=True)

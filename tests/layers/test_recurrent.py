@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,8 +12,8 @@ import jgraph as jg
 from tests.references import numpy_layers as reference
 
 RANDOM = np.random.default_rng(0)
-X = RANDOM.normal(size=(3, 5, 2)).astype("float32")
-MASK = np.array([[1, 1, 1, 0, 0], [0, 1, 0, 1, 1], [0, 0, 0, 0, 0]], bool)
+X: Any = RANDOM.normal(size=(3, 5, 2)).astype("float32")
+MASK: Any = np.array([[1, 1, 1, 0, 0], [0, 1, 0, 1, 1], [0, 0, 0, 0, 0]], bool)
 PARAMS = {
     "kernel": RANDOM.normal(size=(2, 12)).astype("float32"),
     "recurrent_kernel": RANDOM.normal(size=(3, 12)).astype("float32"),
@@ -22,7 +23,7 @@ PARAMS = {
 
 @pytest.mark.parametrize(("backwards", "unroll"), [*itertools.product([False, True], repeat=2)])
 @pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
-def test_values(mask: np.ndarray | None, backwards: bool, unroll: bool) -> None:
+def test_values(mask: Any, backwards: bool, unroll: bool) -> None:
     layer = jg.layers.LSTM(3, return_sequences=True, return_state=True, go_backwards=backwards, unroll=unroll)
     outputs, state = layer.apply(PARAMS, {}, X, mask=mask)
     for got, want in zip(outputs, reference.lstm(X, PARAMS, mask, backwards), strict=True):
@@ -31,7 +32,7 @@ def test_values(mask: np.ndarray | None, backwards: bool, unroll: bool) -> None:
 
 
 @pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
-def test_what_is_returned(mask: np.ndarray | None) -> None:
+def test_what_is_returned(mask: Any) -> None:
     sequence, h, c = reference.lstm(X, PARAMS, mask)
     for sequences, state in itertools.product([False, True], repeat=2):
         outputs, _ = jg.layers.LSTM(3, return_sequences=sequences, return_state=state).apply(PARAMS, {}, X, mask=mask)
@@ -81,10 +82,10 @@ def test_dropout_takes_the_same_inputs_at_every_step() -> None:
     params = {**PARAMS, "recurrent_kernel": np.zeros((3, 12), "float32"), "kernel": np.zeros((40, 12), "float32")}
     params["kernel"][:, 6:9], params["bias"] = (
         1.0,
-        np.repeat(np.float32([20, -20, 0, 20]), 3),
+        np.repeat(np.array([20, -20, 0, 20], "float32"), 3),
     )  # h = tanh(tanh(sum of x))
     layer = jg.layers.LSTM(3, return_sequences=True, dropout=0.5)
-    x = np.full((6, 4, 40), 0.01, "float32")
+    x = jnp.full((6, 4, 40), 0.01)
     y, _ = layer.apply(params, {}, x, train=True, key=jax.random.key(0))
     kept = np.arctanh(np.arctanh(np.asarray(y, "float64"))) / 0.02
     np.testing.assert_allclose(kept, np.round(kept), atol=1e-2)
@@ -94,8 +95,7 @@ def test_dropout_takes_the_same_inputs_at_every_step() -> None:
 
 
 def test_dropout_is_for_training_and_follows_the_key() -> None:
-    for options in ({"dropout": 0.5}, {"recurrent_dropout": 0.5}):
-        layer = jg.layers.LSTM(3, **options)
+    for layer in (jg.layers.LSTM(3, dropout=0.5), jg.layers.LSTM(3, recurrent_dropout=0.5)):
         np.testing.assert_array_equal(run(layer, X, train=False), run(jg.layers.LSTM(3), X))
         np.testing.assert_array_equal(run(layer, X), run(layer, X))
         assert (run(layer, X) != run(layer, X, seed=1)).any()

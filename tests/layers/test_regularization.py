@@ -1,5 +1,7 @@
 """Dropout: what it keeps, how it scales, and where its draws come from."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 import jgraph as jg
 from jgraph.errors import RandomKeyError
 
-X = (np.random.default_rng(0).normal(size=(50, 4, 20)) ** 2 + 1).astype("float32")
+X: Any = (np.random.default_rng(0).normal(size=(50, 4, 20)) ** 2 + 1).astype("float32")
 
 
 def dropped(layer: jg.Layer, seed: int = 0) -> np.ndarray:

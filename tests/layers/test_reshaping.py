@@ -1,11 +1,13 @@
 """Layers that only change the shape, also where sizes are not known yet."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import jgraph as jg
 
-X = np.arange(48, dtype="float32").reshape(2, 4, 6)
+X: Any = np.arange(48, dtype="float32").reshape(2, 4, 6)
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 24), (2, 4, 6), (2, 2, 2, 6)], ids=str)

@@ -1,5 +1,7 @@
 """Random draws in blocks: the same for every shape of one size, compiled or not."""
 
+from collections.abc import Callable
+
 import jax
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ KEY = jax.random.key(0)
 
 
 @pytest.mark.parametrize("draw", [draws.uniform, draws.normal, draws.truncated_normal], ids=lambda d: d.__name__)
-def test_values_depend_on_key_and_size_alone(draw: draws.Draw) -> None:
+def test_values_depend_on_key_and_size_alone(draw: Callable[..., jax.Array]) -> None:
     flat = np.asarray(draw(KEY, (12,)))
     for shape in ((3, 4), (2, 3, 2), (12, 1)):
         np.testing.assert_array_equal(draw(KEY, shape), flat.reshape(shape))
@@ -19,7 +21,7 @@ def test_values_depend_on_key_and_size_alone(draw: draws.Draw) -> None:
 
 
 @pytest.mark.parametrize("draw", [draws.uniform, draws.normal, draws.truncated_normal], ids=lambda d: d.__name__)
-def test_odd_sizes(draw: draws.Draw) -> None:
+def test_odd_sizes(draw: Callable[..., jax.Array]) -> None:
     for shape in ((), (0,), (1,), (5,), (3, 0), (1025,)):
         values = draw(KEY, shape)
         assert (values.shape, values.dtype) == (shape, "float32")

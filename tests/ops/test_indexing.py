@@ -8,7 +8,7 @@ import pytest
 import jgraph as jg
 from jgraph.ops.indexing import getitem
 
-X = np.arange(24, dtype="float32").reshape(2, 3, 4)
+X: Any = np.arange(24, dtype="float32").reshape(2, 3, 4)
 
 
 @pytest.mark.parametrize(
