@@ -73,8 +73,9 @@ def test_forget_gate_starts_open() -> None:
     assert "bias" not in jg.layers.LSTM(2, use_bias=False).init(jax.random.key(0), spec)[0]
 
 
-def run(layer: jg.Layer, x: Any, seed: int = 0, train: bool = True) -> np.ndarray:
-    return np.asarray(layer.apply(PARAMS, {}, x, train=train, key=jax.random.key(seed))[0])
+def compiled(layer: jg.Layer, train: bool = True) -> Any:
+    """The outputs as a function of the key."""
+    return jax.jit(lambda key: layer.apply(PARAMS, {}, X, train=train, key=key)[0])
 
 
 def test_dropout_takes_the_same_inputs_at_every_step() -> None:
@@ -94,15 +95,21 @@ def test_dropout_takes_the_same_inputs_at_every_step() -> None:
     assert abs(kept.mean() - 20) < 5 * np.sqrt(10 / 6)
 
 
-def test_dropout_is_for_training_and_follows_the_key() -> None:
-    for layer in (jg.layers.LSTM(3, dropout=0.5), jg.layers.LSTM(3, recurrent_dropout=0.5)):
-        np.testing.assert_array_equal(run(layer, X, train=False), run(jg.layers.LSTM(3), X))
-        np.testing.assert_array_equal(run(layer, X), run(layer, X))
-        assert (run(layer, X) != run(layer, X, seed=1)).any()
-        assert (run(layer, X) != run(layer, X, train=False)).any()
+@pytest.mark.parametrize("word", ["dropout", "recurrent_dropout"])
+def test_dropout_is_for_training_and_follows_the_key(word: str) -> None:
+    options: dict[str, Any] = {word: 0.5}
+    run, key = compiled(jg.layers.LSTM(3, **options)), jax.random.key(0)
+    still = compiled(jg.layers.LSTM(3, **options), train=False)(key)
+    np.testing.assert_array_equal(still, compiled(jg.layers.LSTM(3))(key))
+    np.testing.assert_array_equal(run(key), run(key))
+    assert (run(key) != run(jax.random.key(1))).any()
+    assert (run(key) != still).any()
 
 
 def test_recurrent_dropout_does_not_change_the_first_step() -> None:
-    plain, dropped = (jg.layers.LSTM(3, return_sequences=True, recurrent_dropout=rate) for rate in (0.0, 0.9))
-    np.testing.assert_allclose(run(plain, X)[:, 0], run(dropped, X)[:, 0], rtol=1e-6)
-    assert (run(plain, X)[:, 1] != run(dropped, X)[:, 1]).any()
+    plain, dropped = (
+        compiled(jg.layers.LSTM(3, return_sequences=True, recurrent_dropout=rate))(jax.random.key(0))
+        for rate in (0.0, 0.9)
+    )
+    np.testing.assert_allclose(plain[:, 0], dropped[:, 0], rtol=1e-6)
+    assert (plain[:, 1] != dropped[:, 1]).any()
