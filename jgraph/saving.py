@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jgraph.core.model import Model
+from jgraph.errors import LoadError
 from jgraph.storage.checkpoint import read_arrays, read_record, write
 from jgraph.tree import match
 from jgraph.typing import Params, State
@@ -50,7 +51,12 @@ def load(path: str | os.PathLike[str], *, allow: Iterable[Any] = ()) -> tuple[Mo
     jgraph.errors.LoadError: nowhere.jgraph: expected a directory with the file jgraph.json, got ...
     """
     content = read_record(path)
-    model = Model.from_json(content["record"]["model"], allow=allow)
+    text = content["record"].get("model")
+    if text is None:
+        raise LoadError(
+            str(path), expected="a saved model", got="something else that jgraph saved", cure="Load another."
+        )
+    model = Model.from_json(text, allow=allow)
     specs = {"params": model.params_spec, "state": model.state_spec}
     tree = read_arrays(path, specs, content["leaves"])
     return model, tree["params"], tree["state"]

@@ -137,11 +137,11 @@ class Layer(Portable):
 
     def __repr__(self) -> str:
         shown = []
-        for field in dataclasses.fields(self):
+        for field in sorted(dataclasses.fields(self), key=lambda f: f.kw_only):  # the name, which is the base's, last
             value = getattr(self, field.name)
             if field.default is dataclasses.MISSING:
                 shown.append(_show(value))
-            elif value is not field.default and value != field.default:
+            elif _show(value) != _show(field.default):  # arrays have no truth of being equal
                 shown.append(f"{field.name}={_show(value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -271,7 +271,5 @@ def snake_case(name: str) -> str:
 
 
 def _show(value: Any) -> str:
-    if callable(value) and hasattr(value, "__qualname__"):
-        module = str(getattr(value, "__module__", ""))
-        return f"{module.split('.')[0]}.{value.__qualname__}" if module else value.__qualname__
-    return repr(value)
+    own = getattr(value, "__qualname__", getattr(value, "__name__", None))
+    return repr(value) if own is None else f"{str(getattr(value, '__module__', '')).split('.')[0]}.{own}".lstrip(".")

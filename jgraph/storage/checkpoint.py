@@ -153,7 +153,12 @@ def _swap(draft: Path, target: Path) -> None:
     old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
     if target.exists():
         target.rename(old)
-    draft.rename(target)
+    try:
+        draft.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
     handle = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(handle)

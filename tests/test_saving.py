@@ -1,0 +1,207 @@
+"""Models and weights on disk: the same bits in a fresh process without the code that drew them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jgraph as jg
+from jgraph.errors import KeyMismatchError, LoadError, SaveError, ShapeError
+from jgraph.storage.checkpoint import read_arrays, read_record, write
+
+L = jg.layers
+ROOT = Path(__file__).parents[1]
+
+FRESH = """
+import sys
+import numpy as np
+import jgraph as jg
+path = sys.argv[1]
+with np.load(f"{path}/inputs.npz") as inputs:
+    inputs = dict(inputs)
+for name in sys.argv[2:]:
+    model, params, state = jg.load(f"{path}/{name}")
+    chosen = {key: inputs[key] for key in model.inputs}
+    np.savez(f"{path}/{name}.npz", *(np.asarray(o) for o in model.apply(params, state, chosen)[0].values()))
+    jg.save(f"{path}/{name} again", model, params, state)
+assert not [m for m in sys.modules if m.startswith("tests")]
+"""
+
+
+class Scale(jg.Layer):
+    """A layer of one's own."""
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        return {"gain": jax.random.normal(key, (x.shape[-1],))}, {}
+
+    def apply(self, params: Any, state: Any, x: Any, *, train: bool = False, key: Any = None) -> tuple[Any, Any]:
+        return x * params["gain"], state
+
+
+def halve(x: Any) -> Any:
+    return x / 2
+
+
+def many_branches() -> jg.Model:
+    """Shared, nested, masked, sliced, with constants, state and several outputs."""
+    text, image = jg.Input((None,), dtype="int32", name="text"), jg.Input((6, 6, 2), name="image")
+    inner = jg.Input((None, 3))
+    reader = jg.Model(inner, L.LSTM(4)(inner), name="reader")
+    embedding = L.Embedding(9, 3, mask_zero=True)
+    words = L.add([reader(embedding(text)), reader(embedding(text)) * 0.5])
+    pixels = L.Flatten()(L.MaxPooling2D()(L.BatchNormalization()(L.Conv2D(4, 3, activation="relu")(image))))
+    both = L.Dropout(0.5)(L.concatenate([words, pixels[:, ::2], jg.op(jnp.clip)(words, -0.1, max=np.float32(0.1))]))
+    outputs = {"class": L.Dense(3, activation="softmax")(both), "norm": jg.op(jnp.max)(both, axis=-1)}
+    return jg.Model({"text": text, "image": image}, outputs)
+
+
+def without_arrays() -> jg.Model:
+    image = jg.Input((6, 6, 2), name="image")
+    return jg.Model({"image": image}, {"mean": L.GlobalAveragePooling2D()(image) - 1.0})
+
+
+def inputs() -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    return {"text": random.integers(0, 9, (2, 5)), "image": random.normal(size=(2, 6, 6, 2)).astype("float32")}
+
+
+def small() -> jg.Model:
+    x = jg.Input((4,), name="x")
+    return jg.Model(x, L.Dense(3, name="dense")(L.BatchNormalization(name="norm")(x)))
+
+
+def bits(tree: Any) -> Any:
+    return jax.tree.map(lambda x: (str(x.dtype), x.shape, np.asarray(x).tobytes()), tree)
+
+
+def test_a_fresh_process_computes_the_same_bits(tmp_path: Path) -> None:
+    fed: dict[str, Any] = inputs()
+    np.savez(tmp_path / "inputs.npz", **fed)
+    expected = {}
+    for name, model in (("branches", many_branches()), ("no arrays", without_arrays())):
+        params, state = model.init(jax.random.key(3))
+        jg.save(tmp_path / name, model, params, state)
+        chosen = {key: fed[key] for key in model.inputs}
+        expected[name] = bits(list(model.apply(params, state, chosen)[0].values()))
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH, str(tmp_path), *expected],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "5"},
+    )
+    assert done.returncode == 0, done.stderr
+    for name in expected:
+        with np.load(tmp_path / f"{name}.npz") as arrays:
+            assert bits(list(arrays.values())) == expected[name]
+        first, again = (
+            json.loads((tmp_path / n / "jgraph.json").read_text())["content"] for n in (name, f"{name} again")
+        )
+        assert first["record"] == again["record"]
+        assert first["leaves"] == again["leaves"]
+
+
+def test_a_trained_model_goes_on_training_after_loading(tmp_path: Path) -> None:
+    model = small()
+    trainer = jg.Trainer(model, optax.sgd(0.1), loss="mse")
+    data = np.ones((8, 4)), np.zeros((8, 3))
+    train_state = trainer.fit(data, epochs=2, progress=False).train_state
+    jg.save(tmp_path / "m", model, train_state.params, train_state.model_state)
+    loaded, params, state = jg.load(tmp_path / "m")
+    assert bits((params, state)) == bits((train_state.params, train_state.model_state))
+    again = jg.Trainer(loaded, optax.sgd(0.1), loss="mse")
+    start = again.init(jax.random.key(0), params=params, state=state)
+    assert again.evaluate(start, data) == trainer.evaluate(train_state, data)
+    assert np.isfinite(again.fit(data, epochs=1, train_state=start, progress=False).history["loss"]).all()
+
+
+def test_bfloat16_and_other_dtypes_come_back(tmp_path: Path) -> None:
+    model = small()
+    params, state = model.init(jax.random.key(0))
+    params = jax.tree.map(lambda p: p.astype(jnp.bfloat16), params)
+    state = {"norm": {**state["norm"], "moving_mean": state["norm"]["moving_mean"].astype(jnp.float16)}}
+    jg.save(tmp_path / "m", model, params, state)
+    _, *loaded = jg.load(tmp_path / "m")
+    assert bits(loaded) == bits([params, state])
+
+
+def test_things_of_ones_own_are_given_when_loading(tmp_path: Path) -> None:
+    x = jg.Input((4,), name="x")
+    model = jg.Model(x, jg.as_layer(nn.Dense(3))(Scale()(jg.op(halve)(x))))
+    trees = model.init(jax.random.key(0))
+    jg.save(tmp_path / "m", model, *trees)
+    loaded, *again = jg.load(tmp_path / "m", allow=[Scale, halve, nn.Dense])
+    assert bits(again) == bits(list(trees))
+    ones = np.ones((2, 4), "float32")
+    assert bits(loaded.apply(*again, ones)) == bits(model.apply(*trees, ones))
+    for allow, missing in (((), "halve"), ((halve,), "Scale"), ((halve, Scale), "Dense")):
+        with pytest.raises(LoadError, match=rf"'{missing}' among what is allowed.*allow=\[{missing}\]"):
+            jg.load(tmp_path / "m", allow=allow)
+
+
+def test_what_cannot_be_named_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    x = jg.Input((4,), name="x")
+    model = jg.Model(x, jg.op(lambda y: y * 2)(x))
+    with pytest.raises(SaveError, match="Write it with def"):
+        jg.save(tmp_path / "m", model, *model.init(jax.random.key(0)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_trees_of_another_model_are_refused(tmp_path: Path) -> None:
+    model = small()
+    params, state = model.init(jax.random.key(0))
+    wrong = {"dense": {**params["dense"], "kernel": jnp.zeros((4, 5))}, "norm": params["norm"]}
+    with pytest.raises(ShapeError, match=r"save, params, leaf 'dense/kernel': expected shape \(4, 3\), got \(4, 5\)"):
+        jg.save(tmp_path / "m", model, wrong, state)
+    with pytest.raises(KeyMismatchError, match=r"save, params.*'norm/beta'"):
+        jg.save(tmp_path / "m", model, {"dense": params["dense"]}, state)
+    with pytest.raises(KeyMismatchError, match=r"save, state.*'norm/moving_mean'"):
+        jg.save(tmp_path / "m", model, params, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_shapes_are_named_leaf_by_leaf(tmp_path: Path) -> None:
+    """The record of one model beside the arrays of another, both whole in themselves."""
+    x = jg.Input((4,), name="x")
+    for units in (3, 5):
+        model = jg.Model(x, L.Dense(units, name="dense")(x))
+        jg.save(tmp_path / str(units), model, *model.init(jax.random.key(0)))
+    specs = {"params": model.params_spec, "state": {}}
+    with pytest.raises(LoadError) as caught:
+        read_arrays(tmp_path / "3", specs, read_record(tmp_path / "3")["leaves"])
+    assert caught.value.expected == "params/dense/bias: [5]; params/dense/kernel: [4, 5]"
+    assert caught.value.got == "params/dense/bias: [3]; params/dense/kernel: [4, 3]"
+
+
+def test_a_record_of_something_else_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "m", {"a": jnp.zeros(2)}, {"words": "no model"})
+    with pytest.raises(LoadError, match="a saved model"):
+        jg.load(tmp_path / "m")
+
+
+def test_saving_again_replaces(tmp_path: Path) -> None:
+    model = small()
+    for seed in range(2):
+        trees = model.init(jax.random.key(seed))
+        jg.save(tmp_path / "m", model, *trees)
+        assert bits(list(jg.load(tmp_path / "m")[1:])) == bits(list(trees))
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+def test_paths_may_be_strings_relative_and_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = small()
+    trees = model.init(jax.random.key(0))
+    jg.save("deep/er/m.jgraph", model, *trees)
+    assert bits(list(jg.load("deep/er/m.jgraph")[1:])) == bits(list(trees))
+    with pytest.raises(LoadError, match=r"deep/m.jgraph: expected a directory with the file jgraph.json"):
+        jg.load("deep/m.jgraph")
