@@ -116,5 +116,5 @@ def test_long_lists_of_names_are_shortened() -> None:
 def test_an_error_in_apply_says_in_which_node_it_happened() -> None:
     with pytest.raises(errors.RandomKeyError) as caught:
         applied(train=True)
-    assert caught.value.__notes__ == ["In 'drop' (Dropout(name='drop', 0.5)), call 0."]
+    assert caught.value.__notes__ == ["In 'drop' (Dropout(0.5, name='drop')), call 0."]
     assert jnp.isfinite(applied()[0]).all()

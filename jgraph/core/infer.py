@@ -185,8 +185,9 @@ def outgoing_masks(layer: Any, mask: Any, inputs: tuple, outputs: int) -> list[A
 
 
 def init_options(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The keyword inputs that the layer's `init` asks for by name."""
-    return {k: v for k, v in kwargs.items() if k in _parameters(type(layer).init)}
+    """The keyword inputs that the layer's `init` asks for: by name, or all of them."""
+    asked = _parameters(type(layer).init)
+    return kwargs if inspect.Parameter.VAR_KEYWORD in asked.values() else {k: kwargs[k] for k in kwargs if k in asked}
 
 
 def takes_mask(kind: type) -> bool:
@@ -195,8 +196,8 @@ def takes_mask(kind: type) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def _parameters(function: Any) -> frozenset[str]:
-    return frozenset(inspect.signature(function).parameters)
+def _parameters(function: Any) -> dict[str, Any]:
+    return {name: parameter.kind for name, parameter in inspect.signature(function).parameters.items()}
 
 
 def _strong(spec: Any) -> Spec:

@@ -39,11 +39,11 @@ class FlaxModule(Layer):
 
     module: "linen.Module"
 
-    def init(self, key: Key, *specs: Spec) -> tuple[Params, State]:
+    def init(self, key: Key, *specs: Spec, **options: Any) -> tuple[Params, State]:
         """Initialises the module; sizes that are not known stand in as numbers, on which parameters cannot depend."""
-        shapes = jax.tree.map(lambda s: concrete(s) if isinstance(s, jax.ShapeDtypeStruct) else s, specs)
+        known = jax.tree.map(lambda s: concrete(s) if isinstance(s, jax.ShapeDtypeStruct) else s, (specs, options))
         streams = {"params": fold(key, "params"), "dropout": fold(key, "dropout")}
-        variables = _unboxed(self.module.lazy_init(streams, *shapes, **self._mode(False)))
+        variables = _unboxed(self.module.lazy_init(streams, *known[0], **known[1], **self._mode(False)))
         params = variables.pop("params", {})
         return params, variables
 

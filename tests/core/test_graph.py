@@ -148,7 +148,7 @@ def test_an_input_given_twice_is_refused_with_both_places() -> None:
 
 def test_two_layers_of_one_name_clash_but_one_layer_twice_does_not() -> None:
     x = jg.Input((3,), name="x")
-    with pytest.raises(NameClashError, match=r"'same'.*Dense\(name='same', 3\).*Dense\(name='same', 2\)"):
+    with pytest.raises(NameClashError, match=r"'same'.*Dense\(3, name='same'\).*Dense\(2, name='same'\)"):
         jg.Model(x, Dense(2, name="same")(Dense(3, name="same")(x)))
     with pytest.raises(NameClashError, match="'x'"):
         jg.Model(x, Dense(3, name="x")(x))

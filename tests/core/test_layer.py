@@ -88,7 +88,7 @@ def test_drawing_writes_nothing_into_the_layer() -> None:
 
 def test_a_layer_prints_what_differs_from_the_defaults() -> None:
     assert repr(Scale()) == "Scale()"
-    assert repr(Affine(1, name="a")) == "Affine(name='a', axis=1)"
+    assert repr(Affine(1, name="a")) == "Affine(axis=1, name='a')"
     assert repr(jg.layers.Dense(64, activation="relu")) == "Dense(64, activation='relu')"
 
 
@@ -278,4 +278,4 @@ def test_mixes_rows_is_true_for_unknown_layers_and_refined_for_known_ones() -> N
 
 def test_layers_are_pickled_with_their_fields() -> None:
     layer = pickle.loads(pickle.dumps(jg.layers.Dense(3, activation="relu", name="d")))
-    assert repr(layer) == "Dense(name='d', 3, activation='relu')"
+    assert repr(layer) == "Dense(3, activation='relu', name='d')"

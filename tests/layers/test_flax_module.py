@@ -205,3 +205,21 @@ def test_sowing_into_the_state_is_refused() -> None:
 
     with pytest.raises(JGraphError, match=r"as_layer\(Sows"):
         drawn(Sows())
+
+
+class Scaled(nn.Module):
+    """A module whose second input is given by keyword alone."""
+
+    @nn.compact
+    def __call__(self, x: Any, *, scale: Any) -> Any:
+        return nn.Dense(3)(x) * nn.Dense(3, name="scale")(scale)
+
+
+def test_inputs_by_keyword_reach_the_module() -> None:
+    x, scale = jg.Input((4,)), jg.Input((2,))
+    model = jg.Model([x, scale], jg.as_layer(Scaled(), name="scaled")(x, scale=scale))
+    params, state = model.init(jax.random.key(0))
+    assert jax.tree.map(jnp.shape, params["scaled"]["scale"]) == {"bias": (3,), "kernel": (2, 3)}
+    given = np.ones((2, 4), np.float32), np.full((2, 2), 0.5, np.float32)
+    expected = Scaled().apply({"params": params["scaled"]}, given[0], scale=given[1])
+    np.testing.assert_allclose(model.apply(params, state, list(given))[0], expected, rtol=1e-6)
