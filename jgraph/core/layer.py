@@ -137,7 +137,7 @@ class Layer(Portable):
 
     def __repr__(self) -> str:
         shown = []
-        for field in sorted(dataclasses.fields(self), key=lambda f: f.kw_only):  # the name, which is the base's, last
+        for field in sorted(dataclasses.fields(self), key=lambda f: f.name == "name"):  # the base's field, but last
             value = getattr(self, field.name)
             if field.default is dataclasses.MISSING:
                 shown.append(_show(value))

@@ -222,4 +222,4 @@ def test_inputs_by_keyword_reach_the_module() -> None:
     assert jax.tree.map(jnp.shape, params["scaled"]["scale"]) == {"bias": (3,), "kernel": (2, 3)}
     given = np.ones((2, 4), np.float32), np.full((2, 2), 0.5, np.float32)
     expected = Scaled().apply({"params": params["scaled"]}, given[0], scale=given[1])
-    np.testing.assert_allclose(model.apply(params, state, list(given))[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(model.apply(params, state, list(given))[0], np.asarray(expected), rtol=1e-6)
