@@ -139,10 +139,10 @@ def test_things_of_ones_own_are_given_when_loading(tmp_path: Path) -> None:
     model = jg.Model(x, jg.as_layer(nn.Dense(3))(Scale()(jg.op(halve)(x))))
     trees = model.init(jax.random.key(0))
     jg.save(tmp_path / "m", model, *trees)
-    loaded, *again = jg.load(tmp_path / "m", allow=[Scale, halve, nn.Dense])
-    assert bits(again) == bits(list(trees))
+    loaded, params, state = jg.load(tmp_path / "m", allow=[Scale, halve, nn.Dense])
+    assert bits((params, state)) == bits(trees)
     ones = np.ones((2, 4), "float32")
-    assert bits(loaded.apply(*again, ones)) == bits(model.apply(*trees, ones))
+    assert bits(loaded.apply(params, state, ones)) == bits(model.apply(*trees, ones))
     for allow, missing in (((), "halve"), ((halve,), "Scale"), ((halve, Scale), "Dense")):
         with pytest.raises(LoadError, match=rf"'{missing}' among what is allowed.*allow=\[{missing}\]"):
             jg.load(tmp_path / "m", allow=allow)

@@ -1,0 +1,160 @@
+"""The costs of a step are those of one written by hand: operations, bytes, imports, and memory that does not grow."""
+
+import gc
+import json
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jgraph as jg
+
+L = jg.layers
+ROOT = Path(__file__).parents[2]
+OPTIMIZER = optax.adam(1e-3)
+LIMIT = 1.02
+cross_entropy = optax.losses.softmax_cross_entropy_with_integer_labels
+
+
+def mlp() -> tuple[jg.Model, tuple[Any, Any]]:
+    x = jg.Input((64,), name="x")
+    hidden = L.Dense(128, activation="relu", name="b")(L.Dense(128, activation="relu", name="a")(x))
+    model = jg.Model(x, L.Dense(10, activation="softmax", name="y")(hidden))
+    return model, (jnp.zeros((32, 64)), jnp.zeros(32, jnp.int32))
+
+
+def mlp_by_hand(params: Any, x: Any) -> Any:
+    for name in ("a", "b"):
+        x = jax.nn.relu(x @ params[name]["kernel"] + params[name]["bias"])
+    return x @ params["y"]["kernel"] + params["y"]["bias"]
+
+
+def convolution() -> tuple[jg.Model, tuple[Any, Any]]:
+    x = jg.Input((12, 12, 3), name="x")
+    hidden = L.Conv2D(16, 3, activation="relu", name="b")(L.Conv2D(16, 3, activation="relu", name="a")(x))
+    model = jg.Model(x, L.Dense(10, activation="softmax", name="y")(L.Flatten()(hidden)))
+    return model, (jnp.zeros((16, 12, 12, 3)), jnp.zeros(16, jnp.int32))
+
+
+def convolution_by_hand(params: Any, x: Any) -> Any:
+    for name in ("a", "b"):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        x = jax.lax.conv_general_dilated(x, params[name]["kernel"], (1, 1), "VALID", dimension_numbers=numbers)
+        x = jax.nn.relu(x + params[name]["bias"])
+    return x.reshape(x.shape[0], -1) @ params["y"]["kernel"] + params["y"]["bias"]
+
+
+def lstm() -> tuple[jg.Model, tuple[Any, Any]]:
+    x = jg.Input((20, 16), name="x")
+    model = jg.Model(x, L.Dense(10, activation="softmax", name="y")(L.LSTM(32, name="a")(x)))
+    return model, (jnp.zeros((32, 20, 16)), jnp.zeros(32, jnp.int32))
+
+
+def lstm_by_hand(params: Any, x: Any) -> Any:
+    projected = jnp.swapaxes(x @ params["a"]["kernel"] + params["a"]["bias"], 0, 1)
+
+    def advance(carry: Any, z: Any) -> Any:
+        h, c = carry
+        i, f, g, o = jnp.split(z + h @ params["a"]["recurrent_kernel"], 4, axis=-1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), None
+
+    zeros = jnp.zeros((x.shape[0], 32))
+    (h, _), _ = jax.lax.scan(advance, (zeros, zeros), projected)
+    return h @ params["y"]["kernel"] + params["y"]["bias"]
+
+
+CASES = {"mlp": (mlp, mlp_by_hand), "convolution": (convolution, convolution_by_hand), "lstm": (lstm, lstm_by_hand)}
+
+
+def step_by_hand(apply: Callable[[Any, Any], Any]) -> Any:
+    """What people write: loss, gradients, update, and loss and accuracy added up."""
+
+    def step(params: Any, opt_state: Any, sums: Any, batch: Any) -> Any:
+        def loss_of(params: Any) -> Any:
+            logits = apply(params, batch[0])
+            return jnp.mean(cross_entropy(logits, batch[1])), logits
+
+        (loss, logits), grads = jax.value_and_grad(loss_of, has_aux=True)(params)
+        updates, opt_state = OPTIMIZER.update(grads, opt_state, params)
+        right = jnp.mean(jnp.argmax(logits, -1) == batch[1])
+        return optax.apply_updates(params, updates), opt_state, sums + jnp.stack([loss, right])
+
+    return step
+
+
+def costs(function: Any, *args: Any) -> tuple[float, float]:
+    analysis: Any = jax.jit(function, donate_argnums=0).lower(*args).compile().cost_analysis()
+    return analysis["flops"], analysis["bytes accessed"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_operations_and_bytes_of_a_step(case: str, record_property: Callable[[str, object], None]) -> None:
+    draw, apply = CASES[case]
+    model, batch = draw()
+    trainer = jg.Trainer(model, OPTIMIZER, loss="sparse_categorical_crossentropy", metrics="accuracy")
+    train_state = trainer.init(jax.random.key(0))
+    sums = trainer.objective.init()
+    ours = costs(trainer.step_function.summed, train_state, sums, ((batch[0],), (batch[1],), (None,)))
+    theirs = costs(step_by_hand(apply), train_state.params, train_state.opt_state, jnp.zeros(2), batch)
+    for name, a, b in zip(("operations", "bytes"), ours, theirs, strict=True):
+        record_property(f"{case}: {name}", a / b)
+        assert a <= LIMIT * b, f"{name}: {a:.0f}, by hand {b:.0f}: {a / b:.4f}"
+
+
+def test_the_loop_program_holds_one_step() -> None:
+    """The body of the loop is compiled once, and costs what a single step on gathered rows costs."""
+    model, batch = mlp()
+    trainer = jg.Trainer(model, OPTIMIZER, loss="sparse_categorical_crossentropy", metrics="accuracy")
+    train_state, rows = trainer.init(jax.random.key(0)), ((batch[0],), (batch[1],), (None,))
+    order, one = jnp.zeros((4, 32), jnp.int32), np.int32(1)
+    carry = train_state, trainer.objective.init()
+    single = costs(trainer.step_function.at, *carry, rows, order, one)
+    looped = costs(trainer.step_function.many, *carry, rows, order, one, one)
+    assert looped[0] <= LIMIT * single[0]
+
+
+IMPORTS = """
+import json, sys
+import jax, optax
+before = set(sys.modules)
+import jgraph
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def test_importing_jgraph_imports_nothing_heavy() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, cwd=ROOT)
+    added = [name for name in json.loads(done.stdout) if not name.startswith("jgraph")]
+    heavy = {"flax", "orbax", "rich", "tensorflow", "keras", "grain", "matplotlib", "tensorboardX", "torch", "sklearn"}
+    assert not heavy & {name.split(".")[0] for name in added}
+    assert {name.split(".")[0] for name in added if not name.startswith("_")} <= {"jax", *sys.stdlib_module_names}
+
+
+def test_memory_does_not_grow_over_models_and_fits() -> None:
+    data = np.ones((8, 4), "float32"), np.zeros((8, 3))
+
+    def cycle() -> list[weakref.ref[Any]]:
+        x = jg.Input((4,), name="x")
+        model = jg.Model(x, L.Dense(3)(x))
+        trainer = jg.Trainer(model, optax.sgd(0.1), loss="mse")
+        run = trainer.fit(data, epochs=1, batch_size=8, progress=False)
+        trainer.predict(run.train_state, data[0])
+        return [weakref.ref(thing) for thing in (model, trainer, trainer.programs, run)]
+
+    counts = []
+    for _ in range(30):
+        things = cycle()
+        gc.collect()
+        assert all(thing() is None for thing in things)
+        counts.append(len(jax.live_arrays()))
+    assert counts[-1] <= counts[2]
