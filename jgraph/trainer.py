@@ -18,7 +18,7 @@ from jgraph.train.loop import Rows, Source, measure, train
 from jgraph.train.objective import Objective, Target
 from jgraph.train.plan import Plan, check_batch_size, check_plan, check_steps
 from jgraph.train.programs import Programs
-from jgraph.train.state import Run, TrainState, check_train_state, fresh_copy
+from jgraph.train.state import Run, TrainState, check_kind, check_train_state, fresh_copy
 from jgraph.train.step import Step
 from jgraph.tree import match
 from jgraph.typing import Key, Params, PyTree, State
@@ -108,6 +108,7 @@ class Trainer:
 
         Compiled, and nothing is donated: it can be repeated, differentiated, mapped and scanned.
         """
+        check_kind("step", train_state)
         return self.programs.logged(train_state, self._binding.batch(batch, "step"))
 
     # Over data

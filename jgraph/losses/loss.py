@@ -95,6 +95,22 @@ def resolve(where: str, value: Any, table: dict[str, Loss]) -> Loss:
     )
 
 
+def check_differentiable(output: str, values: Any) -> Any:
+    """What a loss function gave, if it can be differentiated at all.
+
+    Raises:
+        LossError: it is integers or truth values.
+    """
+    if hasattr(values, "dtype") and not jnp.issubdtype(values.dtype, jnp.floating):
+        raise LossError(
+            f"the loss of output {output!r}",
+            expected="floating-point values, which have gradients",
+            got=show(values),
+            cure="Use it as a metric, and a loss that is smooth in the outputs.",
+        )
+    return values
+
+
 def check_values(where: str, values: Any, output: Array, weights: Array) -> Array:
     """What a loss or metric function gave, if it is one value per example, and per step where weights or a mask are.
 

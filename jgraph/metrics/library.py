@@ -20,11 +20,11 @@ def _one_hot(targets: Array, scores: Array) -> Array:
 
 
 def _binary(targets: Array, outputs: Array) -> Array:
-    return mean_last(jnp.asarray((targets > 0.5) == (outputs > 0.5), jnp.float32))
+    return mean_last(jnp.asarray((targets.astype(jnp.float32) > 0.5) == (outputs > 0.5), jnp.float32))
 
 
 def _binary_logits(targets: Array, logits: Array) -> Array:
-    return mean_last(jnp.asarray((targets > 0.5) == (logits > 0), jnp.float32))
+    return mean_last(jnp.asarray((targets.astype(jnp.float32) > 0.5) == (logits > 0), jnp.float32))
 
 
 def _squared(targets: Array, outputs: Array) -> Array:

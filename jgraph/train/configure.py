@@ -235,8 +235,10 @@ def _open(graph: Graph, targets: tuple[Target, ...], ends: dict[str, End], singl
     return Objective(graph, inputs, targets, single)
 
 
-def make_optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransformation:
+def make_optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransformationExtraArgs:
     """The optimizer as it is, or made by its factory with the learning rate among its state.
+
+    Either way it may be told the loss and how to compute it, as line searches need.
 
     Raises:
         ArgumentError: it is not an optax optimizer, the factory takes no learning rate, or the rate is none.
@@ -245,7 +247,7 @@ def make_optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransfor
     if learning_rate is None:
         if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
             raise ArgumentError(where, expected="an optax optimizer", got=repr(optimizer), cure=cure)
-        return optimizer
+        return optax.with_extra_args_support(optimizer)
     if not callable(optimizer):
         raise ArgumentError(where, expected="a factory, beside learning_rate", got=type(optimizer).__name__, cure=cure)
     number = isinstance(learning_rate, (int, float)) and not isinstance(learning_rate, bool)

@@ -9,7 +9,7 @@ import numpy as np
 
 from jgraph.core.graph import Graph, Ref, specs_of
 from jgraph.core.run import run
-from jgraph.losses.loss import Loss, align, check_values
+from jgraph.losses.loss import Loss, align, check_differentiable, check_values
 from jgraph.metrics.metric import Metric, weighted_sums, widen
 from jgraph.tree import match
 from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State
@@ -104,7 +104,7 @@ class Objective:
         for judge in target.judges:
             aligned = align(judge, truth, output)
             if judge is target.loss:
-                found = judge.values(aligned, logits)
+                found = check_differentiable(target.name, judge.values(aligned, logits))
             elif target.logits and isinstance(judge, Metric) and judge.logit_values:
                 found = judge.logit_values(aligned, logits)
             else:

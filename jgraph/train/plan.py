@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from jgraph.errors import ArgumentError
 from jgraph.train.state import Run
 
@@ -76,7 +78,8 @@ def check_steps(plan: Plan, rows: int) -> None:
 
 def _check_integer(name: str, value: Any, least: int, most: int | None = None) -> None:
     """Raises ArgumentError for what is no integer, or out of range."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least or (most is not None and value > most):
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
         cure = f"Write {name}={max(least, 32 if name == 'batch_size' else 1)}, for example."
         raise ArgumentError(name, expected=f"an integer {bounds}", got=repr(value), cure=cure)

@@ -51,6 +51,18 @@ def rates(train_state: TrainState) -> dict[str, Array]:
     return {} if rate is None else {"learning_rate": rate * train_state.lr_scale}
 
 
+def check_kind(where: str, given: Any) -> None:
+    """Checks that something is a train state.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    if not isinstance(given, TrainState):
+        got = "a Run" if isinstance(given, Run) else type(given).__name__
+        cure = "Give run.train_state, or trainer.init(key)."
+        raise ArgumentError(f"{where}, train_state", expected="a TrainState", got=got, cure=cure)
+
+
 def check_train_state(where: str, given: Any, params: PyTree, model_state: PyTree, opt_state: PyTree) -> None:
     """Checks that a train state belongs to a trainer, whose trees of specs are given.
 
@@ -58,15 +70,8 @@ def check_train_state(where: str, given: Any, params: PyTree, model_state: PyTre
         ArgumentError: it is no train state.
         KeyMismatchError, ShapeError: it has other leaves; the first one is named.
     """
+    check_kind(where, given)
     cure = "Give the train state of a trainer of this model and optimizer."
-    if not isinstance(given, TrainState):
-        got = "a Run" if isinstance(given, Run) else type(given).__name__
-        raise ArgumentError(
-            f"{where}, train_state",
-            expected="a TrainState",
-            got=got,
-            cure="Give run.train_state, or trainer.init(key).",
-        )
     match(given.params, params, f"{where}, train_state.params", cure)
     match(given.model_state, model_state, f"{where}, train_state.model_state", cure)
     match(given.opt_state, opt_state, f"{where}, train_state.opt_state", cure)

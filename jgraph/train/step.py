@@ -21,7 +21,7 @@ class Step:
     """
 
     objective: Objective
-    optimizer: optax.GradientTransformation
+    optimizer: optax.GradientTransformationExtraArgs
 
     def __call__(self, train_state: TrainState, batch: tuple, real: Array | None = None) -> tuple[TrainState, Array]:
         """Takes one step: the next train state and the batch's sums."""
@@ -33,8 +33,9 @@ class Step:
             )
             return loss, (sums, state)
 
-        grads, (sums, model_state) = jax.grad(loss_of, has_aux=True)(train_state.params)
-        updates, opt_state = self.optimizer.update(grads, train_state.opt_state, train_state.params)
+        (loss, (sums, model_state)), grads = jax.value_and_grad(loss_of, has_aux=True)(train_state.params)
+        searching = {"value": loss, "grad": grads, "value_fn": lambda params: loss_of(params)[0]}
+        updates, opt_state = self.optimizer.update(grads, train_state.opt_state, train_state.params, **searching)
         scale = train_state.lr_scale
         updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
         params = optax.apply_updates(train_state.params, updates)

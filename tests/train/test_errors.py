@@ -121,6 +121,13 @@ def of_integers() -> Any:
     return jg.Trainer(jg.Model(x, jg.op(jnp.argmax, name="best")(x, axis=-1)), optax.sgd(0.1), loss="mse")
 
 
+def fit_nested() -> Any:
+    start, tokens = jg.Input((2,), dtype="int32"), jg.Input((2,), dtype="int32", name="tokens")
+    inner = jg.Model(start, jg.layers.Embedding(5, 2)(start), name="inner")
+    trainer = jg.Trainer(jg.Model(tokens, jg.layers.Flatten()(inner(tokens))), optax.sgd(0.1), loss="mse")
+    return trainer.fit((np.full((ROWS, 2), 5), np.zeros((ROWS, 4))), epochs=1, progress=False)
+
+
 Bad = tuple[Callable[[], Any], type[JGraphError], str]
 
 MAKING: dict[str, Bad] = {
@@ -258,6 +265,11 @@ ARGUMENTS: dict[str, Bad] = {
         lambda: trainer().evaluate(untyped(fit()), (inputs(), targets())),
         ArgumentError,
         "evaluate, train_state.*Give run.train_state",
+    ),
+    "a step of a run": (
+        lambda: trainer().step(untyped(fit()), (inputs(), targets())),
+        ArgumentError,
+        "step, train_state.*Give run.train_state",
     ),
     "evaluate in batches of 0": (
         lambda: trainer().evaluate(trainer().init(jax.random.key(0)), (inputs(), targets()), batch_size=0),
@@ -411,6 +423,16 @@ DATA: dict[str, Bad] = {
         LossError,
         r"'broadcasting'.*got float32\[\d+, \d+\].*reshape targets that would broadcast",
     ),
+    "a loss without gradients": (
+        lambda: fit_single(lambda y, outputs: jnp.argmax(outputs, -1), np.zeros((6, 1))),
+        LossError,
+        "the loss of output 'y': expected floating-point values.*Use it as a metric",
+    ),
+    "an index out of range for a nested model": (
+        fit_nested,
+        DataError,
+        "input 'tokens': expected indices of 'inner/embedding' from 0 to 4",
+    ),
     "a loss over masked steps": (
         lambda: masked(lambda y, outputs: jnp.mean((y - outputs) ** 2, (1, 2))),
         LossError,
@@ -429,7 +451,13 @@ DATA: dict[str, Bad] = {
 }
 
 CALLS = {**MAKING, **ARGUMENTS, **DATA}
-RUNS_FIRST = {"evaluate of a run", "train_state is a run", "run and train_state", "fewer epochs than done"}
+RUNS_FIRST = {
+    "evaluate of a run",
+    "a step of a run",
+    "train_state is a run",
+    "run and train_state",
+    "fewer epochs than done",
+}
 RUNS_FIRST |= {"a bad label in the second batch"}
 
 

@@ -102,6 +102,12 @@ def test_epochs_and_steps_are_counted_and_timed() -> None:
     assert "epoch 3, step 24" in repr(run)
 
 
+def test_numbers_of_numpy_are_numbers() -> None:
+    options: dict[str, Any] = {"epochs": np.int64(1), "batch_size": np.int32(4), "seed": np.uint8(0)}
+    run = shared(mlp).fit(data(), progress=False, **options)
+    assert run.history == shared(mlp).fit(data(), epochs=1, batch_size=4, seed=0, progress=False).history
+
+
 def test_no_epochs_are_no_training() -> None:
     trainer = shared(mlp)
     run = trainer.fit(data(), epochs=0, progress=False)

@@ -335,6 +335,16 @@ def test_state_of_layers_goes_on() -> None:
     np.testing.assert_allclose(after.model_state["norm"]["moving_mean"], 0.5 * inputs.mean(0), rtol=1e-5, atol=1e-6)
 
 
+def test_optimizers_that_search_are_told_the_loss() -> None:
+    plateau = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau(patience=1, factor=0.5))
+    for optimizer in (optax.lbfgs(), plateau, optax.MultiSteps(optax.sgd(0.1), 2)):
+        run = trainer(optimizer).fit(data(), epochs=4, progress=False)
+        assert run.history["loss"][-1] < run.history["loss"][0]
+    searched = trainer(optax.lbfgs()).fit(data(), epochs=10, progress=False)
+    walked = trainer(optax.sgd(0.1)).fit(data(), epochs=10, progress=False)
+    assert searched.history["loss"][-1] < 0.5 * walked.history["loss"][-1]
+
+
 def test_start_values_can_be_given() -> None:
     ours = trainer()
     params, state = ours.model.init(jax.random.key(9))
