@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 
 FRESH = """
 import sys
+import jax
 import numpy as np
 import jgraph as jg
 path = sys.argv[1]
@@ -31,7 +32,7 @@ with np.load(f"{path}/inputs.npz") as inputs:
 for name in sys.argv[2:]:
     model, params, state = jg.load(f"{path}/{name}")
     chosen = {key: inputs[key] for key in model.inputs}
-    np.savez(f"{path}/{name}.npz", *(np.asarray(o) for o in model.apply(params, state, chosen)[0].values()))
+    np.savez(f"{path}/{name}.npz", *(np.asarray(o) for o in jax.jit(model.apply)(params, state, chosen)[0].values()))
     jg.save(f"{path}/{name} again", model, params, state)
 assert not [m for m in sys.modules if m.startswith("tests")]
 """
@@ -91,7 +92,7 @@ def test_a_fresh_process_computes_the_same_bits(tmp_path: Path) -> None:
         params, state = model.init(jax.random.key(3))
         jg.save(tmp_path / name, model, params, state)
         chosen = {key: fed[key] for key in model.inputs}
-        expected[name] = bits(list(model.apply(params, state, chosen)[0].values()))
+        expected[name] = bits(list(jax.jit(model.apply)(params, state, chosen)[0].values()))
     done = subprocess.run(
         [sys.executable, "-c", FRESH, str(tmp_path), *expected],
         capture_output=True,

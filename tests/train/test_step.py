@@ -337,12 +337,9 @@ def test_state_of_layers_goes_on() -> None:
 
 def test_optimizers_that_search_are_told_the_loss() -> None:
     plateau = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau(patience=1, factor=0.5))
-    for optimizer in (optax.lbfgs(), plateau, optax.MultiSteps(optax.sgd(0.1), 2)):
-        run = trainer(optimizer).fit(data(), epochs=4, progress=False)
-        assert run.history["loss"][-1] < run.history["loss"][0]
-    searched = trainer(optax.lbfgs()).fit(data(), epochs=10, progress=False)
-    walked = trainer(optax.sgd(0.1)).fit(data(), epochs=10, progress=False)
-    assert searched.history["loss"][-1] < 0.5 * walked.history["loss"][-1]
+    for optimizer, share in ((optax.lbfgs(), 0.2), (plateau, 0.95), (optax.MultiSteps(optax.sgd(0.1), 2), 1.0)):
+        run = trainer(optimizer).fit(data(), epochs=10, progress=False)
+        assert run.history["loss"][-1] < share * run.history["loss"][0]
 
 
 def test_start_values_can_be_given() -> None:
