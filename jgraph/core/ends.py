@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from jgraph.core.graph import Graph, Node, Ref
-from jgraph.core.layer import Layer, Op
+from jgraph.core.layer import Op
 from jgraph.ops.activations import activation, linear
 from jgraph.typing import Function, PyTree
 
@@ -37,7 +37,7 @@ def end_of(nodes: tuple[Node, ...], ref: Ref) -> End:
         if here.node in seen or not node.args:  # an input holds what its user calls logits
             continue
         seen.add(here.node)
-        logits = _logits(node.layer)
+        logits = node.layer.logits
         if _last_function(node) is not linear or logits == "unknown":
             return End("other", here, node)
         if logits == "as inputs":
@@ -52,19 +52,13 @@ def _within(nodes: tuple[Node, ...], ref: Ref) -> Ref:
     return ref
 
 
-def _logits(layer: Layer) -> str:
-    """What a layer's class says of its outputs; what a parent says does not hold for a child that applies otherwise."""
-    says = next(kind for kind in type(layer).__mro__ if "logits" in vars(kind) or "apply" in vars(kind))
-    return layer.logits if "logits" in vars(says) else "unknown"
-
-
 def _last_function(node: Node) -> Function:
     """The activation that a node applies last, as far as it says so."""
     layer = node.layer
     if isinstance(layer, Op):
         alone = len(node.args) == 1 and node.kwargs in ({}, {"axis": -1})
         return layer.function if alone and layer.function in LINKS else linear
-    return activation(layer.activation) if _logits(layer) == "always" and hasattr(layer, "activation") else linear
+    return activation(layer.activation) if layer.logits == "always" and hasattr(layer, "activation") else linear
 
 
 def open_end(graph: Graph, end: End) -> tuple[Graph, Ref]:

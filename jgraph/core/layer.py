@@ -57,6 +57,10 @@ class Layer(Portable):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "apply" in vars(cls):  # what a parent promises of its own `apply` does not hold for another one
+            for promise in ("mixes_rows", "logits"):
+                if promise not in vars(cls):
+                    setattr(cls, promise, vars(Layer)[promise])
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
         hidden = [f.name for f in dataclasses.fields(cls) if f.name != "name" and hasattr(Layer, f.name)]
         if hidden:

@@ -146,7 +146,7 @@ class Model(Layer):
             ArgumentError: `batch_size` is not a positive integer.
             ShapeError: an output has no batch axis, as after a mean over rows. All errors of `apply`.
         """
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
             raise ArgumentError(
                 "predict", expected="a positive batch_size", got=repr(batch_size), cure="Write batch_size=32."
             )

@@ -58,7 +58,7 @@ class Stack(Layer):
         return draw_within(self, self.on(inputs[0].spec), inputs[0])
 
 
-def Sequential(layers: Iterable[Any], *, name: str | None = None) -> Model | Stack:  # noqa: N802 (Keras' name)
+def Sequential(layers: Iterable[Any], *, name: str | None = None) -> Any:  # noqa: N802 (Keras' name)
     """A plain stack of layers: a `Model` where it begins with `jg.Input(...)`, else a layer for any input.
 
     Raises:

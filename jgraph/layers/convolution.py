@@ -26,8 +26,6 @@ class _Windowed(Layer):
     rank: ClassVar[int]
     paddings: ClassVar[tuple[str, ...]] = ("valid", "same")
 
-    mixes_rows = False
-
     def __post_init__(self) -> None:
         super().__post_init__()
         where, fields = type(self).__name__, vars(self)
@@ -101,6 +99,7 @@ class _Conv(_Windowed):
     kernel_initializer: Initializer = "glorot_uniform"
     bias_initializer: Initializer = "zeros"
 
+    mixes_rows = False
     logits = "always"
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
@@ -182,6 +181,7 @@ class DepthwiseConv2D(_Windowed):
     bias_initializer: Initializer = "zeros"
 
     rank = 2
+    mixes_rows = False
     logits = "always"
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
@@ -227,6 +227,7 @@ class SeparableConv2D(_Windowed):
     bias_initializer: Initializer = "zeros"
 
     rank = 2
+    mixes_rows = False
     logits = "always"
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:

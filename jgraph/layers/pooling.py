@@ -156,6 +156,7 @@ class GlobalAveragePooling1D(_Global):
 
     rank = 1
     reduce = staticmethod(jnp.mean)
+    mixes_rows = False
     logits = "as inputs"
 
     def apply(

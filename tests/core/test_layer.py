@@ -279,3 +279,24 @@ def test_mixes_rows_is_true_for_unknown_layers_and_refined_for_known_ones() -> N
 def test_layers_are_pickled_with_their_fields() -> None:
     layer = pickle.loads(pickle.dumps(jg.layers.Dense(3, activation="relu", name="d")))
     assert repr(layer) == "Dense(3, activation='relu', name='d')"
+
+
+class Mixing(jg.layers.Dense):
+    """A child of a layer of jgraph that applies otherwise, and says nothing about it."""
+
+    def apply(
+        self, params: Any, state: Any, x: Any, *, train: bool = False, key: Any = None
+    ) -> tuple[Any, dict[str, Any]]:
+        return x - jnp.mean(x, axis=0), state
+
+
+class Named(jg.layers.Dense):
+    """A child that applies as its parent does."""
+
+
+def test_what_a_layer_promises_of_its_apply_ends_where_a_child_applies_otherwise() -> None:
+    assert (Mixing.mixes_rows, Mixing.logits) == (True, "unknown")
+    assert (Named.mixes_rows, Named.logits) == (False, "always")
+    x = jg.Input((3,))
+    assert jg.Model(x, Mixing(3)(x)).mixes_rows
+    assert not jg.Model(x, Named(3)(x)).mixes_rows
