@@ -133,7 +133,7 @@ class Trainer:
         `data` is a tuple (inputs, targets) or (inputs, targets, weights) of arrays, or an iterable of such tuples, one
         a batch. `validation_split` takes the last rows, before any shuffling; the order of the rest is drawn from
         (seed, epoch). `steps_per_epoch` ends an epoch early. Start values and all randomness come from `seed`, unless
-        training goes on from a `train_state`, or from a `run`, which also keeps its history and counts its epochs.
+        training goes on from a `train_state`, or from a `run`, which keeps its history, seed and count of epochs.
         What is given is never donated: it can be used again.
 
         Raises:
@@ -163,7 +163,7 @@ class Trainer:
         if given is not None:
             self._check_train_state("fit", given)
         start = fresh_copy(given or self.init(jax.random.key(seed)))
-        begun = dataclasses.replace(run, train_state=start, stopped=None) if run else Run(start)
+        begun = dataclasses.replace(run, train_state=start, stopped=None) if run else Run(start, seed=seed)
         held_out = None if held_out is None else held_out.place(start)
         return train(begun, source, held_out, plan)
 

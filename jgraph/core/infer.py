@@ -96,6 +96,7 @@ def _answer(question: _Question) -> Inference:
             outputs, new_state = _pair(layer, result, "apply", "outputs")
             flat, shape_of_outputs = jax.tree.flatten(outputs)
             out_tree.append(shape_of_outputs)
+            _check_penalty(layer, params, a, outputs)
             made, passed = _fates(layer, m, a, len(flat))
             fates.extend(passed)
             return flat, new_state, made
@@ -156,6 +157,13 @@ def _cure(given: PyTree) -> str:
     if len(sizes - {"batch"}) > 1:
         return "Free axes of two inputs are different axes; draw an axis that is the same with jg.Input(x.shape[1:])."
     return "Compare the inputs with the layer's documentation."
+
+
+def _check_penalty(layer: Any, params: PyTree, inputs: tuple, outputs: PyTree) -> None:
+    if layer.penalizes() and (shape := jax.numpy.shape(layer.penalty(params, inputs, outputs))):
+        raise ShapeError(
+            f"{layer!r}, penalty", expected="a scalar", got=f"shape {shape}", cure="Sum it up, or take the mean."
+        )
 
 
 def _same_state(layer: Any, state: PyTree, new_state: PyTree) -> None:

@@ -19,6 +19,7 @@ from jgraph.core.select import select
 from jgraph.core.serialise import from_json, to_json
 from jgraph.core.spec import BATCH
 from jgraph.core.summary import summarize
+from jgraph.core.symbol import with_masks
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, PathError, ShapeError, listing, nearest
 from jgraph.tree import match
@@ -124,18 +125,21 @@ class Model(Layer):
     def __call__(self, *inputs: PyTree, mask: Any = None, **kwargs: Any) -> PyTree:
         """Draws the model's nodes into the caller's graph, on the same weights, and returns the outputs' symbols.
 
+        `mask` sets the inputs' masks by hand: one symbol for a single input, else a list or tuple in the inputs' order,
+        `None` where an input keeps its own.
+
         Raises:
             KeyMismatchError, ShapeError, DTypeError, SymbolError: the symbols do not fit the model's inputs.
+            ArgumentError: there are other arguments, or masks for other inputs.
         """
-        extra = [*kwargs, *["mask"] * (mask is not None)]
-        if len(inputs) != 1 or extra:
+        if len(inputs) != 1 or kwargs:
             raise ArgumentError(
                 repr(self),
-                expected="one tree of symbols, as the inputs were drawn, and nothing else",
-                got=f"{len(inputs)} arguments" + (f" and {listing(extra)}" if extra else ""),
-                cure="Give several inputs as one list or dict, and a mask as an input of the model.",
+                expected="one tree of symbols, as the inputs were drawn, and perhaps a mask",
+                got=f"{len(inputs)} arguments" + (f" and {listing(kwargs)}" if kwargs else ""),
+                cure="Give several inputs as one list or dict.",
             )
-        return draw_within(self, self, inputs[0])
+        return draw_within(self, self, with_masks(inputs[0], mask, repr(self)))
 
     def predict(self, params: Params, state: State, inputs: PyTree, *, batch_size: int = 32) -> PyTree:
         """Outputs for any number of rows as NumPy arrays, computed in batches by one compiled program.

@@ -8,6 +8,7 @@ import jax
 from jgraph.core.graph import Node, Ref
 from jgraph.core.infer import init_options, outgoing_masks, takes_mask
 from jgraph.core.layer import InputLayer
+from jgraph.errors import RandomKeyError
 from jgraph.keys import fold
 from jgraph.tree import read, write
 from jgraph.typing import Array, Key, Params, State
@@ -35,11 +36,25 @@ def run(
             try:
                 outputs, states[node.path], cost = _apply(node, values, own, _state_of(node, states, state), train, key)
             except Exception as error:
-                error.add_note(f"In {node.path!r} ({node.layer!r}), call {node.call}.")
+                note = f"In {node.path!r} ({node.layer!r}), call {node.call}."
+                if train and key is None and "PRNG key" in str(error):  # what jax.random says of None
+                    raise _no_key(node, note) from error
+                error.add_note(note)
                 raise
             values.append(outputs)
             penalty = penalty + cost
     return values, _merge(nodes, states), penalty
+
+
+def _no_key(node: Node, note: str) -> RandomKeyError:
+    error = RandomKeyError(
+        repr(node.layer),
+        expected="a key, as it draws random numbers while training",
+        got="apply(..., train=True) without one",
+        cure="Write model.apply(params, state, inputs, train=True, key=jax.random.key(0)).",
+    )
+    error.add_note(note)
+    return error
 
 
 def _apply(

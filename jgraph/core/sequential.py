@@ -8,7 +8,7 @@ import jax
 from jgraph.core.layer import InputLayer, Layer, input_symbol
 from jgraph.core.model import Model, draw_within
 from jgraph.core.spec import known
-from jgraph.core.symbol import Symbol
+from jgraph.core.symbol import Symbol, with_masks
 from jgraph.draw.specs import show_tree
 from jgraph.errors import ArgumentError, listing
 from jgraph.typing import Key, Params, PyTree, Spec, State
@@ -47,15 +47,13 @@ class Stack(Layer):
         return "sequential"
 
     def __call__(self, *inputs: Any, mask: Any = None, **kwargs: Any) -> PyTree:
-        """Draws the layers into the caller's graph as one nested model."""
-        if len(inputs) != 1 or not isinstance(inputs[0], Symbol) or mask is not None or kwargs:
-            got = show_tree(inputs) + (
-                f" and {listing(kwargs)}" if kwargs else " and a mask" if mask is not None else ""
-            )
+        """Draws the layers into the caller's graph as one nested model; `mask` sets the input's mask by hand."""
+        if len(inputs) != 1 or not isinstance(inputs[0], Symbol) or kwargs:
+            got = show_tree(inputs) + (f" and {listing(kwargs)}" if kwargs else "")
             raise ArgumentError(
-                repr(self), expected="one symbol and nothing else", got=got, cure="Stacks have one input."
+                repr(self), expected="one symbol, and perhaps its mask", got=got, cure="Stacks have one input."
             )
-        return draw_within(self, self.on(inputs[0].spec), inputs[0])
+        return draw_within(self, self.on(inputs[0].spec), with_masks(inputs[0], mask, repr(self)))
 
 
 def Sequential(layers: Iterable[Any], *, name: str | None = None) -> Any:  # noqa: N802 (Keras' name)

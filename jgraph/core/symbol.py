@@ -142,6 +142,15 @@ class Symbol:
     def __rmatmul__(self, other: Any) -> "Symbol":
         return self._lift(jnp.matmul, other, self)
 
+    def __and__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.bitwise_and, self, other)
+
+    def __or__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.bitwise_or, self, other)
+
+    def __invert__(self) -> "Symbol":
+        return self._lift(jnp.bitwise_not, self)
+
     def __neg__(self) -> "Symbol":
         return self._lift(jnp.negative, self)
 
@@ -223,6 +232,49 @@ def automatic_mask(args: tuple, kwargs: dict[str, Any]) -> Any:
     return masks if any(m is not None for m in masks) else None
 
 
+def with_masks(inputs: PyTree, mask: Any, where: str) -> PyTree:
+    """Symbols with masks set by hand: one for a single symbol, else one for each in order, `None` to keep its own.
+
+    Raises:
+        SymbolError: a mask is not a symbol of booleans.
+        ArgumentError: their number is another.
+    """
+    if mask is None:
+        return inputs
+    symbols, tree = jax.tree.flatten(inputs)
+    masks = list(mask) if isinstance(mask, (list, tuple)) else [mask]
+    check_masks(masks, where)
+    if len(masks) != len(symbols):
+        raise ArgumentError(
+            f"{where}, mask",
+            expected=f"{len(symbols)} masks",
+            got=str(len(masks)),
+            cure="Give None for an input without.",
+        )
+    pairs = zip(symbols, masks, strict=True)
+    masked = [s if m is None or not isinstance(s, Symbol) else dataclasses.replace(s, mask=m) for s, m in pairs]
+    return jax.tree.unflatten(tree, masked)
+
+
+def check_masks(mask: Any, where: str) -> None:
+    """Checks that what is given as a mask is a symbol of booleans, or holds nothing else.
+
+    Raises:
+        SymbolError, DTypeError: it is not.
+    """
+    masks = jax.tree.leaves(mask)
+    if not masks or not all(isinstance(m, Symbol) for m in masks):
+        raise SymbolError(where, expected="a symbol as mask", got=type(mask).__name__, cure="Draw the mask too.")
+    wrong = next((m for m in masks if m.dtype != jnp.bool_), None)
+    if wrong is not None:
+        raise DTypeError(
+            f"{where}, mask",
+            expected="bool, true where a step counts",
+            got=show(wrong.spec),
+            cure="Write mask=m > 0.",
+        )
+
+
 def _check_call(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any) -> None:
     leaves = jax.tree.leaves((args, kwargs))
     if any(isinstance(leaf, Tracer) for leaf in leaves) or not any(isinstance(s, Symbol) for s in leaves):
@@ -241,22 +293,9 @@ def _check_call(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any) -> N
                 got=f"{word}={kwargs[word]!r}",
                 cure=f"Give it to apply: model.apply(params, state, inputs, {word}=...).",
             )
-    if mask is not None:
-        _check_mask(layer, mask)
-
-
-def _check_mask(layer: Any, mask: Any) -> None:
-    masks = jax.tree.leaves(mask)
-    if not masks or not all(isinstance(m, Symbol) for m in masks):
-        raise SymbolError(repr(layer), expected="a symbol as mask", got=type(mask).__name__, cure="Draw the mask too.")
-    wrong = next((m for m in masks if m.dtype != jnp.bool_), None)
-    if wrong is not None:
-        raise DTypeError(
-            f"{layer!r}, mask",
-            expected="bool, true where a step counts",
-            got=show(wrong.spec),
-            cure="Write mask=m > 0.",
-        )
+    if mask is None:
+        return
+    check_masks(mask, repr(layer))
     if not (takes_mask(type(layer)) or layer.passes_mask()):
         raise ArgumentError(
             repr(layer),

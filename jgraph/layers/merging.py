@@ -20,7 +20,7 @@ class Add(Layer):
     A mask is passed on where every input has one: true where any of them is (Keras' rule).
 
     Raises:
-        ShapeError: fewer than two inputs, or shapes that do not go together.
+        ShapeError: no list of inputs, or shapes that do not go together.
 
     >>> import jgraph as jg
     >>> x = jg.Input((4,))
@@ -61,7 +61,7 @@ class Concatenate(Layer):
 
     Raises:
         ArgumentError: the axis is the batch axis.
-        ShapeError: fewer than two inputs, or other axes that differ.
+        ShapeError: no list of inputs, or other axes that differ.
 
     >>> import jgraph as jg
     >>> jg.layers.Concatenate()([jg.Input((4,)), jg.Input((3,))])
@@ -127,15 +127,15 @@ def concatenate(inputs: Sequence[Any], axis: int = -1, *, name: str | None = Non
 
 
 def check_list(layer: Layer, xs: PyTree, expected: str, fits: bool) -> None:
-    """Checks that a merge got a list of at least two tensors that go together.
+    """Checks that a merge got a list of tensors that go together; Keras takes a list of one too.
 
     Raises:
         ShapeError: it did not.
     """
-    if not isinstance(xs, (list, tuple)) or len(xs) < 2 or not fits:
+    if not isinstance(xs, (list, tuple)) or not xs or not fits:
         raise ShapeError(
             repr(layer),
-            expected=f"a list of at least two {expected}",
+            expected=f"a list of {expected}",
             got=show_tree(xs),
             cure="Bring the inputs to fitting shapes, and give them as one list.",
         )

@@ -77,7 +77,7 @@ class Binding:
                     check_range(place, array, 0, size - 1, f"indices of {reader.path!r}")
         for target, array, weight in zip(self.objective.targets, targets, weights, strict=True):
             if array is not None:
-                self._check_target(target, array, f"{where}, target {target.name!r}")
+                self._check_target(target, _counted(array, weight), f"{where}, target {target.name!r}")
             if weight is not None:
                 check_weights(f"{where}, weights of {target.name!r}", weight)
 
@@ -147,6 +147,7 @@ class Binding:
         """Values by output name: given so, or as the outputs were drawn, or one array for a single output."""
         names, drawn = [t.name for t in self.objective.targets], self.model.graph.outputs
         named = isinstance(values, dict)
+        values = {str(key): value for key, value in values.items()} if named else values
         if named and set(values) <= set(names):
             return dict(values)
         if not isinstance(drawn, Ref):
@@ -164,13 +165,24 @@ class Binding:
         )
 
     def _check_target(self, target: Target, array: Any, place: str) -> None:
-        check_finite(place, array)
+        """What a mask leaves out may be any number, or the usual label -1."""
+        masked = target.mask is not None
+        if not masked:
+            check_finite(place, array)
         for judge in target.judges:
             if judge.targets == "labels" and isinstance(target.spec.shape[-1], int):
                 labels = align(judge, array, target.spec)
-                check_range(place, labels, 0, target.spec.shape[-1] - 1, f"labels of {judge.name}")
-        if target.loss and target.loss.link and target.loss.targets == "same":
+                check_range(place, labels, -1 if masked else 0, target.spec.shape[-1] - 1, f"labels of {judge.name}")
+        if not masked and target.loss and target.loss.link and target.loss.targets == "same":
             check_range(place, array, 0, 1, f"probabilities for {target.loss.name}")
+
+
+def _counted(array: Any, weight: Any) -> Any:
+    """The targets, with 0 where a weight of 0 leaves them out."""
+    if weight is None or np.all(weight):
+        return array
+    used = np.asarray(weight) != 0
+    return np.where(used.reshape(*used.shape, *[1] * (len(array.shape) - used.ndim)), array, 0)
 
 
 def _check_weighs(where: str, value: Any, output: Any) -> None:

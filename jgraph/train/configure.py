@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from collections import Counter
 from typing import Any
 
 import jax
@@ -15,7 +16,7 @@ from jgraph.core.model import Model
 from jgraph.core.spec import BATCH
 from jgraph.core.symbol import Symbol
 from jgraph.draw.specs import show
-from jgraph.errors import ArgumentError, KeyMismatchError, LossError, listing, nearest
+from jgraph.errors import ArgumentError, KeyMismatchError, LossError, NameClashError, listing, nearest
 from jgraph.losses.library import LOSSES
 from jgraph.losses.loss import Loss, resolve
 from jgraph.metrics.library import METRICS
@@ -38,6 +39,7 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
         KeyMismatchError: a key names no output, or an output has no loss (`None` says that it needs none).
         ArgumentError: a loss, metric or weight is not one.
         LossError: a cross-entropy on an output that ends in something else; a metric that does not fit the loss.
+        NameClashError: two logs would have one name, as those of `val_a` and the validation of `a`.
     """
     names = output_names(model)
     losses = by_output(model, "loss", loss)
@@ -66,7 +68,26 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
         if own and own.link:
             ends[name] = _checked_end(name, graph, ref, own)
         targets.append(target)
-    return _open(graph, tuple(targets), ends, single=len(names) == 1)
+    objective = _open(graph, tuple(targets), ends, single=len(names) == 1)
+    _check_logs(objective)
+    return objective
+
+
+def _check_logs(objective: Objective) -> None:
+    """No two logs may have one name, those of the validation included."""
+    names = ["loss", "learning_rate"]
+    for target in objective.trained:
+        prefix = "" if objective.single else f"{target.name}/"
+        own = [] if objective.single or target.loss is None else ["loss"]
+        names += [prefix + name for name in (*own, *(m.name for m in target.metrics))]
+    counts = Counter([*names, *(f"val_{name}" for name in names)])
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise NameClashError(
+            "Trainer",
+            expected="logs of different names",
+            got=f"{listing(twice)} twice",
+            cure="Rename an output or metric.",
+        )
 
 
 def output_names(model: Model) -> list[str]:
@@ -90,6 +111,7 @@ def by_output(model: Model, where: str, value: Any) -> dict[str, Any]:
     if value is None and where != "loss":
         return {}
     if isinstance(value, dict):
+        value = {str(key): v for key, v in value.items()}
         if extra := [key for key in value if key not in names]:
             raise KeyMismatchError(
                 f"Trainer, {where}",

@@ -98,7 +98,9 @@ class Objective:
     def _sums(self, target: Target, values: Any, truth: Array, weight: Array | None, real: Array | None) -> list[Array]:
         output = _read(values, target.output)
         logits = _read(values, target.logits) if target.logits else output
-        weights = _weights(output.shape[0], _read(values, target.mask), weight, real)
+        mask = _read(values, target.mask)
+        weights = _weights(output.shape[0], mask, weight, real)
+        truth = truth if mask is None and weight is None else _counted(truth, weights)
         link = LINK_FUNCTIONS[target.loss.link] if target.loss and target.loss.link and target.linear else None
         parts = []
         for judge in target.judges:
@@ -134,6 +136,13 @@ class Objective:
                     total, weight = total + target.weight * mean, weight + pair[1]
         logs["loss"] = numbers.where(weight != 0, total, numbers.nan)
         return logs
+
+
+def _counted(truth: Array, weights: Array) -> Array:
+    """The targets, with 0 where nothing counts: a NaN there would reach the gradients even under a weight of 0."""
+    if truth.ndim < weights.ndim:
+        return truth
+    return jnp.where(widen(weights, truth.ndim) != 0, truth, jnp.zeros((), truth.dtype))
 
 
 def _read(values: Any, ref: Ref | None) -> Any:

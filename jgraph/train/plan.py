@@ -42,6 +42,13 @@ def check_plan(plan: Plan, train_state: Any, run: Any) -> None:
             got=type(run).__name__ + " beside train_state" * (train_state is not None),
             cure="Give run=run, which holds its train state, or train_state= alone.",
         )
+    if run is not None and plan.seed != run.seed:
+        raise ArgumentError(
+            "fit, seed",
+            expected=f"the run's own, {run.seed}, from which the order of its data is drawn",
+            got=str(plan.seed),
+            cure=f"Write seed={run.seed}.",
+        )
     if run is not None and plan.epochs < run.position.epoch:
         raise ArgumentError(
             "fit, epochs",

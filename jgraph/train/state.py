@@ -95,7 +95,8 @@ class Run:
 
     `history` maps a log's name to one number an epoch and holds only what is reproducible; `timings` (seconds, steps
     per second) and `events` (what was decided and said) are outside of it. `stopped` is the reason, if training ended
-    before its last epoch. `memories` are those of the callbacks, by name; `sums` those of an unfinished epoch.
+    before its last epoch. `memories` are those of the callbacks, by name; `sums` those of an unfinished epoch. The
+    order of the data is drawn from `seed`.
 
     >>> import jgraph as jg, numpy as np, optax
     >>> model = jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)])
@@ -113,6 +114,7 @@ class Run:
     stopped: str | None = None
     timings: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     events: tuple[str, ...] = ()
+    seed: int = 0
 
     def after_epoch(self, train_state: TrainState, logs: dict[str, float], timings: dict[str, float]) -> "Run":
         """The run with one more epoch in its history; a log that is new or missing has NaN where it has no number."""

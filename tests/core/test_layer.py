@@ -12,7 +12,7 @@ import pytest
 
 import jgraph as jg
 from jgraph.core.layer import snake_case
-from jgraph.errors import ArgumentError, KeyMismatchError, ShapeError, SymbolError
+from jgraph.errors import ArgumentError, KeyMismatchError, RandomKeyError, ShapeError, SymbolError
 
 
 class Scale(jg.Layer):
@@ -300,3 +300,36 @@ def test_what_a_layer_promises_of_its_apply_ends_where_a_child_applies_otherwise
     x = jg.Input((3,))
     assert jg.Model(x, Mixing(3)(x)).mixes_rows
     assert not jg.Model(x, Named(3)(x)).mixes_rows
+
+
+class Vector(jg.Layer):
+    """A layer whose penalty is no scalar."""
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        return {"w": jnp.ones(3)}, {}
+
+    def apply(self, params: Any, state: Any, x: Any, *, train: bool = False, key: Any = None) -> tuple[Any, Any]:
+        return x, state
+
+    def penalty(self, params: Any, inputs: Any, outputs: Any) -> Any:
+        return params["w"]
+
+
+class Noise(jg.Layer):
+    """A layer that draws without asking whether there is a key."""
+
+    def apply(self, params: Any, state: Any, x: Any, *, train: bool = False, key: Any = None) -> tuple[Any, Any]:
+        return x + jax.random.normal(key, x.shape) if train else x, state
+
+
+def test_a_penalty_that_is_no_scalar_is_refused_when_drawn() -> None:
+    with pytest.raises(ShapeError, match="penalty: expected a scalar"):
+        Vector()(jg.Input((4,)))
+
+
+def test_a_layer_of_ones_own_that_draws_needs_a_key_too() -> None:
+    x = jg.Input((4,))
+    model = jg.Model(x, Noise(name="noise")(x))
+    assert model.apply({}, {}, jnp.ones((2, 4)))[0].shape == (2, 4)
+    with pytest.raises(RandomKeyError, match=r"train=True, key=jax\.random\.key"):
+        model.apply({}, {}, jnp.ones((2, 4)), train=True)

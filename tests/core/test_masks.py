@@ -257,3 +257,35 @@ def test_summary_shows_where_masks_are_made_handed_on_and_end() -> None:
     assert column["text"].endswith("-")
     assert "x, mask=keep" in column["mean"]
     assert column["mean"].endswith("ends here")
+
+
+@pytest.mark.parametrize("kind", ["model", "stack"])
+def test_a_mask_set_by_hand_reaches_into_a_nested_model(kind: str) -> None:
+    """As if the input had carried it: what is masked changes nothing, in a copy of the model too."""
+    frames = jg.Input((4, 3), name="frames")
+    nested: Any = (
+        jg.Sequential([jg.layers.LSTM(2)], name="nested")
+        if kind == "stack"
+        else jg.Model(frames, jg.layers.LSTM(2)(frames), name="nested")
+    )
+    x, keep = jg.Input((4, 3), name="x"), jg.Input((4,), dtype="bool", name="keep")
+    model = jg.Model([x, keep], [nested(x, mask=keep), nested(x)])
+    params, state = model.init(jax.random.key(0))
+    given = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
+    mask = np.array([[True, True, False, False], [True, False, True, True]])
+    masked, plain = model.apply(params, state, [given, mask])[0]
+    noisy = np.where(mask[..., None], given, 9.0).astype("float32")
+    np.testing.assert_array_equal(model.apply(params, state, [noisy, mask])[0][0], masked)
+    assert not np.array_equal(masked, plain)
+    copied = pickle.loads(pickle.dumps(model)).apply(params, state, [given, mask])[0]
+    np.testing.assert_array_equal(copied[0], masked)
+    np.testing.assert_array_equal(copied[1], plain)
+
+
+def test_one_mask_for_each_input_of_a_nested_model() -> None:
+    a, b = jg.Input((4, 3), name="a"), jg.Input((4, 3), name="b")
+    nested = jg.Model([a, b], [jg.layers.LSTM(2)(a), jg.layers.LSTM(2)(b)], name="nested")
+    x, keep = jg.Input((4, 3), name="x"), jg.Input((4,), dtype="bool", name="keep")
+    model = jg.Model([x, keep], nested([x, 2 * x], mask=[None, keep]))
+    masks = [node.mask for node in model.nodes if isinstance(node.layer, jg.layers.LSTM)]
+    assert [mask is None for mask in masks] == [True, False]

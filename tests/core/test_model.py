@@ -365,11 +365,14 @@ def test_a_model_is_called_on_symbols_only() -> None:
     for call in (
         lambda: model(x(), x()),
         lambda: model(),
-        lambda: model([x(), x()], mask=x()),
         lambda: model([x(), x()], k=1),
     ):
         with pytest.raises(ArgumentError, match="one list or dict"):
             call()
+    with pytest.raises(DTypeError, match="mask: expected bool"):
+        model([x(), x()], mask=x())
+    with pytest.raises(ArgumentError, match="expected 2 masks, got 1"):
+        model([x(), x()], mask=x() > 0)
     with pytest.raises(KeyMismatchError, match="a list with exactly '0', '1'"):
         model(x())
     with pytest.raises(ShapeError, match="Draw the model for this shape"):

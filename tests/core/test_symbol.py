@@ -216,3 +216,11 @@ def test_a_mask_by_hand_is_a_symbol_of_booleans_for_a_layer_that_uses_it() -> No
     with pytest.raises(ArgumentError, match="pass_mask"):
         jg.layers.Flatten()(x, mask=lengths > 0)
     assert lstm(x, mask=lengths > 0).shape[1:] == (3,)
+
+
+def test_conditions_go_together() -> None:
+    x = jg.Input((3,), name="x")
+    model = jg.Model(x, ((x > 0) & (x < 2)) | ~(x < 5))
+    given = np.array([[-1.0, 1.0, 6.0]], "float32")
+    np.testing.assert_array_equal(model.apply({}, {}, given)[0], [[False, True, True]])
+    assert not model.mixes_rows

@@ -66,3 +66,17 @@ def test_a_sum_with_an_unmasked_input_has_no_mask() -> None:
     assert jg.layers.Add()([masked, whole]).mask is None
     assert jg.layers.Add()([whole, whole]).mask is None
     assert jg.layers.Concatenate()([whole, whole]).mask is None
+
+
+def test_a_list_of_one_is_itself_with_its_mask() -> None:
+    """Keras takes such lists, as code that gathers branches makes them."""
+    x = jg.Input((3,), "int32", name="x")
+    branch = jg.layers.Embedding(5, 2, mask_zero=True)(x)
+    model = jg.Model(
+        x, [branch, jg.layers.add([branch]), jg.layers.concatenate([branch]), jg.layers.add([branch]).mask]
+    )
+    params, state = model.init(jax.random.key(0))
+    whole, added, joined, mask = model.apply(params, state, FIRST)[0]
+    np.testing.assert_array_equal(added, whole)
+    np.testing.assert_array_equal(joined, whole)
+    np.testing.assert_array_equal(mask, np.asarray(FIRST) != 0)

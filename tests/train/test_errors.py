@@ -478,3 +478,11 @@ def test_bad_calls_are_refused_with_place_and_cure(name: str, caplog: pytest.Log
 
 def test_no_name_hides_another() -> None:
     assert len(CALLS) == len(MAKING) + len(ARGUMENTS) + len(DATA)
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "val_a"), ("loss", "val_loss")])
+def test_outputs_whose_logs_would_have_one_name_are_refused(first: str, second: str) -> None:
+    x = jg.Input((4,), name="x")
+    drawn = jg.Model(x, {first: jg.layers.Dense(1)(x), second: jg.layers.Dense(1)(x)})
+    with pytest.raises(jg.errors.NameClashError, match=f"'{second}/loss' twice"):
+        jg.Trainer(drawn, optax.sgd(0.1), loss={first: "mse", second: "mse"})

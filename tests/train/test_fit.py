@@ -485,3 +485,41 @@ def test_predict_gives_probabilities_for_any_number_of_rows() -> None:
     shares = trainer.predict(train_state, inputs, batch_size=4)
     np.testing.assert_allclose(shares.sum(1), np.ones(11), rtol=1e-6)
     np.testing.assert_allclose(shares, trainer.model.apply(train_state.params, {}, inputs)[0], rtol=1e-6)
+
+
+def test_targets_that_do_not_count_may_be_anything() -> None:
+    """The label -1 under a mask, a NaN under a weight of 0: neither the loss nor any gradient sees them."""
+    words, labels = np.array([[1, 2, 0, 0], [3, 1, 2, 0]]), np.array([[1, 2, -1, -1], [3, 1, 2, -1]])
+    x = jg.Input((4,), dtype="int32", name="x")
+    steps = jg.layers.LSTM(4, return_sequences=True)(jg.layers.Embedding(5, 3, mask_zero=True)(x))
+    tagger = jg.Model(x, jg.layers.Dense(5, activation="softmax")(steps))
+    trainer = trainer_of(tagger, loss="sparse_categorical_crossentropy", metrics="accuracy")
+    runs = [trainer.fit((words, np.where(labels < 0, fill, labels)), epochs=2, progress=False) for fill in (-1, 0, 4)]
+    for run in runs[1:]:
+        assert_same(runs[0].train_state.params, run.train_state.params)
+        assert runs[0].history == run.history
+    inputs, weights = data(6)[0], np.array([0, 1, 1, 1, 1, 1.0])
+    targets = inputs[:, :1].astype("float32")
+    bad = np.where(weights[:, None] == 0, np.nan, targets)
+    start = jg.Input((4,), name="x")
+    line = trainer_of(jg.Model(start, jg.layers.Dense(1)(start)), loss="mse", metrics="mae")
+    ends = [line.fit((inputs, t, weights), epochs=2, progress=False) for t in (bad, targets)]
+    assert_same(ends[0].train_state.params, ends[1].train_state.params)
+    assert ends[0].history == ends[1].history
+
+
+def test_going_on_from_a_run_needs_its_own_seed() -> None:
+    trainer = trainer_of(mlp())
+    run = trainer.fit(data(), epochs=1, seed=4, progress=False)
+    assert run.seed == 4
+    with pytest.raises(jg.errors.ArgumentError, match="Write seed=4"):
+        trainer.fit(data(), epochs=2, run=run, progress=False)
+
+
+def test_outputs_may_have_integers_as_keys() -> None:
+    x = jg.Input((4,), name="x")
+    model = jg.Model(x, {2: jg.layers.Dense(1)(x), 10: jg.layers.Dense(1)(x)})
+    inputs = data(6)[0]
+    trainer = trainer_of(model, loss={2: "mse", 10: "mae"}, metrics={2: "mae"})
+    run = trainer.fit((inputs, {2: inputs[:, 0], 10: inputs[:, 1]}), epochs=1, progress=False)
+    assert set(run.history) == {"loss", "2/loss", "2/mae", "10/loss"}
