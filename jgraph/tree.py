@@ -63,3 +63,20 @@ def match(tree: PyTree, expected: PyTree, where: str, cure: str) -> None:
         raise KeyMismatchError(
             where, expected=str(jax.tree.structure(expected)), got=str(jax.tree.structure(tree)), cure=cure
         )
+
+
+def common_rows(arrays: dict[str, Any]) -> int | None:
+    """The number of rows that all arrays have, or `None` where they differ, one has no axis, or there is none.
+
+    >>> import numpy as np
+    >>> common_rows({"x": np.ones((3, 2)), "y": np.ones(3)})
+    3
+    """
+    sizes = {array.shape[0] if len(array.shape) else None for array in arrays.values()}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def show_rows(arrays: dict[str, Any]) -> str:
+    """The rows of each array, for messages."""
+    sizes = (f"{name}: {array.shape[0] if len(array.shape) else None}" for name, array in arrays.items())
+    return ", ".join(sizes) or "nothing"

@@ -18,7 +18,7 @@ from jgraph.errors import (
     listing,
     nearest,
 )
-from jgraph.tree import leaves_with_names
+from jgraph.tree import common_rows, leaves_with_names, show_rows
 from jgraph.typing import PyTree, Spec
 
 
@@ -131,15 +131,16 @@ def batch_size_of(arrays: PyTree, where: str) -> int:
     Raises:
         ShapeError: the arrays have no common number of rows.
     """
-    sizes = {name: np.shape(a)[0] if np.ndim(a) else None for name, a in leaves_with_names(arrays)}
-    if len(set(sizes.values())) != 1 or None in sizes.values():
+    named = {name or "the array": array for name, array in leaves_with_names(arrays)}
+    rows = common_rows(named)
+    if rows is None:
         raise ShapeError(
             where,
             expected="arrays with the same number of rows",
-            got=", ".join(f"{name or 'the array'}: {n}" for name, n in sizes.items()) or "no array",
+            got=show_rows(named),
             cure="Axis 0 is the batch axis of every array; give each the same rows.",
         )
-    return next(iter(sizes.values()))  # pyright: ignore[reportReturnType]
+    return rows
 
 
 def check_symbols(graph: Graph, symbols: PyTree, where: str) -> dict[tuple[int, int], Symbol]:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jgraph.errors import ArgumentError, DataError
+from jgraph.tree import common_rows, show_rows
 from jgraph.typing import PyTree
 
 
@@ -16,15 +17,15 @@ def count_rows(where: str, arrays: dict[str, Any]) -> int:
     Raises:
         DataError: there is none, or they differ; all lengths are named.
     """
-    sizes = {name: (a.shape[0] if len(a.shape) else None) for name, a in arrays.items()}
-    if len(set(sizes.values())) != 1 or None in sizes.values() or 0 in sizes.values():
+    rows = common_rows(arrays)
+    if not rows:
         raise DataError(
             where,
             expected="the same number of rows, at least 1, everywhere",
-            got=", ".join(f"{name}: {size}" for name, size in sizes.items()) or "nothing",
+            got=show_rows(arrays),
             cure="Axis 0 of every array is the batch axis.",
         )
-    return next(iter(sizes.values()))  # pyright: ignore[reportReturnType]
+    return rows
 
 
 def split_rows(arrays: PyTree, rows: int, fraction: float) -> tuple[PyTree, PyTree]:

@@ -1,6 +1,7 @@
 """Pooling over windows of any number of spatial axes, channels last."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,10 +24,8 @@ def average_pool(x: Array, window: Sequence[int], strides: Sequence[int], paddin
 
 
 def _over_windows(
-    x: Array, start: float, combine: object, window: Sequence[int], strides: Sequence[int], padding: str
+    x: Array, start: float, combine: Any, window: Sequence[int], strides: Sequence[int], padding: str
 ) -> Array:
     sizes, steps = (1, *window, 1), (1, *strides, 1)
-    initial = np.asarray(
-        start, x.dtype
-    )  # known while tracing, so that JAX sees a maximum or a sum it can differentiate
-    return lax.reduce_window(x, initial, combine, sizes, steps, padding.upper())  # pyright: ignore[reportArgumentType]
+    initial = np.asarray(start, x.dtype)  # a number while tracing too, so that JAX knows how to differentiate it
+    return lax.reduce_window(x, initial, combine, sizes, steps, padding.upper())

@@ -281,8 +281,7 @@ def make_optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransfor
             cure="Write learning_rate=1e-3, or a schedule of optax.",
         )
     try:
-        return optax.inject_hyperparams(optimizer)(  # pyright: ignore[reportArgumentType]
-            learning_rate=learning_rate
-        )
+        factory: Any = optimizer
+        return optax.inject_hyperparams(factory)(learning_rate=learning_rate)
     except TypeError as error:
         raise ArgumentError(where, expected="a factory that takes learning_rate", got=str(error), cure=cure) from error
