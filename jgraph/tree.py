@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from jgraph.errors import KeyMismatchError, ShapeError, listing, nearest
 from jgraph.typing import PyTree
@@ -72,11 +73,14 @@ def common_rows(arrays: dict[str, Any]) -> int | None:
     >>> common_rows({"x": np.ones((3, 2)), "y": np.ones(3)})
     3
     """
-    sizes = {array.shape[0] if len(array.shape) else None for array in arrays.values()}
+    sizes = {_rows_of(array) for array in arrays.values()}
     return sizes.pop() if len(sizes) == 1 else None
 
 
 def show_rows(arrays: dict[str, Any]) -> str:
     """The rows of each array, for messages."""
-    sizes = (f"{name}: {array.shape[0] if len(array.shape) else None}" for name, array in arrays.items())
-    return ", ".join(sizes) or "nothing"
+    return ", ".join(f"{name}: {_rows_of(array)}" for name, array in arrays.items()) or "nothing"
+
+
+def _rows_of(array: Any) -> int | None:
+    return next(iter(np.shape(array)), None)
