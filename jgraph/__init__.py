@@ -1,5 +1,6 @@
 """jgraph: draw a model of many inputs and outputs, and train it with pure functions."""
 
+from jgraph import callbacks as callbacks
 from jgraph import errors as errors
 from jgraph import layers as layers
 from jgraph import losses as losses

@@ -69,6 +69,22 @@ class DataError(JGraphError, ValueError):
     """The data cannot be trained on: empty, of differing lengths, with labels out of range, or exhausted."""
 
 
+class CallbackError(JGraphError, RuntimeError):
+    """A callback raised an error (its cause), or gave back something else than its memory and actions."""
+
+
+class MonitorError(JGraphError, KeyError):
+    """A callback watches a log that there will not be, or one of which it is not known whether more is better."""
+
+
+class WriteError(JGraphError, OSError):
+    """A file or directory of a run cannot be written: no permission, no space, or not a directory."""
+
+
+class ResumeError(JGraphError, ValueError):
+    """A checkpoint belongs to another run: another model, optimizer, seed, batch size, other data or callbacks."""
+
+
 class SaveError(JGraphError, ValueError):
     """Something in the model has no public name, so a file could not say what it is."""
 

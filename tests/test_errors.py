@@ -19,7 +19,16 @@ L = jg.layers
 ROWS = np.ones((2, 3), np.float32)
 
 # Classes that only training, saving and loading raise.
-UNTIL_TRAINING = {"LossError", "DataError", "SaveError", "LoadError"}
+UNTIL_TRAINING = {
+    "LossError",
+    "DataError",
+    "SaveError",
+    "LoadError",
+    "CallbackError",
+    "MonitorError",
+    "WriteError",
+    "ResumeError",
+}
 
 
 def x(name: str | None = None) -> Any:
