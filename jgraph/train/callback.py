@@ -57,6 +57,11 @@ class Event:
     `fit` began and, at the end of an epoch, its `epoch_seconds` and `steps_per_second`. `stopped` is the reason, once
     training ends early. `train_state` lives until the hook returns: a callback that keeps it keeps a copy
     (`jax.tree.map(jnp.copy, ...)`). `learning_rate` is that of the next step, where the trainer knows it.
+
+    >>> import jgraph as jg
+    >>> event = jg.callbacks.Event(epoch=2, logs={"loss": 0.5})
+    >>> jg.callbacks.on_epoch_end(lambda event: [jg.callbacks.Stop("low")] if event.logs["loss"] < 1 else None)
+    on_epoch_end(...)
     """
 
     epoch: int = 0
@@ -67,7 +72,7 @@ class Event:
     model: Any = None
     trainer: Any = None
     validation_data: Any = None
-    position: Position = Position()
+    position: Position = dataclasses.field(default_factory=Position)
     timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
     epochs: int = 1
     steps: int | None = None
