@@ -91,13 +91,16 @@ class Setup:
     """What a callback may check before training: the trainer, the names of the logs at the end of an epoch, and more.
 
     `step_logs` are the names at a step, which has no validation. `directions` maps a log's name to `min` or `max`
-    where it is known which is better.
+    where it is known which is better. `rate_known` says whether the trainer knows the learning rate (it was given
+    `learning_rate`); `inexact` names the optimizer where scaling the updates would not be the same as another rate.
     """
 
     trainer: Any = None
     logs: tuple[str, ...] = ()
     step_logs: tuple[str, ...] = ()
     directions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    rate_known: bool = False
+    inexact: str | None = None
     epochs: int = 1
 
 
