@@ -35,19 +35,21 @@ def _absolute(targets: Array, outputs: Array) -> Array:
     return mean_last(jnp.abs(outputs - targets.astype(outputs.dtype)))
 
 
-sparse_categorical_accuracy = Metric("sparse_categorical_accuracy", _classes, _classes, "labels", mixes_rows=False)
+sparse_categorical_accuracy = Metric(
+    "sparse_categorical_accuracy", _classes, _classes, "labels", mixes_rows=False, direction="max"
+)
 """How often the largest score is at the target's index: targets [...], outputs [..., classes]."""
 
-categorical_accuracy = Metric("categorical_accuracy", _one_hot, _one_hot, "same", mixes_rows=False)
+categorical_accuracy = Metric("categorical_accuracy", _one_hot, _one_hot, "same", mixes_rows=False, direction="max")
 """How often the largest score is where the largest target is: targets and outputs [..., classes]."""
 
-binary_accuracy = Metric("binary_accuracy", _binary, _binary_logits, "same", mixes_rows=False)
+binary_accuracy = Metric("binary_accuracy", _binary, _binary_logits, "same", mixes_rows=False, direction="max")
 """How often output and target are on the same side of 0.5 (logits: of 0), averaged over the last axis."""
 
-mean_squared_error = Metric("mse", _squared, targets="same", mixes_rows=False)
+mean_squared_error = Metric("mse", _squared, targets="same", mixes_rows=False, direction="min")
 """`mean((outputs - targets)^2)` over the last axis."""
 
-mean_absolute_error = Metric("mae", _absolute, targets="same", mixes_rows=False)
+mean_absolute_error = Metric("mae", _absolute, targets="same", mixes_rows=False, direction="min")
 """`mean(|outputs - targets|)` over the last axis."""
 
 METRICS: dict[str, Metric] = {

@@ -15,7 +15,8 @@ class Metric:
     `values` maps (targets, outputs) to one value per example (and time step). Where the output is trained through a
     cross-entropy, `logit_values`, if given, is used on its logits instead. `targets` says whether a target has the
     output's shape, is an integer label for its last axis, or anything (`free`). As for layers, `mixes_rows` says that
-    a row's value may depend on other rows of the batch.
+    a row's value may depend on other rows of the batch. `direction` says which value is the better one, the smallest
+    (`min`) or the largest (`max`); callbacks that watch a metric without one have to be told, by their `mode`.
 
     >>> import jax.numpy as jnp
     >>> metric = Metric("error", lambda targets, outputs: abs(targets - outputs))
@@ -29,6 +30,7 @@ class Metric:
     logit_values: Function | None = None
     targets: Literal["same", "labels", "free"] = "free"
     mixes_rows: bool = True
+    direction: Literal["min", "max"] | None = None
 
     def init(self) -> Array:
         """The sums of no examples: [weighted values, weights]."""

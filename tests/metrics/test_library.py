@@ -133,6 +133,11 @@ def test_metrics_of_an_output_without_a_loss() -> None:
     assert set(logs) == {"loss", "trained/loss", "free/sparse_categorical_accuracy"}
 
 
+@pytest.mark.parametrize("metric", dict.fromkeys(METRICS.values()), ids=lambda metric: metric.name)
+def test_every_metric_knows_which_way_is_better(metric: jg.metrics.Metric) -> None:
+    assert metric.direction == ("max" if "accuracy" in metric.name else "min")
+
+
 def test_every_metric_has_a_public_name() -> None:
     public = {value for value in vars(jg.metrics).values() if isinstance(value, jg.metrics.Metric)}
     assert set(METRICS.values()) == public
