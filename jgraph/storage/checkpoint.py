@@ -17,10 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jgraph.errors import LoadError, SaveError, listing
+from jgraph.storage.arrays import ARRAYS, load_tree, save_tree, sync
+from jgraph.storage.leaves import digest
 from jgraph.tree import leaves_with_names, name_of
 from jgraph.typing import PyTree
 
-RECORD, ARRAYS = "jgraph.json", "arrays"
+RECORD = "jgraph.json"
 FORMAT, VERSION = "jgraph directory", 1
 SAVED = "the bytes that were saved"
 DAMAGED = "The file is damaged: take a copy of it, or save anew."
@@ -42,7 +44,7 @@ def write(directory: str | os.PathLike[str], tree: PyTree, record: dict[str, Any
         tree = jax.tree.map(lambda leaf: np.asarray(jnp.asarray(leaf)), tree)  # in dtypes that JAX can read back
         leaves = dict(leaves_with_names(tree))
         if leaves:
-            _save_arrays(draft / ARRAYS, tree)
+            save_tree(draft / ARRAYS, tree)
         described = {name: describe(leaf) for name, leaf in leaves.items()}
         content = {"leaves": described, "files": _files(draft), "record": record}
         text = json.dumps({"format": FORMAT, "version": VERSION, "sha256": _digest(content), "content": content})
@@ -86,8 +88,7 @@ def _digest(content: Any) -> str:
 def describe(leaf: Any) -> dict[str, Any]:
     """Shape, dtype and hash of a leaf."""
     array = np.asarray(leaf)
-    digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-    return {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": digest}
+    return {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": digest(array)}
 
 
 def read_record(directory: str | os.PathLike[str]) -> dict[str, Any]:
@@ -129,6 +130,22 @@ def read_arrays(directory: str | os.PathLike[str], specs: PyTree, leaves: dict[s
     Raises:
         LoadError: leaves are missing, extra, of another shape, or damaged; they are named.
     """
+    compare(directory, specs, leaves)
+    if not leaves:
+        return specs
+    tree = _load_arrays(Path(directory).absolute() / ARRAYS, specs, leaves)
+    damaged = [n for n, leaf in leaves_with_names(tree) if describe(leaf) != leaves[n]]
+    if damaged:
+        raise LoadError(str(directory), expected=SAVED, got=f"others in {listing(damaged)}", cure=DAMAGED)
+    return tree
+
+
+def compare(directory: str | os.PathLike[str], specs: PyTree, leaves: dict[str, Any]) -> None:
+    """Checks that a record's `leaves` are those of `specs`, and of the same shapes.
+
+    Raises:
+        LoadError: leaves are missing, extra or of another shape; they are named.
+    """
     expected = {name: list(spec.shape) for name, spec in leaves_with_names(specs)}
     stored = {name: leaf["shape"] for name, leaf in leaves.items()}
     differing = [n for n in {**stored, **expected} if stored.get(n) != expected.get(n)]
@@ -139,13 +156,6 @@ def read_arrays(directory: str | os.PathLike[str], specs: PyTree, leaves: dict[s
             got="; ".join(f"{n}: {stored.get(n, 'no leaf')}" for n in differing[:8]),
             cure="The weights belong to another model.",
         )
-    if not expected:
-        return specs
-    tree = _load_arrays(Path(directory).absolute() / ARRAYS, specs, leaves)
-    damaged = [n for n, leaf in leaves_with_names(tree) if describe(leaf) != leaves[n]]
-    if damaged:
-        raise LoadError(str(directory), expected=SAVED, got=f"others in {listing(damaged)}", cure=DAMAGED)
-    return tree
 
 
 def _swap(draft: Path, target: Path) -> None:
@@ -159,35 +169,16 @@ def _swap(draft: Path, target: Path) -> None:
         if old.exists():
             old.rename(target)
         raise
-    handle = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _save_arrays(path: Path, tree: PyTree) -> None:
-    with _checkpointer() as checkpointer:
-        checkpointer.save(path, tree)
-        checkpointer.wait_until_finished()
-
-
 def _load_arrays(path: Path, specs: PyTree, leaves: dict[str, Any]) -> PyTree:
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-
     def target(at: Any, spec: Any) -> Any:
-        return jax.ShapeDtypeStruct(spec.shape, jnp.dtype(leaves[name_of(at)]["dtype"]), sharding=device)
+        return jax.ShapeDtypeStruct(spec.shape, jnp.dtype(leaves[name_of(at)]["dtype"]))
 
     try:
-        with _checkpointer() as checkpointer:
-            return checkpointer.restore(path, jax.tree_util.tree_map_with_path(target, specs))
+        return load_tree(path, jax.tree_util.tree_map_with_path(target, specs))
     except Exception as error:
         got = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise LoadError(str(path), expected="arrays that Orbax can read", got=got, cure=DAMAGED) from error
-
-
-def _checkpointer() -> Any:
-    import orbax.checkpoint
-
-    return orbax.checkpoint.StandardCheckpointer()

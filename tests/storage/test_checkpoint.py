@@ -14,7 +14,8 @@ import pytest
 
 from jgraph.errors import LoadError, SaveError
 from jgraph.storage import checkpoint
-from jgraph.storage.checkpoint import ARRAYS, RECORD, read_arrays, read_record, write
+from jgraph.storage.arrays import ARRAYS
+from jgraph.storage.checkpoint import RECORD, read_arrays, read_record, write
 
 
 def tree() -> dict[str, Any]:
@@ -194,7 +195,7 @@ def test_an_empty_directory_and_an_older_save_are_replaced(tmp_path: Path) -> No
     assert [p.name for p in path.parent.iterdir()] == ["place"]
 
 
-@pytest.mark.parametrize("moment", ["_save_arrays", "_swap", "describe"])
+@pytest.mark.parametrize("moment", ["save_tree", "_swap", "describe"])
 def test_a_failed_save_leaves_the_older_one_whole(saved: Path, tmp_path: Path, moment: str, monkeypatch: Any) -> None:
     path = tmp_path / "place"
     shutil.copytree(saved, path)
@@ -233,7 +234,7 @@ def test_half_written_drafts_are_not_seen(tmp_path: Path, monkeypatch: pytest.Mo
         seen.append(sorted(p.name for p in tmp_path.iterdir()))
         path.mkdir()
 
-    monkeypatch.setattr(checkpoint, "_save_arrays", look)
+    monkeypatch.setattr(checkpoint, "save_tree", look)
     write(tmp_path / "place", {"a": jnp.zeros(2)}, {})
     assert all(name.startswith(".place.") and name.endswith(".tmp") for name in seen[0])
     assert len(seen[0]) == 1

@@ -1,0 +1,95 @@
+"""Orbax, as jgraph uses it: trees of JAX arrays for `jg.save`, and steps of NumPy arrays with a record beside them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jgraph.typing import PyTree
+
+ARRAYS, RECORD = "arrays", "jgraph"
+"""The items of a step."""
+
+DRAFT = ".orbax-checkpoint-tmp"
+"""What Orbax adds to the name of a directory that it has not finished."""
+
+
+def save_tree(path: Path, tree: PyTree) -> None:
+    """Writes a tree of arrays as a directory of its own."""
+    with _standard() as checkpointer:
+        checkpointer.save(path.absolute(), tree)
+        checkpointer.wait_until_finished()
+
+
+def load_tree(path: Path, specs: PyTree) -> PyTree:
+    """Reads what `save_tree` wrote, as arrays on a device, in the structure, shapes and dtypes of `specs`."""
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    placed = jax.tree.map(lambda spec: jax.ShapeDtypeStruct(spec.shape, spec.dtype, sharding=device), specs)
+    with _standard() as checkpointer:
+        return checkpointer.restore(path.absolute(), placed)
+
+
+def save_items(path: Path, tree: dict[str, Any], record: Mapping[str, Any]) -> None:
+    """Writes a step of two items, the arrays (none: one item only) and the record; seen once all is on the disk.
+
+    Orbax renames the draft; what it has not synchronised with the disk by then, and the renaming, is synchronised here.
+    """
+    import orbax.checkpoint as ocp
+
+    class Lasting(ocp.path.atomicity.AtomicRenameTemporaryPath):
+        async def finalize(self) -> None:
+            _sync_below(Path(self.get()))
+            await super().finalize()
+            sync(Path(self.get_final()).parent)
+
+    items: dict[str, Any] = {RECORD: ocp.args.JsonSave(record)}
+    if tree:
+        items[ARRAYS] = ocp.args.StandardSave(tree)
+    handlers: dict[str, Any] = {ARRAYS: ocp.StandardCheckpointHandler(), RECORD: ocp.JsonCheckpointHandler()}
+    handler = ocp.CompositeCheckpointHandler(**handlers)
+    with ocp.Checkpointer(handler, temporary_path_class=Lasting) as checkpointer:
+        checkpointer.save(path.absolute(), ocp.args.Composite(**items))
+
+
+def load_record(path: Path) -> Any:
+    """The record of a step."""
+    import orbax.checkpoint as ocp
+
+    handlers: dict[str, Any] = {RECORD: ocp.JsonCheckpointHandler()}
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers)) as checkpointer:
+        return checkpointer.restore(path.absolute(), ocp.args.Composite(**{RECORD: ocp.args.JsonRestore()}))[RECORD]
+
+
+def load_arrays(path: Path, structure: dict[str, Any], whole: bool) -> dict[str, Any]:
+    """The arrays of a step as NumPy; `structure` has their names, all of them where it is to be the `whole` tree."""
+    import orbax.checkpoint as ocp
+
+    numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), structure)
+    arguments = ocp.args.PyTreeRestore(item=structure, restore_args=numpy, partial_restore=not whole)
+    handlers: dict[str, Any] = {ARRAYS: ocp.PyTreeCheckpointHandler()}
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers)) as checkpointer:
+        return checkpointer.restore(path.absolute(), ocp.args.Composite(**{ARRAYS: arguments}))[ARRAYS]
+
+
+def sync(path: Path) -> None:
+    """Makes sure that a file, or the names in a directory, outlive the machine's next crash."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_below(path: Path) -> None:
+    for below in path.rglob("*"):
+        sync(below)
+    sync(path)
+
+
+def _standard() -> Any:
+    import orbax.checkpoint as ocp
+
+    return ocp.StandardCheckpointer()
