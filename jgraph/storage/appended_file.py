@@ -1,0 +1,119 @@
+"""A file that grows by whole records, as all that a run writes beside its checkpoints does."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jgraph.errors import ArgumentError, WriteError
+from jgraph.storage.places import write_error
+
+
+class AppendedFile:
+    """A file that is open at its end: a record is with the operating system when `write` returns, or not there at all.
+
+    Nothing is buffered here, so a record outlives a kill of this process; `flush` makes it outlive the machine, too.
+    The file is cut to its first `size` bytes. Missing folders are made. `new` refuses a file that is there already.
+
+    Raises:
+        WriteError: the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, size: int = 0, *, new: bool = False) -> None:
+        self._path = path
+        make_folder(path.parent)
+        with failures(path):
+            if path.is_fifo():  # opening it would wait for a reader
+                raise OSError(errno.EINVAL, "It is a pipe")
+            self._file = path.open("xb" if new else "ab", buffering=0)
+            if os.fstat(self._file.fileno()).st_size > size:
+                self._file.truncate(size)
+        self.size = size
+
+    def write(self, record: bytes) -> None:
+        """Appends a record.
+
+        Raises:
+            WriteError: it cannot be written whole; what was written of it is taken back.
+        """
+        rest = memoryview(record)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]  # a disk that is filling up takes a part
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self.size)
+            raise write_error(self._path, error) from error
+        self.size += len(record)
+
+    def flush(self) -> None:
+        """Waits until all records are on the disk.
+
+        Raises:
+            WriteError: they cannot be.
+        """
+        with failures(self._path):
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Ends the writing.
+
+        Raises:
+            WriteError: a remote disk refuses now what it took before.
+        """
+        with failures(self._path):
+            self._file.close()
+
+
+@contextlib.contextmanager
+def failures(path: Path) -> Iterator[None]:
+    """What fails inside is an error of this place.
+
+    Raises:
+        WriteError: what was inside raised an OSError.
+    """
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those around it, if it is not there.
+
+    Raises:
+        WriteError: it cannot be made, or is not a folder.
+    """
+    with failures(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
+
+
+def check_folder(folder: Path) -> None:
+    """Checks that files can be made in a folder, which need not exist yet, without making anything.
+
+    Raises:
+        WriteError: they cannot.
+    """
+    with failures(folder):
+        place = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+        if not place.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{place} is not a directory")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, f"{place}: {os.strerror(errno.EACCES)}")
+
+
+def check_path(where: str, path: Any) -> None:
+    """Checks that an argument names a place.
+
+    Raises:
+        ArgumentError: it is neither a text nor a path, or empty.
+    """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or isinstance(os.fspath(path), bytes):
+        raise ArgumentError(where, expected="a path", got=repr(path), cure="Write 'runs/my_run', for example.")
