@@ -8,7 +8,10 @@ from collections.abc import Iterable
 
 
 class JGraphError(Exception):
-    """The base of all errors of jgraph. Its message is `where: expected ..., got .... cure`."""
+    """The base of all errors of jgraph. Its message is `where: expected ..., got .... cure`.
+
+    Every error that leaves `fit`, of whatever class, has `run`, the last good run.
+    """
 
     def __init__(self, where: str, *, expected: str, got: str, cure: str) -> None:
         self.where, self.expected, self.got, self.cure = where, expected, got, cure

@@ -2,22 +2,32 @@
 
 import dataclasses
 import functools
+import os
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jgraph.callbacks.progress_bar import ProgressBar
+from jgraph.callbacks.terminate_on_nan import TerminateOnNaN
 from jgraph.core.model import Model
 from jgraph.data.rows import split_rows
 from jgraph.draw.terminal import table
 from jgraph.errors import ArgumentError, listing
 from jgraph.keys import fold
 from jgraph.train.batches import Binding, check_iterable, check_weighing, is_rows
+from jgraph.train.callback import Callback, Setup
 from jgraph.train.configure import make_objective, make_optimizer
-from jgraph.train.loop import Rows, Source, measure, train
+from jgraph.train.learning_rate import inexact
+from jgraph.train.loop import train
 from jgraph.train.objective import Objective, Target
-from jgraph.train.plan import Plan, check_batch_size, check_plan, check_steps
+from jgraph.train.plan import Plan, check_batch_size, check_epochs, check_plan, check_steps
 from jgraph.train.programs import Programs
+from jgraph.train.session import Session, Setting
+from jgraph.train.source import Rows, Source, measure
+from jgraph.train.start import about_run, cast_of, check_cast, prepare_directories, resumed, sinks_of, with_memories
 from jgraph.train.state import Run, TrainState, check_kind, check_train_state, fresh_copy
 from jgraph.train.step import Step
 from jgraph.tree import match
@@ -76,12 +86,18 @@ class Trainer:
     @functools.cached_property
     def step_function(self) -> Step:
         """The pure step, before it is compiled."""
-        return Step(self.objective, make_optimizer(self.optimizer, self.learning_rate))
+        return Step(self.objective, *make_optimizer(self.optimizer, self.learning_rate))
 
     @functools.cached_property
     def programs(self) -> Programs:
         """The compiled forms of the step; they live as long as the trainer."""
         return Programs(self.step_function)
+
+    @functools.cached_property
+    def _guarded(self) -> dict[str | None, Programs]:
+        """The compiled forms by what the step's guard watches."""
+        other = {guard: dataclasses.replace(self.step_function, guard=guard) for guard in (None, "gradients")}
+        return {"loss": self.programs, **{guard: Programs(step) for guard, step in other.items()}}
 
     @functools.cached_property
     def _binding(self) -> Binding:
@@ -123,29 +139,80 @@ class Trainer:
         validation_split: float = 0.0,
         shuffle: bool = True,
         seed: int = 0,
+        callbacks: Sequence[Callback] = (),
         steps_per_epoch: int | None = None,
         progress: bool = True,
         train_state: TrainState | None = None,
         run: Run | None = None,
+        resume: str | os.PathLike[str] | None = None,
     ) -> Run:
         """Trains until `epochs` epochs are done, and returns the run: train state, history, and all else.
 
         `data` is a tuple (inputs, targets) or (inputs, targets, weights) of arrays, or an iterable of such tuples, one
         a batch. `validation_split` takes the last rows, before any shuffling; the order of the rest is drawn from
         (seed, epoch). `steps_per_epoch` ends an epoch early. Start values and all randomness come from `seed`, unless
-        training goes on from a `train_state`, or from a `run`, which keeps its history, seed and count of epochs.
-        What is given is never donated: it can be used again.
+        training goes on from a `train_state`; from a `run`, which keeps its history, seed and count of epochs; or from
+        the newest whole checkpoint in the directory `resume`, to the same bits as if it had never stopped (where there
+        is none, it starts anew and says so). What is given is never donated: it can be used again.
+
+        `callbacks` are those of `jg.callbacks`, or one's own. `TerminateOnNaN` and, with `progress`, `ProgressBar` are
+        there in any case. Ctrl-C ends the dispatch and returns the run with `stopped="interrupted"`, a second one
+        raises; SIGTERM does the same, saves where there is a `Checkpoint`, and is then sent on to the old handler.
 
         Raises:
             ArgumentError: an argument has no meaning. DataError, KeyMismatchError, ShapeError, DTypeError: the data do
             not fit the model, are empty, of differing lengths, not finite, or hold labels or indices out of range.
+            MonitorError, NameClashError: a callback does not fit the run, or two claim one name or place.
+            ResumeError, LoadError: the checkpoint is another run's, or none is whole. CallbackError: a callback raised.
+            WriteError: a file cannot be written. Every error has `run`, the last good run.
         """
-        plan = Plan(epochs, batch_size, seed, shuffle, steps_per_epoch, progress)
-        check_plan(plan, train_state, run)
-        left = epochs - (run.position.epoch if run else 0)
-        source = self._source(data, "fit", times=left)
-        held_out = None
-        if validation_split:
+        plan = Plan(epochs, batch_size, seed, shuffle, steps_per_epoch, progress, validation_split)
+        try:
+            check_plan(plan, train_state, run, resume)
+            session, source, held_out = self._begin(plan, data, validation_data, callbacks, train_state, run, resume)
+        except Exception as error:
+            error.__dict__["run"] = run
+            raise
+        return train(session, source, held_out)
+
+    def _begin(
+        self, plan: Plan, data: Any, validation_data: Any, callbacks: Any, train_state: Any, run: Any, resume: Any
+    ) -> tuple[Session, Source, Source | None]:
+        """Everything that `fit` finds out before training."""
+        cast = cast_of(callbacks)
+        everyone = cast_of([*callbacks, *_defaults(cast.values(), plan.progress)])
+        programs = self._guarded[next((g for c in everyone.values() if (g := c.guards())), None)]
+        source, held_out, validation_data = self._sources(plan, data, validation_data, programs, run)
+        check_cast(everyone, self._setup(plan, held_out is not None))
+        about = functools.cache(lambda: about_run(self.model, plan, source, held_out, cast))
+        if any(callback.directories() for callback in everyone.values()):
+            about()
+        found, said = (None, []) if resume is None else resumed(resume, self._template, cast, about)
+        if found is not None:
+            check_epochs(plan, found)
+        given = (found or run).train_state if found or run else train_state
+        if given is not None:
+            self._check_train_state("fit", given)
+        start = fresh_copy(given or self.init(jax.random.key(plan.seed)))
+        begun = dataclasses.replace(found or run or Run(start, seed=plan.seed), train_state=start)
+        if found is None:
+            begun = dataclasses.replace(begun, stopped=None)
+        begun, new = with_memories(begun, everyone)
+        said += prepare_directories(everyone, new, int(start.step), resume)
+        sinks = sinks_of(everyone, begun.memories, new, anew=resume is not None and found is None)
+        setting = Setting(self, programs.step, plan, everyone, validation_data, sinks, about)
+        session = Session(begun, setting)
+        for text in said:
+            session.say(text)
+        return session, source, None if held_out is None else held_out.place(start)
+
+    def _sources(
+        self, plan: Plan, data: Any, validation_data: Any, programs: Programs, run: Run | None
+    ) -> tuple[Source, Source | None, Any]:
+        """Checked data for training and validation, and the validation data as users gave or would give them."""
+        left = plan.epochs - (run.position.epoch if run else 0)
+        source, held_out = self._source(data, "fit", programs, times=left), None
+        if plan.validation_split:
             if source.rows is None or validation_data is not None:
                 raise ArgumentError(
                     "fit, validation_split",
@@ -153,19 +220,44 @@ class Trainer:
                     got="an iterable" if source.rows is None else "both",
                     cure="Give validation_data alone.",
                 )
-            kept, last = split_rows(source.rows.bound, source.rows.count, validation_split)
-            source, held_out = source.of(kept), source.of(last)
+            kept, last = split_rows(source.rows.bound, source.rows.count, plan.validation_split)
+            source, held_out, validation_data = source.of(kept), source.of(last), self._binding.unbind(last)
         elif validation_data is not None:
-            held_out = self._source(validation_data, "fit, validation_data", times=left)
+            held_out = self._source(validation_data, "fit, validation_data", programs, times=left)
         if source.rows is not None:
             check_steps(plan, source.rows.count)
-        given = run.train_state if run else train_state
-        if given is not None:
-            self._check_train_state("fit", given)
-        start = fresh_copy(given or self.init(jax.random.key(seed)))
-        begun = dataclasses.replace(run, train_state=start, stopped=None) if run else Run(start, seed=seed)
-        held_out = None if held_out is None else held_out.place(start)
-        return train(begun, source, held_out, plan)
+        return source, held_out, validation_data
+
+    def _setup(self, plan: Plan, validates: bool) -> Setup:
+        """What callbacks may know before training."""
+        step, objective = self.step_function, self.objective
+        known = objective.logs(np.ones(objective.init().shape))
+        measured = [*known, *(["learning_rate"] if step.rate_log(self._template) else [])]
+        return Setup(
+            trainer=self,
+            logs=(*measured, *(f"val_{name}" for name in known if validates)),
+            step_logs=tuple(known),
+            directions=objective.directions(),
+            rate_known=step.rate is not None,
+            inexact=None if step.rate is not None else inexact(step.optimizer),
+            epochs=plan.epochs,
+        )
+
+    @functools.cached_property
+    def _template(self) -> TrainState:
+        """A train state of specs, but for the key."""
+        specs = self.model.params_spec, self.model.state_spec
+        opt_state = jax.eval_shape(self.step_function.optimizer.init, specs[0])
+        step: Any = jax.ShapeDtypeStruct((), jnp.int32)
+        scale: Any = jax.ShapeDtypeStruct((), jnp.float32)
+        return TrainState(step, *specs, opt_state, jax.random.key(0), scale)
+
+    def learning_rate_of(self, train_state: TrainState) -> Any:
+        """The learning rate of a train state's next step, as callbacks have scaled it; `None` where it is not known.
+
+        It is known where the trainer was given `learning_rate`.
+        """
+        return self.step_function.learning_rate(train_state)
 
     def evaluate(self, train_state: TrainState, data: Any, batch_size: int = 32) -> dict[str, float]:
         """The logs of a train state on data, over all rows: `loss`, metrics, and those of each output.
@@ -175,7 +267,7 @@ class Trainer:
         """
         check_batch_size(batch_size)
         self._check_train_state("evaluate", train_state)
-        source = self._source(data, "evaluate", times=1)
+        source = self._source(data, "evaluate", self.programs, times=1)
         return measure(source.place(train_state), train_state, batch_size)
 
     def predict(self, train_state: TrainState, inputs: PyTree, batch_size: int = 32) -> PyTree:
@@ -183,18 +275,17 @@ class Trainer:
         self._check_train_state("predict", train_state)
         return self.model.predict(train_state.params, train_state.model_state, inputs, batch_size=batch_size)
 
-    def _source(self, data: Any, where: str, *, times: int) -> Source:
+    def _source(self, data: Any, where: str, programs: Programs, *, times: int) -> Source:
         """Checked data: rows, or batches that can be read so many times."""
         if not is_rows(data):
-            return Source(self._binding, self.programs, batches=check_iterable(data, times, where), where=where)
+            return Source(self._binding, programs, batches=check_iterable(data, times, where), where=where)
         bound, count = self._binding.bind(data, where)
         self._binding.check_values(bound, where)
         check_weighing(bound, where)
-        return Source(self._binding, self.programs, Rows(bound, count), where=where)
+        return Source(self._binding, programs, Rows(bound, count), where=where)
 
     def _check_train_state(self, where: str, given: Any) -> None:
-        opt_state = jax.eval_shape(self.step_function.optimizer.init, self.model.params_spec)
-        check_train_state(where, given, self.model.params_spec, self.model.state_spec, opt_state)
+        check_train_state(where, given, self.model.params_spec, self.model.state_spec, self._template.opt_state)
 
     # Copies and printing
 
@@ -207,6 +298,12 @@ class Trainer:
     def __str__(self) -> str:
         columns = ["output", "loss", "weight", "taken on", "metrics", "mask"]
         return table(f"Trainer of {self.model!r}", columns, map(_row, self.objective.targets), numbers=["weight"])
+
+
+def _defaults(callbacks: Iterable[Callback], progress: bool) -> list[Callback]:
+    """The callbacks that are there in any case, where users give none of their kind."""
+    wanted = [TerminateOnNaN(), *([ProgressBar()] if progress else [])]
+    return [own for own in wanted if not any(isinstance(given, type(own)) for given in callbacks)]
 
 
 def _row(target: Target) -> list[str]:

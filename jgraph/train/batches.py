@@ -60,6 +60,12 @@ class Binding:
         named = {name: a for name, a in zip(self._names, arrays, strict=True) if a is not None}
         return bound, count_rows(where, named)
 
+    def unbind(self, bound: Batch) -> tuple:
+        """Bound rows in the structure that users give them in."""
+        inputs, outputs = (jax.tree.structure(part) for part in (self.model.graph.inputs, self.model.graph.outputs))
+        data = jax.tree.unflatten(inputs, bound[0]), jax.tree.unflatten(outputs, bound[1])
+        return data if all(w is None for w in bound[2]) else (*data, jax.tree.unflatten(outputs, bound[2]))
+
     def check_values(self, bound: Batch, where: str) -> None:
         """Checks bound rows for numbers that are not finite, and for labels, indices and weights out of range.
 

@@ -257,10 +257,11 @@ def _open(graph: Graph, targets: tuple[Target, ...], ends: dict[str, End], singl
     return Objective(graph, inputs, targets, single)
 
 
-def make_optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransformationExtraArgs:
-    """The optimizer as it is, or made by its factory with the learning rate among its state.
+def make_optimizer(optimizer: Any, learning_rate: Any) -> tuple[optax.GradientTransformationExtraArgs, Any]:
+    """The optimizer as it is, or made by its factory with the learning rate among its state; and the rate of a step.
 
-    Either way it may be told the loss and how to compute it, as line searches need.
+    Either way it may be told the loss and how to compute it, as line searches need. The rate is a function of the
+    step, `None` where only the optimizer knows it.
 
     Raises:
         ArgumentError: it is not an optax optimizer, the factory takes no learning rate, or the rate is none.
@@ -269,7 +270,7 @@ def make_optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransfor
     if learning_rate is None:
         if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
             raise ArgumentError(where, expected="an optax optimizer", got=repr(optimizer), cure=cure)
-        return optax.with_extra_args_support(optimizer)
+        return optax.with_extra_args_support(optimizer), None
     if not callable(optimizer):
         raise ArgumentError(where, expected="a factory, beside learning_rate", got=type(optimizer).__name__, cure=cure)
     number = isinstance(learning_rate, (int, float)) and not isinstance(learning_rate, bool)
@@ -280,8 +281,10 @@ def make_optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransfor
             got=repr(learning_rate),
             cure="Write learning_rate=1e-3, or a schedule of optax.",
         )
+    rate: Any = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
+    first = float(rate(0))
     try:
         factory: Any = optimizer
-        return optax.inject_hyperparams(factory)(learning_rate=learning_rate)
+        return optax.inject_hyperparams(factory)(learning_rate=first), rate
     except TypeError as error:
         raise ArgumentError(where, expected="a factory that takes learning_rate", got=str(error), cure=cure) from error

@@ -137,6 +137,15 @@ class Objective:
         logs["loss"] = numbers.where(weight != 0, total, numbers.nan)
         return logs
 
+    def directions(self) -> dict[str, str]:
+        """`min` or `max` for each log, with `val_` in front too, where it is known which is better."""
+        known = {"loss": "min"}
+        for target in self.trained:
+            prefix = "" if self.single else f"{target.name}/"
+            known |= {f"{prefix}{m.name}": m.direction for m in target.metrics if m.direction is not None}
+            known |= {f"{prefix}loss": "min"} if target.loss else {}
+        return known | {f"val_{name}": way for name, way in known.items()}
+
 
 def _counted(truth: Array, weights: Array) -> Array:
     """The targets, with 0 where nothing counts: a NaN there would reach the gradients even under a weight of 0."""

@@ -1,6 +1,7 @@
 """What a call of `fit` is asked for, and the checks of it that need no data."""
 
 import dataclasses
+import os
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ class Plan:
     shuffle: bool
     steps_per_epoch: int | None
     progress: bool
+    validation_split: float = 0.0
 
 
-def check_plan(plan: Plan, train_state: Any, run: Any) -> None:
+def check_plan(plan: Plan, train_state: Any, run: Any, resume: Any = None) -> None:
     """Checks the arguments of `fit` that need no data.
 
     Raises:
@@ -42,6 +44,13 @@ def check_plan(plan: Plan, train_state: Any, run: Any) -> None:
             got=type(run).__name__ + " beside train_state" * (train_state is not None),
             cure="Give run=run, which holds its train state, or train_state= alone.",
         )
+    if resume is not None and (train_state is not None or run is not None or not isinstance(resume, str | os.PathLike)):
+        raise ArgumentError(
+            "fit, resume",
+            expected="the directory of a Checkpoint, alone",
+            got=repr(resume) if run is None and train_state is None else "it beside a run or train state",
+            cure="Give resume='runs/name' to go on from what was saved there, or run=run to go on from memory.",
+        )
     if run is not None and plan.seed != run.seed:
         raise ArgumentError(
             "fit, seed",
@@ -49,7 +58,17 @@ def check_plan(plan: Plan, train_state: Any, run: Any) -> None:
             got=str(plan.seed),
             cure=f"Write seed={run.seed}.",
         )
-    if run is not None and plan.epochs < run.position.epoch:
+    if run is not None:
+        check_epochs(plan, run)
+
+
+def check_epochs(plan: Plan, run: Run) -> None:
+    """Checks that a run that goes on has not done more epochs than are asked for.
+
+    Raises:
+        ArgumentError: it has.
+    """
+    if plan.epochs < run.position.epoch:
         raise ArgumentError(
             "fit, epochs",
             expected=f"at least the {run.position.epoch} epochs that the run has done",

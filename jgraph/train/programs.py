@@ -1,9 +1,11 @@
-"""The compiled programs of a trainer, and how an epoch is cut into dispatches of them."""
+"""The compiled programs of a trainer, and the feeds that hand them batches, one dispatch at a time."""
 
 import dataclasses
 import functools
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +19,10 @@ STEPS_PER_DISPATCH = 64
 """Enough to make the cost of a dispatch small; results do not depend on it."""
 
 QUEUE = 2
-"""Dispatches that may be under way before the host waits, so that progress and interrupts stay close to the device."""
+"""Dispatches that may be under way before the host waits, so that progress and signals stay close to the device."""
+
+QUICK, SLOW = 0.05, 0.2
+"""Seconds of a dispatch: below the first it may hold more steps, above the second it should hold fewer."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,52 +81,128 @@ def loops(step: Step, train_state: TrainState, data: PyTree, platform: str | Non
     return not convolves(lambda params, state, batch: forward(params, state, batch, None), *state, batch)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class OnDevice:
-    """An epoch over rows that lie on the device: `order` [steps, batch_size] on the device, cut into dispatches.
+class Feed(Protocol):
+    """The batches of one epoch. `steps` is their number, where it is known; `most` fit in one dispatch."""
 
-    Where the last batch is not full and the model mixes rows, it is a batch of its own (`last`), run at its own size.
+    @property
+    def steps(self) -> int | None:
+        """The number of batches."""
+        ...
+
+    @property
+    def most(self) -> int:
+        """How many batches a dispatch may hold."""
+        ...
+
+    def next(self, start: int, count: int) -> tuple[Any, int]:
+        """Up to `count` batches from `start` on, as `run` takes them, and how many they are (0 at the end)."""
+        ...
+
+    def run(self, carry: Any, work: Any) -> Any:
+        """Folds them into the carry, whose train state is donated."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DeviceFeed:
+    """An epoch over rows that lie on the device; `order` [steps, batch_size] is cut into dispatches.
+
+    `some` takes (carry, data, order, start, count), `one` (carry, data, rows). Where the last batch is not full and
+    must not be filled up (`exact`), it is a dispatch of its own, at its own size.
     """
 
+    some: Callable[[Any, PyTree, Array, Any, Any], Any]
+    one: Callable[[Any, PyTree, Array], Any]
     data: PyTree
     order: np.ndarray
     exact: bool
-
-    def dispatches(self, most: int) -> Iterator[tuple[int, int]]:
-        """Start and count of each dispatch of full (or filled up) batches."""
-        steps = len(self.order) - bool(self.last.size)
-        for start in range(0, steps, most):
-            yield start, min(most, steps - start)
+    most: int
 
     @property
-    def last(self) -> np.ndarray:
+    def steps(self) -> int:
+        """The number of batches."""
+        return len(self.order)
+
+    @functools.cached_property
+    def _order(self) -> Array:
+        return jnp.asarray(self.order)
+
+    @functools.cached_property
+    def _last(self) -> np.ndarray:
         """The rows of a last batch that must not be filled up, or none."""
         rows = self.order[-1]
         return rows[rows >= 0] if self.exact and (rows < 0).any() else rows[:0]
 
+    def next(self, start: int, count: int) -> tuple[Any, int]:
+        """Where the next dispatch starts, and how many batches it holds."""
+        count = min(count, self.most, self.steps - bool(self._last.size) - start)
+        if count > 0:
+            return (start, count), count
+        return None, int(start < self.steps)
 
-def run_epoch(
-    one: Callable[[Any, PyTree, Array], Any],
-    some: Callable[[Any, PyTree, Array, Any, Any], Any],
-    epoch: OnDevice,
-    carry: Any,
-    most: int,
-    report: Callable[[int], None],
-) -> Any:
-    """Folds the dispatches of an epoch: `some` takes (carry, data, order, start, count), `one` (carry, data, rows).
+    def run(self, carry: Any, work: tuple[int, int] | None) -> Any:
+        """Dispatches them."""
+        if work is None:
+            return self.one(carry, self.data, jnp.asarray(self._last))
+        start, count = work
+        return self.some(carry, self.data, self._order, np.int32(start), np.int32(count))
 
-    The host never reads a value; it waits for the dispatch before the last one, whose sums are not donated.
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HostFeed:
+    """An epoch over batches from the host, one a dispatch: `one` takes (carry, batch, real)."""
+
+    one: Callable[[Any, PyTree, np.ndarray], Any]
+    batches: Iterator[tuple[PyTree, np.ndarray]]
+    steps: int | None = None
+    most: int = 1
+
+    def next(self, start: int, count: int) -> tuple[Any, int]:
+        """The next batch, brought to the device."""
+        del start, count
+        work = next(self.batches, None)
+        return work, int(work is not None)
+
+    def run(self, carry: Any, work: tuple[PyTree, np.ndarray]) -> Any:
+        """Dispatches it."""
+        return self.one(carry, *work)
+
+
+class Pace:
+    """Lets the device run a few dispatches ahead of the host, and finds how many steps each should hold.
+
+    The host waits for an array that is not donated. How many steps a dispatch holds never changes a result.
     """
-    order, waiting = jnp.asarray(epoch.order), []
-    for start, count in epoch.dispatches(most):
-        carry = some(carry, epoch.data, order, np.int32(start), np.int32(count))
-        waiting.append((start + count, jax.tree.leaves(carry)[-1]))
-        if len(waiting) > QUEUE:
-            done, sums = waiting.pop(0)
-            jax.block_until_ready(sums)
-            report(done)
-    if epoch.last.size:
-        carry = one(carry, epoch.data, jnp.asarray(epoch.last))
-    jax.block_until_ready(jax.tree.leaves(carry)[-1])
-    report(len(epoch.order))
-    return carry
+
+    def __init__(self, most: int) -> None:
+        self._most, self._waiting, self._last = most, deque[tuple[Any, bool]](), 0.0
+        self.count = 1
+
+    def follow(self, sums: Array, count: int) -> Array | None:
+        """Notes a dispatch of `count` steps; the sums of the one that has just been waited for, if there is one."""
+        self._waiting.append((sums, count == self.count))
+        if len(self._waiting) <= QUEUE:
+            return None
+        sums, whole = self._waiting.popleft()
+        jax.block_until_ready(sums)
+        now = time.perf_counter()
+        if whole and self._last:
+            seconds = now - self._last
+            if seconds < QUICK:
+                self.count = min(2 * self.count, self._most)
+            elif seconds > SLOW:
+                self.count = max(self.count // 2, 1)
+        self._last = now
+        return sums
+
+
+def fold(feed: Feed, carry: Any, going: Callable[[], bool] = lambda: True) -> tuple[Any, int]:
+    """Folds all batches of a feed, as long as it is `going`: the last carry, and how many batches there were."""
+    pace, done = Pace(feed.most), 0
+    while going():
+        work, count = feed.next(done, pace.count)
+        if not count:
+            break
+        carry, done = feed.run(carry, work), done + count
+        pace.follow(jax.tree.leaves(carry)[-1], count)
+    return carry, done

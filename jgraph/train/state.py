@@ -45,12 +45,6 @@ class TrainState:
         return dataclasses.replace(self, **changes)
 
 
-def rates(train_state: TrainState) -> dict[str, Array]:
-    """The log `learning_rate`, as scaled, where the optimizer keeps its rate in its state (`inject_hyperparams`)."""
-    rate = getattr(train_state.opt_state, "hyperparams", {}).get("learning_rate")
-    return {} if rate is None else {"learning_rate": rate * train_state.lr_scale}
-
-
 def check_kind(where: str, given: Any) -> None:
     """Checks that something is a train state.
 

@@ -103,7 +103,7 @@ def test_operations_and_bytes_of_a_step(case: str, record_property: Callable[[st
     model, batch = draw()
     trainer = jg.Trainer(model, OPTIMIZER, loss="sparse_categorical_crossentropy", metrics="accuracy")
     train_state = trainer.init(jax.random.key(0))
-    sums = trainer.objective.init()
+    sums = trainer.step_function.init()
     ours = costs(trainer.step_function.summed, train_state, sums, ((batch[0],), (batch[1],), (None,)))
     theirs = costs(step_by_hand(apply), train_state.params, train_state.opt_state, jnp.zeros(2), batch)
     for name, a, b in zip(("operations", "bytes"), ours, theirs, strict=True):
@@ -117,7 +117,7 @@ def test_the_loop_program_holds_one_step() -> None:
     trainer = jg.Trainer(model, OPTIMIZER, loss="sparse_categorical_crossentropy", metrics="accuracy")
     train_state, rows = trainer.init(jax.random.key(0)), ((batch[0],), (batch[1],), (None,))
     order, one = jnp.zeros((4, 32), jnp.int32), np.int32(1)
-    carry = train_state, trainer.objective.init()
+    carry = train_state, trainer.step_function.init()
     single = costs(trainer.step_function.at, *carry, rows, order, one)
     looped = costs(trainer.step_function.many, *carry, rows, order, one, one)
     assert looped[0] <= LIMIT * single[0]

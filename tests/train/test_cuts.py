@@ -71,7 +71,7 @@ def test_every_cut_gives_the_same_bits_with_one_compile(draw: Any, caplog: pytes
     order = jnp.asarray(np.random.default_rng(1).integers(0, ROWS, (STEPS, BATCH)), jnp.int32)
     with jax.log_compiles(), caplog.at_level(logging.WARNING, logger="jax"):
         for name, cut in CUTS.items():
-            carry, start = (trainer.init(jax.random.key(0)), trainer.objective.init()), 0
+            carry, start = (trainer.init(jax.random.key(0)), trainer.step_function.init()), 0
             for count in cut:
                 carry = trainer.programs.many(*carry, rows, order, np.int32(start), np.int32(count))
                 start += count

@@ -13,7 +13,7 @@ import optax
 import pytest
 
 import jgraph as jg
-from jgraph.train import loop
+from jgraph.train import source
 
 TOLERANCE = 1e-5  # float32: an epoch of at most 16 steps, added up in another order
 
@@ -97,7 +97,7 @@ def test_the_loss_of_an_epoch_is_that_of_its_steps() -> None:
 def test_epochs_and_steps_are_counted_and_timed() -> None:
     run = shared(mlp).fit(data(30), epochs=3, batch_size=4, progress=False)
     assert (run.position, int(run.train_state.step)) == ((3, 0), 24)
-    assert [len(v) for v in (*run.history.values(), *run.timings.values())] == [3] * 3
+    assert [len(v) for v in (*run.history.values(), *run.timings.values())] == [3] * 4
     assert run.stopped is None
     assert "epoch 3, step 24" in repr(run)
 
@@ -337,7 +337,7 @@ def test_large_data_on_the_host_give_the_same(draw: Any, weighted: bool, monkeyp
     rows = (*data(30), np.random.default_rng(4).uniform(0, 2, 30)) if weighted else data(30)
     options = {"epochs": 2, "batch_size": 4, "validation_split": 0.2, "progress": False}
     on_device = trainer.fit(rows, **options)
-    monkeypatch.setattr(loop, "ON_DEVICE_BYTES", 10)
+    monkeypatch.setattr(source, "ON_DEVICE_BYTES", 10)
     on_host = trainer.fit(rows, **options)
     assert_close(on_device.train_state, on_host.train_state)
     for name, numbers in on_device.history.items():
@@ -346,7 +346,7 @@ def test_large_data_on_the_host_give_the_same(draw: Any, weighted: bool, monkeyp
 
 @pytest.mark.parametrize("limit", [2**30, 10])
 def test_memory_mapped_arrays(tmp_path: Path, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "ON_DEVICE_BYTES", limit)
+    monkeypatch.setattr(source, "ON_DEVICE_BYTES", limit)
     trainer, names = shared(mlp), [tmp_path / "x.npy", tmp_path / "y.npy"]
     for name, array in zip(names, data(), strict=True):
         np.save(name, array)

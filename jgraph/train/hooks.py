@@ -1,0 +1,137 @@
+"""Calling the hooks of callbacks, checking what they give back, and applying what they ask for to a run."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from jgraph.errors import ArgumentError, CallbackError, JGraphError
+from jgraph.train.actions import Action, Restore, Save, ScaleLearningRate, SetLearningRate, Stop
+from jgraph.train.callback import Callback, Event
+from jgraph.train.state import Run, fresh_copy
+from jgraph.train.step import Step
+from jgraph.tree import leaves_with_names, match
+from jgraph.typing import PyTree
+
+Asked = list[tuple[str, Action]]
+
+CURE = "Mend the callback; the error's `run` is the run until then."
+ENDING = ("on_train_end", "on_exception")
+"""After these hooks a save holds the run as it was before them: a resumed run goes on as if it had never ended."""
+
+
+def has_hook(callback: Callback, hook: str) -> bool:
+    """Whether a callback does something in a hook."""
+    return getattr(type(callback), hook) is not getattr(Callback, hook)
+
+
+def ask(
+    callbacks: Mapping[str, Callback], hook: str, memories: Mapping[str, PyTree], now: Callable[[], Event]
+) -> tuple[dict, Asked]:
+    """Calls a hook of callbacks, in their order: all next memories, and the actions, each with its callback's name.
+
+    Raises:
+        CallbackError: a hook raised an error, or gave back something else than its memory and a list of actions.
+    """
+    after, asked = dict(memories), []
+    if not callbacks:
+        return after, asked
+    event = now()
+    for name, callback in callbacks.items():
+        where = f"callback {name!r}, {hook} at epoch {event.epoch + 1}, step {event.step}"
+        try:
+            result = getattr(callback, hook)(after[name], event)
+        except Exception as error:
+            got = f"{type(error).__name__}: {error}"
+            raise CallbackError(where, expected="no error", got=got, cure=CURE) from error
+        after[name], actions = _checked(where, result, after[name])
+        asked += [(name, action) for action in actions]
+    return after, asked
+
+
+def _checked(where: str, result: Any, before: PyTree) -> tuple[PyTree, Sequence[Action]]:
+    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], list | tuple):
+        got = type(result).__name__ if not isinstance(result, tuple) else f"a tuple of {len(result)}"
+        if isinstance(result, tuple) and len(result) == 2:
+            got = f"(memory, {type(result[1]).__name__})"
+        cure = "Write `return memory, []`, with the actions in the list."
+        raise CallbackError(where, expected="(memory, actions)", got=got, cure=cure)
+    memory, actions = result
+    for action in actions:
+        if not isinstance(action, Action):
+            cure = "Return actions such as jg.callbacks.Stop('enough')."
+            raise CallbackError(where, expected="actions of jg.callbacks", got=repr(action)[:80], cure=cure)
+    if memory is not before and (was := form(before)) != (now := form(memory)):
+        differing = sorted(map(str, set(was.items()) ^ set(now.items())))
+        raise CallbackError(
+            where,
+            expected="a memory of the structure, shapes and dtypes that `init` gave it",
+            got=f"a difference in {', '.join(differing[:4])}",
+            cure="Keep the memory's form: a float stays a float, an array its shape.",
+        )
+    return memory, actions
+
+
+def form(tree: PyTree) -> dict[str, str]:
+    """The form of a memory: shape and dtype of each array, and the type of everything else, by path."""
+    return {
+        name: f"{leaf.dtype}{list(leaf.shape)}" if hasattr(leaf, "dtype") else type(leaf).__name__
+        for name, leaf in leaves_with_names(tree)
+    }
+
+
+def apply(run: Run, name: str, action: Action, step: Step) -> tuple[Run, str]:
+    """Applies an action that changes the run: the next run, and a sentence that says what was done.
+
+    Raises:
+        CallbackError: the action cannot be applied to this run.
+    """
+    reason = getattr(action, "reason", "")
+    state, why = run.train_state, f" ({reason})" if reason else ""
+    try:
+        if isinstance(action, Stop):
+            return dataclasses.replace(run, stopped=run.stopped or action.reason), f"{name}: stops: {action.reason}"
+        if isinstance(action, Restore):
+            match(action.train_state, state, "Restore, train_state", "Give a train state of this run.")
+            back = fresh_copy(action.train_state).replace(step=state.step)
+            return dataclasses.replace(run, train_state=back), f"{name}: restores a train state{why}"
+        assert isinstance(action, ScaleLearningRate | SetLearningRate), "Save and Write change no run"
+        scale = _scale(action, step, run)
+    except JGraphError as error:
+        raise CallbackError(f"callback {name!r}", expected=error.expected, got=error.got, cure=error.cure) from error
+    before = _rate(step, run)
+    run = dataclasses.replace(run, train_state=state.replace(lr_scale=jnp.asarray(scale, state.lr_scale.dtype)))
+    return run, f"{name}: learning rate {before} -> {_rate(step, run)}{why}"
+
+
+def _scale(action: ScaleLearningRate | SetLearningRate, step: Step, run: Run) -> float:
+    """The scale of the learning rate that an action asks for."""
+    scale = float(run.train_state.lr_scale)
+    if isinstance(action, ScaleLearningRate):
+        return scale * action.factor
+    base = None if step.rate is None else float(step.rate(run.train_state.step))
+    if not base:
+        raise ArgumentError(
+            "SetLearningRate",
+            expected="a trainer that knows its learning rate, which is not 0 at this step",
+            got="an optimizer that was made with its rate inside" if base is None else "a schedule that is at 0",
+            cure="Write jg.Trainer(model, optax.adam, learning_rate=1e-3, ...).",
+        )
+    return action.rate / base
+
+
+def _rate(step: Step, run: Run) -> str:
+    """The learning rate for people, or its scale where it is not known."""
+    rate = step.learning_rate(run.train_state)
+    return f"{float(run.train_state.lr_scale):.4g}x" if rate is None else f"{float(rate):.4g}"
+
+
+def in_order(asked: Asked, save: Callable[[str, Save], None], do: Callable[[str, Action], None]) -> None:
+    """Does what was asked for in the order of the callbacks, saves last."""
+    for name, action in asked:
+        if not isinstance(action, Save):
+            do(name, action)
+    for name, action in asked:
+        if isinstance(action, Save):
+            save(name, action)

@@ -1,0 +1,71 @@
+"""The edges of a run: the sinks that are open while it trains, and the saves that are under way."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from jgraph.errors import CallbackError, listing
+from jgraph.storage.steps import save_step, trim
+from jgraph.storage.writer import Writer
+from jgraph.train.actions import Outlet, Save, Sink
+
+
+class Outlets:
+    """All that training writes: records at once, in order; checkpoints in a thread, one at a time."""
+
+    def __init__(self) -> None:
+        self._open: dict[Any, Outlet] = {}
+        self._writer = Writer()
+
+    def open(self, sinks: Iterable[tuple[Sink, int | None]]) -> None:
+        """Opens sinks, each to go on after so many records, or anew.
+
+        Raises:
+            WriteError: one cannot be written.
+        """
+        for sink, keep in sinks:
+            self._open[sink] = sink.open(keep)
+
+    def write(self, name: str, sink: Any, record: Any) -> None:
+        """Hands a record of a callback to a sink that is open.
+
+        Raises:
+            WriteError: it cannot be written. CallbackError: the sink was not named before training.
+        """
+        if sink not in self._open:
+            raise CallbackError(
+                f"callback {name!r}, Write",
+                expected=f"one of the sinks that callbacks name: {listing(self._open)}",
+                got=repr(sink),
+                cure="Return it, with the number of records written, from the callback's `sinks(memory)`.",
+            )
+        self._open[sink].write(record)
+
+    def save(self, action: Save, step: int, tree: Any, record: Callable[[], dict[str, Any]]) -> None:
+        """Saves a step while training goes on; first what was written until now is made to last."""
+        self._writer.submit(self._save, action, step, tree, record)
+
+    def check(self) -> None:
+        """Raises the error of a save that has failed meanwhile."""
+        self._writer.check()
+
+    def wait(self) -> None:
+        """Waits for the save that is under way, and raises its error."""
+        self._writer.wait()
+
+    def close(self) -> None:
+        """Waits for what is under way and closes everything, whatever fails; the first error is raised at the end."""
+        errors = []
+        for close in (self._writer.close, *(outlet.close for outlet in self._open.values())):
+            try:
+                close()
+            except Exception as error:
+                errors.append(error)
+        self._open = {}
+        if errors:
+            raise errors[0]
+
+    def _save(self, action: Save, step: int, tree: Any, record: Callable[[], dict[str, Any]]) -> None:
+        for outlet in list(self._open.values()):
+            outlet.flush()
+        save_step(action.directory, step, tree, record())
+        trim(action.directory, action.max_to_keep, {*action.protect, step})

@@ -1,0 +1,255 @@
+"""What is live while training: a run between two dispatches, and the callbacks that watch it."""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jgraph.errors import CallbackError
+from jgraph.train.actions import Action, Save, Write
+from jgraph.train.callback import Callback, Event, StepLogs
+from jgraph.train.hooks import ENDING, apply, ask, has_hook, in_order
+from jgraph.train.outlets import Outlets
+from jgraph.train.plan import Plan
+from jgraph.train.programs import Feed, Pace
+from jgraph.train.record import arrays_of, record_of
+from jgraph.train.signals import Signals
+from jgraph.train.source import read_logs
+from jgraph.train.state import Position, Run
+from jgraph.train.step import Step, refused
+from jgraph.typing import Array
+
+LOG = logging.getLogger("jgraph")
+
+GLANCE_SECONDS = 0.1
+"""How often, at most, the loop looks up from dispatching: for clocks, progress, and steps that the guard refused."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Setting:
+    """What a run is trained with; nothing here changes while it trains.
+
+    `sinks` are opened when training begins; `describe` makes what checkpoints say of the model, the data and the
+    callbacks.
+    """
+
+    trainer: Any
+    step: Step
+    plan: Plan
+    callbacks: dict[str, Callback]
+    validation_data: Any
+    sinks: list[tuple[Any, int | None]]
+    describe: Callable[[], Any]
+
+
+class Session:
+    """The one place that changes while training; callbacks, signals and errors all read the same run from it.
+
+    `run` is the run as of the last event; `carry`, the train state and the sums, is swapped at each dispatch, as its
+    buffers are donated to the next one. `done` counts the steps of the epoch, `step` those of the run.
+    """
+
+    def __init__(self, run: Run, setting: Setting) -> None:
+        self.setting, self.signals, self.outlets = setting, Signals(), Outlets()
+        self.steps: int | None = None
+        self._begun = self._glanced = time.perf_counter()
+        self._stepping = {
+            n: c for n, c in setting.callbacks.items() if has_hook(c, "on_step_begin") or has_hook(c, "on_step_end")
+        }
+        self._intervals = {n: i for n, c in self._stepping.items() if (i := c.step_interval()) is not None}
+        self._glancing = {n for n, c in self._stepping.items() if c.glances()}
+        self._commit(run)
+        self.step = int(run.train_state.step)
+
+    # The run
+
+    def current(self) -> Run:
+        """The run as it is now; saved, it goes on from here."""
+        train_state, sums = self.carry
+        position = Position(self.run.position.epoch, self.done)
+        return dataclasses.replace(
+            self.run, train_state=train_state, sums=sums if self.done else None, position=position
+        )
+
+    def going(self) -> bool:
+        """Whether there is more to train, as far as anyone has said."""
+        return self.run.stopped is None and self.run.position.epoch < self.setting.plan.epochs
+
+    def say(self, text: str, level: int = logging.INFO) -> None:
+        """Notes a decision in the run's events, and logs it."""
+        self.run = _noted(self.run, text, level)
+
+    def look(self) -> None:
+        """Stops where a signal has come."""
+        if self.signals.caught is not None and self.run.stopped is None:
+            self.run = dataclasses.replace(self.run, stopped="interrupted")
+            self.say(
+                f"{self.signals.caught.name}: interrupted at epoch {self.run.position.epoch + 1}, step {self.step}"
+            )
+
+    def _commit(self, run: Run) -> None:
+        sums = self.setting.step.init() if run.sums is None else run.sums
+        self.run, self.carry, self.done = run, (run.train_state, sums), run.position.step
+
+    # Events
+
+    def fire(self, hook: str, run: Run | None = None, only: Collection[str] | None = None, **facts: Any) -> None:
+        """Calls a hook and applies what callbacks ask for: all of it, or, where an error comes, nothing.
+
+        So the run that an error leaves behind is the one from before the event, which happens again when it goes on;
+        what was written of it until then is written over.
+        """
+        before = self.current() if run is None else run
+        called = {
+            name: callback
+            for name, callback in self.setting.callbacks.items()
+            if has_hook(callback, hook) and (only is None or name in only)
+        }
+        memories, asked = ask(called, hook, before.memories, lambda: self._event(before, **facts))
+        after = dataclasses.replace(before, memories=memories)
+
+        def do(name: str, action: Action) -> None:
+            nonlocal after
+            if isinstance(action, Write):
+                self.outlets.write(name, action.sink, action.record)
+            else:
+                after, said = apply(after, name, action, self.setting.step)
+                after = _noted(after, f"epoch {before.position.epoch + 1}, step {self.step}: {said}")
+
+        def save(name: str, action: Save) -> None:
+            if hook.endswith("begin"):
+                raise CallbackError(
+                    f"callback {name!r}, {hook}",
+                    expected="Save from a hook at an end",
+                    got="it at a beginning, which would begin again when the run goes on",
+                    cure="Return it from on_step_end, on_epoch_end or on_train_end.",
+                )
+            self._save(before if hook in ENDING else after, action)
+
+        in_order(asked, save, do)
+        self._commit(after)
+
+    def _event(self, run: Run, **facts: Any) -> Event:
+        setting = self.setting
+        timings = {"seconds": time.perf_counter() - self._begun, **facts.pop("timings", {})}
+        known = {
+            "epoch": run.position.epoch,
+            "step": self.step,
+            "history": run.history,
+            "train_state": run.train_state,
+            "model": setting.trainer.model,
+            "trainer": setting.trainer,
+            "validation_data": setting.validation_data,
+            "position": run.position,
+            "epochs": setting.plan.epochs,
+            "steps": self.steps,
+            "directions": setting.step.objective.directions(),
+            "stopped": run.stopped,
+        }
+        return Event(**{**known, "timings": timings, **facts})
+
+    def _save(self, run: Run, action: Save) -> None:
+        score = {"monitor": action.monitor, "mode": action.mode, "value": action.score}
+        record = record_of(run) | {"score": None if action.score is None else score}
+        describe = self.setting.describe
+        self.outlets.save(action, self.step, arrays_of(run), lambda: record | dataclasses.asdict(describe()))
+
+    # Steps
+
+    def begin_step(self) -> None:
+        """Calls `on_step_begin` where it is due."""
+        self._fire_due("on_step_begin")
+
+    def dispatch(self, feed: Feed, pace: Pace) -> bool:
+        """Runs the steps until somebody wants to look, and lets them look; False where the data has ended."""
+        work, count = feed.next(self.done, min(pace.count, self._room()))
+        if not count:
+            return False
+        self.signals.holding = True
+        self.carry = feed.run(self.carry, work)
+        self.done, self.step = self.done + count, self.step + count
+        self.signals.release()
+        finished = pace.follow(self.carry[1], count)
+        self.outlets.check()
+        due = self._due()
+        glancing = time.perf_counter() - self._glanced > GLANCE_SECONDS
+        if due and self.setting.step.guard is not None:
+            self.check_guard(self.carry[1])
+        elif glancing and finished is not None:
+            self.check_guard(finished)
+        if self.run.stopped is None and (due or (glancing and self._glancing)):
+            self.fire("on_step_end", only=due | (self._glancing if glancing else set()), logs=self._step_logs())
+        if glancing:
+            self._glanced = time.perf_counter()
+        self.look()
+        return True
+
+    def check_guard(self, sums: Array) -> None:
+        """Stops at the step that the guard refused, if there is one; all was kept as it was before it."""
+        seen = np.asarray(sums)
+        if not refused(seen) or self.run.stopped is not None:
+            return
+        train_state, sums = self.carry
+        self.done, self.step = int(np.asarray(sums)[0, -1]), int(train_state.step)
+        logs = read_logs(self.setting.step.objective, seen[1])
+        bad = [f"{name} {value}" for name, value in logs.items() if name.endswith("loss") and not np.isfinite(value)]
+        where = f"step {self.step + 1} (epoch {self.run.position.epoch + 1}, batch {self.done + 1})"
+        reason = f"not finite at {where}: {', '.join(bad) or 'the gradients'}"
+        if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(train_state.params)):
+            reason += (
+                "; the parameters were not finite before it: TerminateOnNaN(gradients=True) keeps the last good ones"
+            )
+        self.run = dataclasses.replace(self.run, stopped=reason)
+        self.say(f"stops: {reason}", logging.WARNING)
+
+    def _step_logs(self) -> StepLogs:
+        sums, objective = self.carry[1], self.setting.step.objective
+        return StepLogs(lambda: read_logs(objective, sums[0]))
+
+    def _room(self) -> int:
+        """The number of steps until a step hook is due."""
+        return min((i - self.step % i for i in self._intervals.values()), default=2**31 - 1)
+
+    def _due(self) -> set[str]:
+        return {name for name, interval in self._intervals.items() if self.step % interval == 0}
+
+    def _fire_due(self, hook: str) -> None:
+        if due := {name for name in self._due() if has_hook(self.setting.callbacks[name], hook)}:
+            self.fire(hook, only=due)
+
+    # The end
+
+    def fail(self, error: BaseException) -> None:
+        """Gives an error the last good run, tells the callbacks, and finishes what is being written."""
+        self.signals.holding = False
+        error.__dict__["run"] = self._rescued()
+        try:
+            if error.__dict__["run"].train_state is not None:
+                self.fire("on_exception", exception=error)
+                error.__dict__["run"] = self._rescued()
+        except Exception as another:
+            error.add_note(f"on_exception raised {type(another).__name__}: {another}")
+        try:
+            self.outlets.close()
+        except Exception as another:
+            if another is not error:
+                error.add_note(f"then the end of what was being written raised {type(another).__name__}: {another}")
+
+    def _rescued(self) -> Run:
+        """The run as it is now; without its train state where that went down with a program that failed."""
+        run = self.current()
+        try:
+            jax.block_until_ready(run.train_state)
+        except Exception:
+            return dataclasses.replace(run, train_state=None, sums=None)
+        return run
+
+
+def _noted(run: Run, text: str, level: int = logging.INFO) -> Run:
+    LOG.log(level, text)
+    return dataclasses.replace(run, events=(*run.events, text))

@@ -1,0 +1,163 @@
+"""Where batches come from: rows on the device or on the host, or an iterable of batches; and how they are measured."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from jgraph.data.rows import fill_up, order_of, take_rows
+from jgraph.errors import DataError
+from jgraph.train.batches import Batch, Binding
+from jgraph.train.objective import Objective
+from jgraph.train.plan import Plan
+from jgraph.train.programs import STEPS_PER_DISPATCH, DeviceFeed, Feed, HostFeed, Programs, fold, loops
+from jgraph.train.state import TrainState
+from jgraph.train.step import gather
+from jgraph.typing import Array, PyTree
+
+ON_DEVICE_BYTES = 2**30
+"""Data of at most this size lies on the device for the whole of training."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows:
+    """Bound arrays and their number."""
+
+    bound: PyTree
+    count: int
+
+    def small(self) -> bool:
+        """Whether the rows are small enough to lie on the device."""
+        return sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(self.bound)) <= ON_DEVICE_BYTES
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """Where batches come from: rows, on the device or on the host, or an iterable of batches."""
+
+    binding: Binding
+    programs: Programs
+    rows: Rows | None = None
+    batches: Any = None
+    where: str = "fit"
+    resident: bool = False
+    looping: bool = False
+
+    def place(self, train_state: TrainState) -> "Source":
+        """The source with small rows put on the device, once for all epochs, and its kind of program decided."""
+        if self.rows is None or not self.rows.small():
+            return self
+        bound = self.binding.cast(self.rows.bound)
+        rows, looping = dataclasses.replace(self.rows, bound=bound), loops(self.programs.step, train_state, bound)
+        return dataclasses.replace(self, rows=rows, resident=True, looping=looping)
+
+    def of(self, bound: PyTree) -> "Source":
+        """The same source with a part of its rows."""
+        return dataclasses.replace(self, rows=Rows(bound, len(jax.tree.leaves(bound)[0])))
+
+    def epoch(self, plan: Plan, epoch: int, done: int) -> Feed:
+        """The batches of an epoch for training, of which some are done already; the carry is (train_state, sums).
+
+        The order of rows is drawn from (seed, epoch). An iterable is read from its start, and the batches that are done
+        are passed over.
+        """
+        order, programs = None, self.programs
+        if self.rows is not None:
+            order = order_of(self.rows.count, plan.batch_size, seed=plan.seed if plan.shuffle else None, epoch=epoch)[
+                : plan.steps_per_epoch
+            ]
+
+        def some(carry: Any, data: PyTree, order: Array, start: Any, count: Any) -> Any:
+            if self.looping:
+                return programs.many(*carry, data, order, start, count)
+            return programs.at(*carry, data, order, start)
+
+        return self._feed(some, lambda carry, batch, *real: programs.one(*carry, batch, *real), order, plan, done)
+
+    def whole(self, train_state: TrainState, batch_size: int) -> Feed:
+        """All batches in their order, for measuring; the carry is the sums."""
+        order = None if self.rows is None else order_of(self.rows.count, batch_size)
+        given, programs = (train_state.params, train_state.model_state), self.programs
+
+        def some(sums: Any, data: PyTree, order: Array, start: Any, count: Any) -> Any:
+            if self.looping:
+                return programs.measured_many(*given, sums, data, order, start, count)
+            return programs.measured_at(*given, sums, data, order, start)
+
+        return self._feed(
+            some, lambda sums, batch, *real: programs.measured(*given, sums, batch, *real), order, None, 0
+        )
+
+    def _feed(
+        self, some: Callable[..., Any], one: Callable[..., Any], order: np.ndarray | None, plan: Plan | None, done: int
+    ) -> Feed:
+        if self.rows is not None and order is not None and self.resident:
+            most = STEPS_PER_DISPATCH if self.looping else 1
+
+            def last(carry: Any, data: PyTree, chosen: Array) -> Any:
+                return one(carry, gather(data, chosen)[0])
+
+            return DeviceFeed(some, last, self.rows.bound, order, self.binding.exact, most)
+        steps = plan.steps_per_epoch if plan is not None and order is None else None if order is None else len(order)
+        return HostFeed(one, self._host_batches(order, steps, done), steps)
+
+    def _host_batches(
+        self, order: np.ndarray | None, steps: int | None, done: int
+    ) -> Iterator[tuple[Batch, np.ndarray]]:
+        """The batches of one epoch on the device, each with 1.0 for its real rows.
+
+        A batch that is smaller than the first one is filled up where that changes nothing, as it then needs no program
+        of its own.
+        """
+        size = 0 if order is None else order.shape[1]
+        for number, (bound, count) in enumerate(self._bound_batches(order, steps, done)):
+            size = count if self.binding.exact else max(size, count)
+            if number >= (0 if order is not None else done):
+                batch, real = fill_up(bound, count, size)
+                yield self.binding.cast(batch), real
+
+    def _bound_batches(self, order: np.ndarray | None, steps: int | None, done: int) -> Iterator[tuple[Batch, int]]:
+        if self.rows is not None and order is not None:
+            for rows in order[done:]:
+                yield take_rows(self.rows.bound, rows), int((rows >= 0).sum())
+            return
+        for number, batch in enumerate(itertools.islice(self.batches, steps)):
+            where = f"{self.where}, batch {number}"
+            bound, count = self.binding.bind(batch, where)
+            if number >= done:
+                self.binding.check_values(bound, where)
+            yield bound, count
+
+    def check_given(self, number: int, steps: int | None) -> None:
+        """Checks that an iterable gave as many batches as it should.
+
+        Raises:
+            DataError: it ended early, or was empty.
+        """
+        if number == 0 or (steps is not None and number < steps):
+            raise DataError(
+                self.where,
+                expected=f"{steps or 'at least 1'} batches an epoch",
+                got=f"{number}, then the data ended",
+                cure="Give more data, or fewer steps_per_epoch.",
+            )
+
+
+def measure(
+    source: Source, train_state: TrainState, batch_size: int, going: Callable[[], bool] = lambda: True
+) -> dict[str, float]:
+    """Evaluates all data of a source that has been placed: its logs, without the prefix `val_`."""
+    objective = source.binding.objective
+    sums, number = fold(source.whole(train_state, batch_size), objective.init(), going)
+    if going():
+        source.check_given(number, None)
+    return read_logs(objective, sums)
+
+
+def read_logs(objective: Objective, sums: Array) -> dict[str, float]:
+    """The sums, read once from the device, as logs."""
+    with np.errstate(invalid="ignore", divide="ignore"):  # an output without weight in an epoch has the log NaN
+        return {name: float(value) for name, value in objective.logs(np.asarray(sums, np.float64)).items()}

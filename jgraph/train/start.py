@@ -1,0 +1,234 @@
+"""How a run begins, or goes on: callbacks are named and checked, a checkpoint is found, places are made ready."""
+
+import dataclasses
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jgraph.core.layer import snake_case
+from jgraph.core.model import Model
+from jgraph.data.fingerprint import fingerprint
+from jgraph.errors import ArgumentError, NameClashError, ResumeError, listing
+from jgraph.storage.steps import clean, newest_whole, set_aside, steps_in
+from jgraph.train.callback import Callback, Setup
+from jgraph.train.hooks import form
+from jgraph.train.plan import Plan
+from jgraph.train.record import check_leaves, check_same, graph_hash, run_of
+from jgraph.train.source import Source
+from jgraph.train.state import Run, TrainState
+from jgraph.tree import leaves_with_names
+
+Cast = dict[str, Callback]
+
+
+def cast_of(callbacks: Any) -> Cast:
+    """The callbacks by name: explicit names, else the class in snake case, numbered where there are several.
+
+    Raises:
+        ArgumentError: something is not a callback. NameClashError: two have one name.
+    """
+    if not isinstance(callbacks, list | tuple):
+        got, cure = f"a {type(callbacks).__name__}", "Put them in a list: callbacks=[...]."
+        raise ArgumentError("fit, callbacks", expected="a list of callbacks", got=got, cure=cure)
+    for place, callback in enumerate(callbacks):
+        if not isinstance(callback, Callback):
+            called = callable(callback) and not isinstance(callback, type)
+            cure = (
+                "Wrap a function: jg.callbacks.on_epoch_end(function)."
+                if called
+                else "Derive from it, and call the class."
+            )
+            raise ArgumentError(
+                f"fit, callbacks[{place}]", expected="a jg.callbacks.Callback", got=repr(callback)[:80], cure=cure
+            )
+    explicit = [c.name for c in callbacks if c.name is not None]
+    if twice := [name for name, count in Counter(explicit).items() if count > 1]:
+        raise NameClashError(
+            "fit, callbacks", expected="different names", got=f"{listing(twice)} twice", cure="Rename one of them."
+        )
+    cast: Cast = {}
+    for callback in callbacks:
+        own = callback.name or default_name(callback)
+        taken, number = {*cast, *explicit}, 0
+        name = own
+        while callback.name is None and name in taken:
+            number += 1
+            name = f"{own}_{number}"
+        cast[name] = callback
+    return cast
+
+
+def default_name(callback: Callback) -> str:
+    """What a callback is called where its user gives no name."""
+    return callback.default_name() or snake_case(type(callback).__name__)
+
+
+def check_cast(cast: Cast, setup: Setup) -> None:
+    """Lets every callback check that it fits the run, and that no two write one place.
+
+    Raises:
+        ArgumentError, MonitorError: as the callbacks say. NameClashError: two write one place.
+    """
+    writers: dict[str, str] = {}
+    for name, callback in cast.items():
+        callback.check(setup)
+        interval = callback.step_interval()
+        if interval is not None and (isinstance(interval, bool) or not isinstance(interval, int) or interval < 1):
+            raise ArgumentError(
+                f"callback {name!r}, every_steps",
+                expected="an integer of at least 1, or None",
+                got=repr(interval),
+                cure="Write every_steps=100, for example.",
+            )
+        for place in callback.places():
+            other = writers.setdefault(os.path.realpath(place), name)
+            if other != name:
+                raise NameClashError(
+                    "fit, callbacks",
+                    expected="different places to write",
+                    got=f"{str(place)!r} for both {other!r} and {name!r}",
+                    cure="Give one of them another path.",
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What a checkpoint says of its run beside the run: the model, what decides about the bits, and the callbacks."""
+
+    model: str
+    graph: str
+    identity: dict[str, Any]
+    callbacks: dict[str, Any]
+
+
+def about_run(model: Model, plan: Plan, source: Source, held_out: Source | None, cast: Cast) -> About:
+    """What a checkpoint says of a run beside the run.
+
+    Raises:
+        SaveError: the model holds a function or class without a name.
+    """
+    text, rows = model.to_json(), source.rows
+    identity = {
+        "seed": plan.seed,
+        "batch_size": plan.batch_size,
+        "shuffle": plan.shuffle,
+        "validation_split": plan.validation_split,
+        "steps_per_epoch": plan.steps_per_epoch,
+        "rows": None if rows is None else rows.count,
+        "data": None if rows is None else fingerprint(rows.bound),
+        "validation data": None if held_out is None or held_out.rows is None else fingerprint(held_out.rows.bound),
+    }
+    return About(text, graph_hash(text), identity, configurations(cast))
+
+
+def configurations(cast: Mapping[str, Callback]) -> dict[str, Any]:
+    """The configuration of each callback, without the places it writes, which may move."""
+    return {
+        name: {
+            key: value
+            for key, value in json.loads(json.dumps(callback.configuration())).items()
+            if value not in {str(place) for place in callback.places()}
+        }
+        for name, callback in cast.items()
+    }
+
+
+def resumed(
+    directory: str | os.PathLike[str], template: TrainState, cast: Cast, about: Callable[[], About]
+) -> tuple[Run | None, list[str]]:
+    """The run of the newest whole checkpoint in a directory, or `None`; and what is to be said about it.
+
+    Raises:
+        LoadError: there are checkpoints, but none is whole. ResumeError: it belongs to another run.
+    """
+    where = str(directory)
+    found = newest_whole(directory)
+    if found is None:
+        return None, [f"resume: there is no checkpoint in {where}, so the run starts anew"]
+    step, tree, record, said = found
+    given, saved = about(), About(*(record[field.name] for field in dataclasses.fields(About)))
+    check_leaves(where, tree["train_state"], template)
+    if saved.graph != given.graph:
+        old, new = (dict(leaves_with_names(json.loads(text))) for text in (saved.model, given.model))
+        differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        check_same(where, {n: old.get(n) for n in differing[:8]}, {n: new.get(n) for n in differing[:8]})
+    check_same(where, saved.identity, given.identity)
+    both = [name for name in saved.callbacks if name in given.callbacks]
+    check_same(
+        where,
+        {f"callback {name!r}": saved.callbacks[name] for name in both},
+        {f"callback {name!r}": given.callbacks[name] for name in both},
+    )
+    new = [name for name in given.callbacks if name not in saved.callbacks]
+    gone = [name for name in saved.callbacks if name not in given.callbacks]
+    state = run_of(tree, {**record, "memories": {}}, template, {}).train_state
+    run = run_of(tree, record, template, {name: lambda name=name: cast[name].init(state) for name in both})
+    said.append(f"resume: goes on from step {step} in {where}, epoch {run.position.epoch + 1}")
+    said += [f"resume: callback {name!r} is new, and starts afresh" for name in new]
+    said += [f"resume: callback {name!r} is gone, and its memory is dropped" for name in gone]
+    return dataclasses.replace(run, stopped=None if run.stopped == "interrupted" else run.stopped), said
+
+
+def with_memories(run: Run, cast: Cast) -> tuple[Run, set[str]]:
+    """The run with a memory for each callback, and the names of those that are new to it.
+
+    Raises:
+        ResumeError: a memory of the run has another form than the callback's.
+    """
+    memories, new = {}, set()
+    for name, callback in cast.items():
+        fresh = jax.tree.map(
+            lambda leaf: jnp.copy(leaf) if isinstance(leaf, jax.Array) else leaf, callback.init(run.train_state)
+        )
+        if name not in run.memories:
+            new.add(name)
+        elif form(run.memories[name]) != form(fresh):
+            raise ResumeError(
+                f"fit, run, memory of {name!r}",
+                expected=f"the form that {callback!r} gives it",
+                got="that of another callback of this name",
+                cure="Give the callback another name=, and it starts afresh.",
+            )
+        memories[name] = run.memories.get(name, fresh)
+    return dataclasses.replace(run, memories=memories), new
+
+
+def prepare_directories(cast: Cast, new: set[str], step: int, resume: Any) -> list[str]:
+    """Cleans the directories of checkpoints, and puts aside steps that lie ahead; what was done is returned.
+
+    Raises:
+        ResumeError: one has the checkpoints of another run.
+    """
+    said = []
+    for name, callback in cast.items():
+        for directory in callback.directories():
+            said += clean(directory)
+            steps = steps_in(directory)
+            own = resume is not None and os.path.realpath(resume) == os.path.realpath(directory)
+            if steps and name in new and not own:
+                raise ResumeError(
+                    f"callback {name!r}",
+                    expected="a directory without checkpoints, as this run is new to it",
+                    got=f"{str(directory)!r} with those of another run, up to step {steps[-1]}",
+                    cure=f"Go on with resume={str(directory)!r}, choose another directory, or remove it.",
+                )
+            for ahead in (s for s in steps if s > step):
+                aside = Path(set_aside(directory, ahead)).name
+                said.append(f"step {ahead} in {directory} lies ahead of the run, and is put aside as {aside}")
+    return said
+
+
+def sinks_of(cast: Cast, memories: Mapping[str, Any], new: Iterable[str], anew: bool) -> list[tuple[Any, int | None]]:
+    """The sinks of all callbacks, each with the number of records to keep; `anew` where a run is done over."""
+    fresh = 0 if anew else None
+    return [
+        (sink, fresh if name in new else count)
+        for name, callback in cast.items()
+        for sink, count in callback.sinks(memories[name]).items()
+    ]
