@@ -3,10 +3,11 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, dataclass_transform
 
 from jgraph.errors import ArgumentError
 from jgraph.train.actions import Action, Sink
+from jgraph.train.configuration import plain_fields
 from jgraph.train.state import Position, TrainState
 from jgraph.typing import PyTree
 
@@ -131,9 +132,6 @@ class Callback:
 
     name: str | None = dataclasses.field(default=None, kw_only=True)
 
-    guards: ClassVar[bool] = False
-    """Whether the step is to keep its state where the loss is not finite."""
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         dataclasses.dataclass(frozen=True)(cls)
@@ -146,6 +144,13 @@ class Callback:
         del train_state
         return {}
 
+    def guards(self) -> str | None:
+        """What has to be finite for a step to be taken: "loss", "gradients" (the loss too), or nothing.
+
+        Where it is not, the state is kept as it was before the step, and training stops.
+        """
+        return None
+
     def step_interval(self) -> int | None:
         """Every how many steps the step hooks are called: `every_steps` where the class has it, else 1."""
         return getattr(self, "every_steps", 1)
@@ -157,8 +162,29 @@ class Callback:
         """
         return False
 
+    def configuration(self) -> dict[str, Any]:
+        """The class and its fields as plain values, the same in every process.
+
+        Functions are called by module and name, so two functions of one name are taken for the same.
+
+        >>> import jgraph as jg
+        >>> class Halve(jg.callbacks.Callback):
+        ...     every: int = 10
+        >>> Halve(every=5).configuration()
+        {'class': '...:Halve', 'name': None, 'every': 5}
+        """
+        return plain_fields(self)
+
     def check(self, setup: Setup) -> None:
         """Checks, before training, that the callback fits the run, and raises an error where it does not."""
+
+    def default_name(self) -> str | None:
+        """What it is called where its user gives no name; `None` stands for the class in snake case."""
+        return None
+
+    def directories(self) -> tuple[str, ...]:
+        """The directories that `Save` saves to: cleaned, and checked for the checkpoints of others, before training."""
+        return ()
 
     def places(self) -> tuple[str, ...]:
         """The files and directories that it writes; no two callbacks may write the same one."""

@@ -1,0 +1,35 @@
+"""Training ends at the first step whose loss is not finite."""
+
+from jgraph.callbacks.monitor import check_flag
+from jgraph.train.callback import Callback
+
+
+class TerminateOnNaN(Callback):
+    """Stops training at the first step whose loss is NaN or infinite, and keeps the train state from before that step.
+
+    `fit` adds one where none is given; `TerminateOnNaN(enabled=False)` switches it off. The choice is made inside the
+    compiled step, on the device, so it costs no round trip to the host. `run.stopped` says which output's loss it was,
+    and at which step.
+
+    A loss may be finite while its gradients are not: the params are then lost with that step, and the next one stops.
+    With `gradients=True` a step whose gradients are not finite is refused too.
+
+    Raises:
+        ArgumentError: an argument is neither `True` nor `False`.
+
+    >>> import jgraph as jg
+    >>> jg.callbacks.TerminateOnNaN().guards(), jg.callbacks.TerminateOnNaN(enabled=False).guards()
+    ('loss', None)
+    """
+
+    enabled: bool = True
+    gradients: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_flag(type(self).__name__, "enabled", self.enabled)
+        check_flag(type(self).__name__, "gradients", self.gradients)
+
+    def guards(self) -> str | None:
+        """What has to be finite for a step to be taken."""
+        return None if not self.enabled else "gradients" if self.gradients else "loss"
