@@ -2,13 +2,14 @@
 
 A step is the directory `<directory>/<step>`, written by Orbax and renamed by it when all is on the disk. The record
 holds a hash of every leaf and one of itself, for neither file systems nor Orbax notice every flipped bit. What else
-stands in the directory, such as event files, is never touched; a name with a suffix of `SUFFIXES` is a step that is
-not, or no longer, one.
+stands in the directory, such as event files, is never touched. A number with a suffix is what no longer counts as a
+step: put aside by `set_aside`, or what `clean` sees to.
 """
 
 import contextlib
 import hashlib
 import json
+import math
 import operator
 import os
 import re
@@ -17,19 +18,15 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from jgraph.errors import ArgumentError, LoadError, SaveError, listing
-from jgraph.storage.arrays import ARRAYS, DRAFT, RECORD, load_arrays, load_record, save_items
-from jgraph.storage.leaves import KeyPath, branches, digest, outline, paths, rebuild, show, stored, stored_key
+from jgraph.errors import ArgumentError, LoadError, SaveError
+from jgraph.storage.arrays import ARRAYS, DRAFT, RECORD, load_record, save_items
+from jgraph.storage.leaves import KeyPath, outline, stored
 from jgraph.storage.places import write_error
-from jgraph.typing import PyTree
+from jgraph.storage.verified import CURE, SAVED, read_tree, said_by
 
 FORMAT, VERSION = "jgraph step", 1
-SAVED = "what was saved"
-REPLACED, DELETED, DAMAGED = ".jgraph-replaced", ".jgraph-deleted", ".damaged"
+REPLACED, DELETED, ASIDE = ".jgraph-replaced", ".jgraph-deleted", ".aside"
 ORBAX_FILES = {"_CHECKPOINT_METADATA", "commit_success.txt"}
-CURE = "The step is damaged: take a copy of it, or another step."
 
 
 def save_step(directory: str | os.PathLike[str], step: int, tree: dict[str, Any], record: dict[str, Any]) -> None:
@@ -43,7 +40,7 @@ def save_step(directory: str | os.PathLike[str], step: int, tree: dict[str, Any]
         SaveError: a leaf or something in the record cannot be written; or something else has the step's name.
         WriteError: the directory cannot be written, or its disk is full; the other steps are as they were.
 
-    >>> import tempfile
+    >>> import tempfile, numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_step(folder, 10, {"params": {"bias": np.zeros(2)}}, {"epoch": 1})
     ...     steps_in(folder), read_step(folder, 10)
@@ -196,19 +193,19 @@ def read_step(
         LoadError: there is no such step, it is damaged (the leaf is named), or its format is not known.
     """
     content = _content(directory, step)
-    return _read_tree(_place(directory, step), content["tree"], parts), content["record"]
+    return read_tree(_place(directory, step), content["tree"], parts), content["record"]
 
 
 def _content(directory: str | os.PathLike[str], step: int) -> dict[str, Any]:
     place = _place(directory, step)
     if not place.is_dir():
-        there = listing(steps_in(directory)) if place.parent.is_dir() else "no directory"
-        got, cure = f"the steps {there}".replace("the steps no", "no"), "Name a step that is there."
-        raise LoadError(str(directory), expected=f"the step {step}", got=got, cure=cure)
+        raise LoadError(
+            str(directory), expected=f"the step {step}", got=_there(directory), cure="Name a step that is there."
+        )
     try:
         item = load_record(place)
     except Exception as error:
-        raise LoadError(str(place), expected="a record that can be read", got=_said_by(error), cure=CURE) from error
+        raise LoadError(str(place), expected="a record that can be read", got=said_by(error), cure=CURE) from error
     if not isinstance(item, dict) or item.get("format") != FORMAT or item.get("version") != VERSION:
         found = f"{item.get('format')!r} of version {item.get('version')!r}" if isinstance(item, dict) else "no record"
         cure = "Load it with the jgraph that saved it."
@@ -221,65 +218,12 @@ def _content(directory: str | os.PathLike[str], step: int) -> dict[str, Any]:
     return content
 
 
-def _said_by(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
-
-
-def _read_tree(place: Path, saved: PyTree, parts: Sequence[KeyPath]) -> Any:
-    """The arrays in the nesting of an outline, each compared with it."""
-    wanted = branches(saved, parts)
-    found = _load(place, wanted, whole=wanted == saved)
-
-    def leaf(path: KeyPath, described: Any) -> np.ndarray:
-        dtype, shape, sha256 = described
-        if 0 in shape:
-            return np.zeros(shape, dtype)
-        array: Any = found
-        for key in path:
-            array = array[stored_key(key)]
-        if str(array.dtype) != dtype or list(array.shape) != shape or digest(array) != sha256:
-            damaged.append(path)
-        return array
-
-    damaged: list[KeyPath] = []
-    tree = rebuild(wanted, leaf)
-    if damaged:
-        raise _damaged(place, "others", damaged)
-    return tree
-
-
-def _load(place: Path, wanted: PyTree, *, whole: bool) -> dict[str, Any]:
-    """The stored arrays of an outline; where Orbax cannot read them, the leaves that it stumbles over are named."""
-    structure = rebuild(stored(wanted, lambda described: 0 not in described[1]), lambda *_: 0)
-    if not structure:
-        return {}
-    try:
-        return load_arrays(place, structure, whole=whole)
-    except Exception as error:
-        damaged = []
-        for path, (_, shape, _) in paths(wanted):
-            if 0 not in shape and len(damaged) < 4:
-                one: Any = 0
-                for key in reversed(path):
-                    one = {stored_key(key): one}
-                try:
-                    load_arrays(place, one, whole=False)
-                except Exception:  # the error that counts is the first one
-                    damaged.append(path)
-        raise _damaged(place, f"what Orbax cannot read ({_said_by(error)})", damaged) from error
-
-
-def _damaged(place: Path, got: str, leaves: list[KeyPath]) -> LoadError:
-    named = f" in the leaf {listing([show(path) for path in leaves], 4)}" if leaves else ""
-    return LoadError(str(place), expected=SAVED, got=got + named, cure=CURE)
-
-
 def newest_whole(
-    directory: str | os.PathLike[str],
+    directory: str | os.PathLike[str], parts: Sequence[KeyPath] = ((),)
 ) -> tuple[int, dict[str, Any], dict[str, Any], list[str]] | None:
     """The newest step that is whole: its number, tree and record, and what is to be said of newer ones.
 
-    `None` where there is no step.
+    `None` where there is no step. `parts` are the branches to read, and to verify, as in `read_step`.
 
     Raises:
         LoadError: there are steps, but none is whole; each is named.
@@ -287,7 +231,7 @@ def newest_whole(
     failed: dict[int, str] = {}
     for step in reversed(steps_in(directory)):
         try:
-            tree, record = read_step(directory, step)
+            tree, record = read_step(directory, step, parts)
         except LoadError as error:
             failed[step] = f"expected {error.expected}, got {error.got}"
         else:
@@ -309,25 +253,47 @@ def best_step(directory: str | os.PathLike[str]) -> int:
     Raises:
         LoadError: no whole step has a score.
     """
+    return best_whole(directory)[0]
+
+
+def best_whole(
+    directory: str | os.PathLike[str], parts: Sequence[KeyPath] = ((),)
+) -> tuple[int, dict[str, Any], dict[str, Any]]:
+    """The best step, as `best_step` defines it, with its tree and record; `parts` are as in `read_step`.
+
+    Raises:
+        LoadError: no whole step has a score.
+    """
+    for step in _ranked(directory):
+        with contextlib.suppress(LoadError):
+            return step, *read_step(directory, step, parts)
+    raise LoadError(
+        str(directory),
+        expected="a whole step with a score",
+        got=_there(directory),
+        cure='Give Checkpoint a monitor, or load step="latest".',
+    )
+
+
+def _ranked(directory: str | os.PathLike[str]) -> list[int]:
+    """The steps whose records have a score of the newest one's kind, the best first."""
     scores: dict[int, dict[str, Any]] = {}
     for step in steps_in(directory):
         with contextlib.suppress(LoadError):
             score = record_of(directory, step).get("score")
-            if score is not None and score["value"] == score["value"]:
+            if score is not None and not math.isnan(score["value"]):
                 scores[step] = score
-    kind = [(score["monitor"], score["mode"]) for score in scores.values()][-1:]
-    alike = {n: score["value"] for n, score in scores.items() if [(score["monitor"], score["mode"])] == kind}
-    sign = -1 if kind and kind[0][1] == "max" else 1
-    for step in sorted(alike, key=lambda n: (sign * alike[n], n)):
-        with contextlib.suppress(LoadError):
-            read_step(directory, step)
-            return step
-    raise LoadError(
-        str(directory),
-        expected="a whole step with a score",
-        got=f"the steps {listing(steps_in(directory))}, none with one",
-        cure='Give Checkpoint a monitor, or load step="latest".',
-    )
+    if not scores:
+        return []
+    newest = scores[max(scores)]
+    sign = -1 if newest["mode"] == "max" else 1
+    alike = {n: sign * s["value"] for n, s in scores.items() if {**s, "value": 0} == {**newest, "value": 0}}
+    return sorted(alike, key=lambda step: (alike[step], step))
+
+
+def _there(directory: str | os.PathLike[str]) -> str:
+    steps = steps_in(directory)
+    return f"the steps {', '.join(map(str, steps))}" if steps else "no steps"
 
 
 def set_aside(directory: str | os.PathLike[str], step: int) -> Path:
@@ -337,7 +303,7 @@ def set_aside(directory: str | os.PathLike[str], step: int) -> Path:
         ArgumentError: the step is not a number of at least 0. WriteError: it cannot be renamed.
     """
     place = _place(directory, step)
-    aside = _free(place.with_name(place.name + DAMAGED))
+    aside = _free(place.with_name(place.name + ASIDE))
     try:
         return place.rename(aside)
     except OSError as error:
