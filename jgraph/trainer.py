@@ -202,8 +202,8 @@ class Trainer:
         sinks = sinks_of(everyone, begun.memories, new, anew=resume is not None and found is None)
         setting = Setting(self, programs.step, plan, everyone, validation_data, sinks, about)
         session = Session(begun, setting)
-        for text in said:
-            session.say(text)
+        for level, text in said:
+            session.say(text, level)
         return session, source, None if held_out is None else held_out.place(start)
 
     def _sources(

@@ -105,6 +105,8 @@ def check_leaves(directory: str, tree: Mapping[str, Any], template: PyTree) -> N
     saved = {name: (tuple(a.shape), str(a.dtype)) for name, a in leaves_with_names(tree)}
     wanted = {name: (tuple(s.shape), str(s.dtype)) for name, s in leaves_with_names(_specs(template))}
     differing = [name for name in {**saved, **wanted} if saved.get(name) != wanted.get(name)]
+    if own := [name for name in differing if not name.startswith("opt_state/")]:
+        differing = sorted(own, key=lambda name: not name.startswith("params/"))  # the optimizer's follow from these
     if differing:
 
         def show(found: Mapping[str, Any]) -> str:

@@ -101,10 +101,12 @@ class Session:
     def fire(self, hook: str, run: Run | None = None, only: Collection[str] | None = None, **facts: Any) -> None:
         """Calls a hook and applies what callbacks ask for: all of it, or, where an error comes, nothing.
 
-        So the run that an error leaves behind is the one from before the event, which happens again when it goes on;
-        what was written of it until then is written over.
+        So the run that an error leaves behind is the one from before the event: an epoch's end happens again when the
+        run goes on, and what was written of it until then is written over.
         """
         before = self.current() if run is None else run
+        ended = hook in ENDING and not before.position.step
+        facts.setdefault("epoch", max(before.position.epoch - ended, 0))
         called = {
             name: callback
             for name, callback in self.setting.callbacks.items()
@@ -119,7 +121,7 @@ class Session:
                 self.outlets.write(name, action.sink, action.record)
             else:
                 after, said = apply(after, name, action, self.setting.step)
-                after = _noted(after, f"epoch {before.position.epoch + 1}, step {self.step}: {said}")
+                after = _noted(after, f"epoch {facts['epoch'] + 1}, step {self.step}: {said}")
 
         def save(name: str, action: Save) -> None:
             if hook.endswith("begin"):
@@ -138,7 +140,6 @@ class Session:
         setting = self.setting
         timings = {"seconds": time.perf_counter() - self._begun, **facts.pop("timings", {})}
         known = {
-            "epoch": run.position.epoch,
             "step": self.step,
             "history": run.history,
             "train_state": run.train_state,

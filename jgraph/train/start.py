@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +26,8 @@ from jgraph.train.state import Run, TrainState
 from jgraph.tree import leaves_with_names
 
 Cast = dict[str, Callback]
+Said = list[tuple[int, str]]
+"""Levels of logging, and sentences."""
 
 
 def cast_of(callbacks: Any) -> Cast:
@@ -141,7 +144,7 @@ def configurations(cast: Mapping[str, Callback]) -> dict[str, Any]:
 
 def resumed(
     directory: str | os.PathLike[str], template: TrainState, cast: Cast, about: Callable[[], About]
-) -> tuple[Run | None, list[str]]:
+) -> tuple[Run | None, Said]:
     """The run of the newest whole checkpoint in a directory, or `None`; and what is to be said about it.
 
     Raises:
@@ -150,7 +153,7 @@ def resumed(
     where = str(directory)
     found = newest_whole(directory)
     if found is None:
-        return None, [f"resume: there is no checkpoint in {where}, so the run starts anew"]
+        return None, [(logging.WARNING, f"resume: there is no checkpoint in {where}, so the run starts anew")]
     step, tree, record, said = found
     given, saved = about(), About(*(record[field.name] for field in dataclasses.fields(About)))
     check_leaves(where, tree["train_state"], template)
@@ -160,19 +163,19 @@ def resumed(
         check_same(where, {n: old.get(n) for n in differing[:8]}, {n: new.get(n) for n in differing[:8]})
     check_same(where, saved.identity, given.identity)
     both = [name for name in saved.callbacks if name in given.callbacks]
-    check_same(
-        where,
-        {f"callback {name!r}": saved.callbacks[name] for name in both},
-        {f"callback {name!r}": given.callbacks[name] for name in both},
-    )
+    for name in both:
+        old, new = ({f"callback {name!r}, {k}": v for k, v in c.callbacks[name].items()} for c in (saved, given))
+        check_same(where, old, new)
     new = [name for name in given.callbacks if name not in saved.callbacks]
     gone = [name for name in saved.callbacks if name not in given.callbacks]
     state = run_of(tree, {**record, "memories": {}}, template, {}).train_state
     run = run_of(tree, record, template, {name: lambda name=name: cast[name].init(state) for name in both})
-    said.append(f"resume: goes on from step {step} in {where}, epoch {run.position.epoch + 1}")
-    said += [f"resume: callback {name!r} is new, and starts afresh" for name in new]
-    said += [f"resume: callback {name!r} is gone, and its memory is dropped" for name in gone]
-    return dataclasses.replace(run, stopped=None if run.stopped == "interrupted" else run.stopped), said
+    warned = [(logging.WARNING, f"resume: {text}") for text in said]
+    told = [f"resume: goes on from step {step} in {where}, epoch {run.position.epoch + 1}"]
+    told += [f"resume: callback {name!r} is new, and starts afresh" for name in new]
+    told += [f"resume: callback {name!r} is gone, and its memory is dropped" for name in gone]
+    stopped = None if run.stopped == "interrupted" else run.stopped
+    return dataclasses.replace(run, stopped=stopped), [*warned, *((logging.INFO, text) for text in told)]
 
 
 def with_memories(run: Run, cast: Cast) -> tuple[Run, set[str]]:
@@ -199,16 +202,16 @@ def with_memories(run: Run, cast: Cast) -> tuple[Run, set[str]]:
     return dataclasses.replace(run, memories=memories), new
 
 
-def prepare_directories(cast: Cast, new: set[str], step: int, resume: Any) -> list[str]:
+def prepare_directories(cast: Cast, new: set[str], step: int, resume: Any) -> Said:
     """Cleans the directories of checkpoints, and puts aside steps that lie ahead; what was done is returned.
 
     Raises:
         ResumeError: one has the checkpoints of another run.
     """
-    said = []
+    said: Said = []
     for name, callback in cast.items():
         for directory in callback.directories():
-            said += clean(directory)
+            said += [(logging.INFO, text) for text in clean(directory)]
             steps = steps_in(directory)
             own = resume is not None and os.path.realpath(resume) == os.path.realpath(directory)
             if steps and name in new and not own:
@@ -220,7 +223,8 @@ def prepare_directories(cast: Cast, new: set[str], step: int, resume: Any) -> li
                 )
             for ahead in (s for s in steps if s > step):
                 aside = Path(set_aside(directory, ahead)).name
-                said.append(f"step {ahead} in {directory} lies ahead of the run, and is put aside as {aside}")
+                text = f"step {ahead} in {directory} lies ahead of the run, and is put aside as {aside}"
+                said.append((logging.WARNING, text))
     return said
 
 

@@ -12,7 +12,7 @@ from jgraph.typing import Array, Key, Params, PyTree, State
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class TrainState:
     """Everything that a training step reads and gives back, as one pytree.
 
@@ -83,7 +83,7 @@ class Position(NamedTuple):
     step: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Run:
     """The one value of training: what `fit` returns, and what it can go on from.
 
