@@ -174,6 +174,6 @@ def _factor(name: str, held: dict[str, Any]) -> float | None:
     if name == "scale_by_schedule":  # never a mere change of sign, whatever its values
         values = (float(held["step_size_fn"](count)) for count in (0, 1, 10, 100, 1000))
         return math.copysign(2.0, next((value for value in values if value), 1.0))
-    decay = held.get("weight_decay")
-    idle = name == "add_decayed_weights" and isinstance(decay, int | float) and decay == 0
+    decay = held.get({"add_decayed_weights": "weight_decay", "trace": "decay"}.get(name, ""))
+    idle = isinstance(decay, int | float) and decay == 0
     return 1.0 if name in LINEAR or idle else None
