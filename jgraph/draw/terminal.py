@@ -13,8 +13,11 @@ from jgraph.errors import WriteError
 REDRAW_SECONDS = 0.1
 """A bar is redrawn, and its logs are looked at, at most this often."""
 
-BAR_WIDTH = 30
-"""The columns of a bar; there is none on a terminal without so much room for it."""
+BAR_WIDTH = range(5, 31)
+"""The columns that a bar may have; there is none on a terminal without room for it."""
+
+NUMBERS_WIDTH = len("   loss 0.1234     1,234 steps/s   1:23 left")
+"""The columns that are kept free beside the bar, so that it keeps its width while numbers come and change."""
 
 
 def table(
@@ -49,47 +52,6 @@ def _plain(cell: str) -> Any:
     from rich.text import Text
 
     return Text(cell)
-
-
-class Progress:
-    """How far training has come: a live bar on a terminal, else one plain line an epoch, nothing if not `shown`."""
-
-    def __init__(self, epochs: int, shown: bool) -> None:
-        self._epochs = epochs
-        self._console = _console() if shown else None
-        self._bar: Any = None
-        self._task: Any = None
-
-    def __enter__(self) -> "Progress":
-        if self._console is not None and self._console.is_terminal:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-            self._bar = Progress(*columns, console=self._console, transient=True)
-            self._bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def start(self, epoch: int, steps: int | None) -> None:
-        """Begins an epoch of so many steps, if their number is known."""
-        if self._bar is not None:
-            self._task = self._bar.add_task(f"epoch {epoch + 1}/{self._epochs}", total=steps)
-
-    def step(self, done: int) -> None:
-        """Says how many steps of the epoch are done."""
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done)
-
-    def epoch(self, epoch: int, logs: dict[str, float], seconds: float) -> None:
-        """Ends an epoch: its logs on one line."""
-        if self._bar is not None:
-            self._bar.remove_task(self._task)
-        if self._console is not None:
-            line = epoch_line(epoch, self._epochs, logs, seconds)
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class Bar(NamedTuple):
@@ -202,17 +164,20 @@ class Screen:
 
         loss, total = bar.logs.get("loss"), "" if bar.steps is None else f"{bar.steps:,}"
         row = Text(no_wrap=True).append(f"epoch {bar.epoch + 1:{len(str(bar.epochs))}d}/{bar.epochs}   ", "bold")
-        numbers = Text(f"{bar.done:{len(total)},}/{total}" if total else f"{bar.done:,}")
+        count = f"{bar.done:{len(total)},}/{total}" if total else f"{bar.done:,}"
+        numbers = Text(count)
         if loss is not None:
             numbers.append("   loss ", "dim").append(f"{loss:<8.4g}")  # of one width, so that the rest stands still
         if rate is not None:
             numbers.append(f"   {_speed(rate)}", "dim")
         if rate is not None and bar.steps is not None:
             numbers.append(f"   {_duration((bar.steps - bar.done) / rate)} left", "dim")
-        if bar.steps is not None and len(row) + BAR_WIDTH + 3 + len(numbers) <= self._console.width:
-            full = BAR_WIDTH * bar.done // max(bar.steps, 1)
+        room = self._console.width - len(row) - 3 - max(len(numbers), len(count) + NUMBERS_WIDTH)
+        if bar.steps is not None and room >= BAR_WIDTH[0]:
+            width = min(room, BAR_WIDTH[-1])
+            full = width * bar.done // max(bar.steps, 1)
             done, rest = "━─" if self._console.encoding.startswith("utf") else "#-"
-            row.append(done * full, "cyan").append(rest * (BAR_WIDTH - full), "dim").append("   ")
+            row.append(done * full, "cyan").append(rest * (width - full), "dim").append("   ")
         return row.append_text(numbers)
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import io
 import itertools
 import operator
 from collections.abc import Iterable, Mapping, Sequence
@@ -95,9 +94,10 @@ def _text(value: Any) -> str:
 
 
 def _encoded(rows: Iterable[Sequence[str]], separator: str) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, delimiter=separator, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    """The rows as lines. `csv.writer` of Python 3.11 would leave a carriage return without its quotes."""
+    quoted = {separator, '"', "\r", "\n"}
+    cells = [['"' + c.replace('"', '""') + '"' if not c or quoted & set(c) else c for c in row] for row in rows]
+    return "".join(separator.join(row) + "\n" for row in cells).encode("utf-8", "surrogateescape")
 
 
 def _head(path: Path, separator: str, rows: int) -> tuple[tuple[str, ...], int]:
