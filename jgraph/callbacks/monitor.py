@@ -147,11 +147,9 @@ def epochs(count: int) -> str:
 
 
 def _no_log(where: str, monitor: str, logs: Any) -> MonitorError:
-    validation = monitor.startswith("val_") and not any(name.startswith("val_") for name in logs)
-    cure = "Give fit validation_data or validation_split." if validation else "Watch one of these."
-    return MonitorError(
-        f"{where}, monitor",
-        expected=f"one of the logs {listing(logs, 20)}",
-        got=repr(monitor),
-        cure=nearest(monitor, logs) + cure,
-    )
+    if monitor.startswith("val_") and not any(name.startswith("val_") for name in logs):
+        cure = "Give fit validation_data or validation_split."
+    else:
+        cure = f"{nearest(monitor, logs)}Watch one of these."
+    expected = f"one of the logs {listing(logs, 20)}"
+    return MonitorError(f"{where}, monitor", expected=expected, got=repr(monitor), cure=cure)

@@ -30,6 +30,10 @@ class TerminateOnNaN(Callback):
         check_flag(type(self).__name__, "enabled", self.enabled)
         check_flag(type(self).__name__, "gradients", self.gradients)
 
+    def default_name(self) -> str:
+        """Its name, without the underline that the rule would put into NaN."""
+        return "terminate_on_nan"
+
     def guards(self) -> str | None:
         """What has to be finite for a step to be taken."""
         return None if not self.enabled else "gradients" if self.gradients else "loss"

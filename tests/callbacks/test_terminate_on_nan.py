@@ -14,6 +14,10 @@ def test_what_is_guarded() -> None:
     assert EarlyStopping().guards() is None
 
 
+def test_its_name() -> None:
+    assert TerminateOnNaN().default_name() == "terminate_on_nan"
+
+
 @pytest.mark.parametrize("argument", ["enabled", "gradients"])
 @pytest.mark.parametrize("value", [None, 1, "no"])
 def test_arguments_are_flags(argument: str, value: object) -> None:
