@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jgraph.errors import WriteError
 from jgraph.storage.csv_file import CSVFile
 
-SOME = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+SEEDED = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 
 ROWS: list[dict[str, Any]] = [
     {"epoch": 0, "loss": 0.1, "note": "plain"},
@@ -44,7 +44,7 @@ def bits(value: float) -> bytes:
     return b"nan" if math.isnan(value) else struct.pack("<d", value)
 
 
-@SOME
+@SEEDED
 @given(st.lists(st.floats(width=64, allow_subnormal=True), min_size=1))
 def test_numbers_come_back_bit_for_bit(tmp_path_factory: pytest.TempPathFactory, values: list[float]) -> None:
     path = tmp_path_factory.mktemp("csv") / "log.csv"
@@ -54,7 +54,7 @@ def test_numbers_come_back_bit_for_bit(tmp_path_factory: pytest.TempPathFactory,
     assert [bits(float(row["loss"])) for row in rows] == [bits(value) for value in values]
 
 
-@SOME
+@SEEDED
 @given(
     st.lists(
         st.fixed_dictionaries({"a": st.text(st.characters(exclude_categories=["Cs"])), "b,;": st.integers()}),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jgraph.errors import WriteError
 from jgraph.storage.event_file import EventFile, Scalars, read_records
 
-SOME = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+SEEDED = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 
 Points = list[tuple[int, dict[str, float]]]
 SOME: Points = [(10, {"loss": 0.5, "age/loss": 2.0}), (20, {"loss": 0.25}), (30, {"loss": math.inf})]
@@ -95,7 +95,7 @@ def test_every_event_has_its_time_in_order(tmp_path: Path) -> None:
     assert times[0] > 1.7e9
 
 
-@SOME
+@SEEDED
 @given(
     st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.floats(width=32)), st.integers(0, 2**63 - 1)
 )
