@@ -209,8 +209,8 @@ def test_a_rate_that_jumps_is_drawn_in_steps(
 
 @pytest.mark.parametrize("suffix", BEGINNINGS)
 def test_the_users_settings_count_for_nothing_and_stay(suffix: str, tmp_path: Path) -> None:
-    logs, words = {"loss": [1.0, 0.5]}, {"best": ("loss", 1)}
-    draw_curves(tmp_path / f"a{suffix}", logs, **words)
+    logs, best = {"loss": [1.0, 0.5]}, ("loss", 1)
+    draw_curves(tmp_path / f"a{suffix}", logs, best=best)
     settings: Any = {
         "font.size": 30.0,
         "axes.grid": True,
@@ -220,7 +220,7 @@ def test_the_users_settings_count_for_nothing_and_stay(suffix: str, tmp_path: Pa
     }
     with matplotlib.rc_context(settings):
         before = dict(matplotlib.rcParams)
-        draw_curves(tmp_path / f"b{suffix}", logs, **words)
+        draw_curves(tmp_path / f"b{suffix}", logs, best=best)
         assert dict(matplotlib.rcParams) == before
     assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
