@@ -15,8 +15,9 @@ import optax
 import pytest
 
 import jgraph as jg
-from jgraph.errors import KeyMismatchError, LoadError, SaveError, ShapeError
+from jgraph.errors import ArgumentError, KeyMismatchError, LoadError, SaveError, ShapeError
 from jgraph.storage.checkpoint import read_arrays, read_record, write
+from jgraph.storage.steps import save_step
 
 L = jg.layers
 ROOT = Path(__file__).parents[1]
@@ -206,3 +207,95 @@ def test_paths_may_be_strings_relative_and_new(tmp_path: Path, monkeypatch: pyte
     assert bits(list(jg.load("deep/er/m.jgraph")[1:])) == bits(list(trees))
     with pytest.raises(LoadError, match=r"deep/m.jgraph: expected a directory with the file jgraph.json"):
         jg.load("deep/m.jgraph")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> tuple[Path, dict[int, Any]]:
+    """A directory of steps as a run writes them, the second the best, and the params and state of each."""
+    model, trees = small(), {}
+    for step, score in ((10, 3.0), (20, 1.0), (30, 2.0)):
+        params, state = jax.tree.map(np.asarray, model.init(jax.random.key(step)))
+        tree = {"train_state": {"params": params, "model_state": state, "opt_state": {"0": params}}, "memories": {}}
+        record = {"model": model.to_json(), "score": {"monitor": "val_loss", "mode": "min", "value": score}}
+        save_step(tmp_path / "run", step, tree, record)
+        trees[step] = (params, state)
+    return tmp_path / "run", trees
+
+
+@pytest.mark.parametrize(("step", "number"), [("best", 20), ("latest", 30), (10, 10), (np.int64(20), 20)])
+def test_a_step_of_a_run_is_loaded(run: Any, step: Any, number: int) -> None:
+    path, trees = run
+    model, params, state = jg.load(path, step=step)
+    assert bits((params, state)) == bits(trees[number])
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves((params, state)))
+    ones = np.ones((2, 4), "float32")
+    assert bits(model.apply(params, state, ones)) == bits(small().apply(trees[number][0], trees[number][1], ones))
+
+
+def test_a_model_without_arrays_is_loaded_from_a_step(tmp_path: Path) -> None:
+    model = without_arrays()
+    save_step(tmp_path, 1, {"train_state": {"step": np.asarray(1)}}, {"model": model.to_json()})
+    loaded, params, state = jg.load(tmp_path, step="latest")
+    assert (params, state, loaded.to_json()) == ({}, {}, model.to_json())
+
+
+def test_things_of_ones_own_are_given_when_loading_a_step(tmp_path: Path) -> None:
+    x = jg.Input((4,), name="x")
+    model = jg.Model(x, Scale()(x))
+    params, _ = model.init(jax.random.key(0))
+    tree = {"train_state": {"params": jax.tree.map(np.asarray, params)}}
+    save_step(tmp_path, 1, tree, {"model": model.to_json()})
+    with pytest.raises(LoadError, match=r"allow=\[Scale\]"):
+        jg.load(tmp_path, step=1)
+    assert bits(jg.load(tmp_path, step=1, allow=[Scale])[1]) == bits(params)
+
+
+def test_a_step_has_to_be_named_and_there(run: Any, tmp_path: Path) -> None:
+    path, _ = run
+    message = r"""run: .*the steps '10', '20', '30'\. Give step="best", step="latest" or one of the numbers"""
+    with pytest.raises(LoadError, match=message):
+        jg.load(path)
+    with pytest.raises(LoadError, match=r"run: expected the step 15, got the steps 10, 20, 30"):
+        jg.load(path, step=15)
+    for step in ("best", "latest", 3):
+        with pytest.raises(LoadError, match=r"nowhere: .*got no steps"):
+            jg.load(tmp_path / "nowhere", step=step)
+    model = small()
+    jg.save(tmp_path / "m", model, *model.init(jax.random.key(0)))
+    with pytest.raises(LoadError, match=r"m: .*got a model that jg.save wrote\. Leave out step="):
+        jg.load(tmp_path / "m", step="best")
+
+
+@pytest.mark.parametrize("step", ["lates", "", "10", 1.0, True, -1, [10]])
+def test_a_step_is_a_number_or_a_word(run: Any, step: Any) -> None:
+    with pytest.raises(ArgumentError, match='load, step: expected "best", "latest" or the number of a step') as caught:
+        jg.load(run[0], step=step)
+    assert ("Did you mean 'latest'" in str(caught.value)) == (step == "lates")
+
+
+def test_a_damaged_step_is_named_and_passed_over_where_it_may_be(run: Any, caplog: pytest.LogCaptureFixture) -> None:
+    path, trees = run
+    for step in (20, 30):
+        (path / str(step) / "arrays" / "manifest.ocdbt").unlink()
+    with pytest.raises(LoadError, match=r"run/20: .* in the leaf 'train_state/params/dense/bias'"):
+        jg.load(path, step=20)
+    for step in ("latest", "best"):
+        assert bits(jg.load(path, step=step)[1:]) == bits(trees[10])
+    assert caplog.messages[0].startswith(f"step 30 in {path} is damaged (")
+
+
+def test_a_step_of_other_arrays_than_the_model_has_is_refused(run: Any, tmp_path: Path) -> None:
+    params, state = run[1][10]
+    wide = {**params, "dense": {**params["dense"], "kernel": params["dense"]["kernel"].astype("f8")}}
+    other = {**params, "dense": {"kernel": np.zeros((4, 5), "f4")}}
+    for step, tree, message in (
+        (1, wide, r"leaf 'params/dense/kernel': expected a dtype of at most 32 bits, got float64.*jax_enable_x64"),
+        (2, other, r"expected params/dense/kernel: \[4, 3\]; params/dense/bias: \[3\], got .*\[4, 5\]"),
+    ):
+        record = {"model": small().to_json()}
+        save_step(tmp_path / "other", step, {"train_state": {"params": tree, "model_state": state}}, record)
+        with pytest.raises(LoadError, match=message):
+            jg.load(tmp_path / "other", step=step)
+    save_step(tmp_path / "other", 3, {}, {})
+    with pytest.raises(LoadError, match="a saved model"):
+        jg.load(tmp_path / "other", step=3)

@@ -97,22 +97,37 @@ def branches(tree: PyTree, parts: Sequence[KeyPath]) -> Any:
     return {key: branches(tree[key], ends) for key, ends in below.items() if ends}
 
 
-def stored(tree: PyTree, chosen: Callable[[Any], bool]) -> dict[str, Any]:
-    """The chosen leaves under the keys that they have in the file, without dicts that would be empty.
+def stored(tree: PyTree) -> dict[str, Any]:
+    """The arrays as they are handed to Orbax: those with elements, under keys that it keeps apart, without empty dicts.
 
     Orbax joins keys by dots, so all but letters, digits, `-`, `_` and `~` is written as `%` and two hexadecimal digits.
+    Numbers of one byte that NumPy was taught, such as 8-bit floats, become plain bytes.
 
-    >>> stored({"a.b": {"c d": 1, "e": 0}, "f": {}}, bool)
-    {'a%2Eb': {'c%20d': 1}}
+    >>> stored({"a.b": {"c d": np.arange(2), "e": np.zeros(0)}, "f": {}})
+    {'a%2Eb': {'c%20d': array([0, 1])}}
     """
     found = {}
     for key, below in tree.items():
         if isinstance(below, dict):
-            if inner := stored(below, chosen):
+            if inner := stored(below):
                 found[stored_key(key)] = inner
-        elif chosen(below):
-            found[stored_key(key)] = below
+        elif below.size:
+            array = np.asarray(below)
+            found[stored_key(key)] = array.view(np.uint8) if _short(array.dtype) else array
     return found
+
+
+def of_stored(array: np.ndarray, dtype: str) -> np.ndarray:
+    """An array as it was before `stored`, given its dtype.
+
+    >>> of_stored(np.ones(1, "uint8"), "float8_e4m3fn").dtype
+    dtype(float8_e4m3fn)
+    """
+    return array.view(dtype) if array.dtype == np.uint8 and _short(np.dtype(dtype)) else array
+
+
+def _short(dtype: np.dtype) -> bool:
+    return dtype.isbuiltin == 2 and dtype.itemsize == 1
 
 
 def stored_key(key: str) -> str:

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from jgraph.errors import ArgumentError, LoadError, SaveError
-from jgraph.storage.arrays import ARRAYS, DRAFT, RECORD, load_record, save_items
+from jgraph.storage.arrays import ARRAYS, DRAFT, MARK, RECORD, load_record, save_items
 from jgraph.storage.leaves import KeyPath, outline, stored
 from jgraph.storage.places import write_error
 from jgraph.storage.verified import CURE, SAVED, read_tree, said_by
 
 FORMAT, VERSION = "jgraph step", 1
 REPLACED, DELETED, ASIDE = ".jgraph-replaced", ".jgraph-deleted", ".aside"
-ORBAX_FILES = {"_CHECKPOINT_METADATA", "commit_success.txt"}
+ORBAX_FILES = {"_CHECKPOINT_METADATA", MARK}
 
 
 def save_step(directory: str | os.PathLike[str], step: int, tree: dict[str, Any], record: dict[str, Any]) -> None:
@@ -53,7 +53,7 @@ def save_step(directory: str | os.PathLike[str], step: int, tree: dict[str, Any]
         place.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(place):
             _put_aside(place)
-        save_items(place, stored(tree, lambda leaf: leaf.size > 0), item)
+        save_items(place, stored(tree), item)
     except SaveError:
         raise
     except Exception as error:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from jgraph.errors import LoadError, listing
-from jgraph.storage.arrays import load_arrays
-from jgraph.storage.leaves import KeyPath, branches, digest, paths, rebuild, show, stored, stored_key
+from jgraph.storage.arrays import differing_files, load_arrays
+from jgraph.storage.leaves import KeyPath, branches, digest, of_stored, paths, rebuild, show, stored_key
 from jgraph.typing import PyTree
 
 SAVED = "what was saved"
@@ -22,55 +22,65 @@ def read_tree(place: Path, saved: PyTree, parts: Sequence[KeyPath]) -> Any:
         LoadError: a leaf is missing, or not what the outline says; it is named.
     """
     wanted = branches(saved, parts)
-    found = _load(place, wanted, whole=wanted == saved)
-    damaged: list[KeyPath] = []
-
-    def leaf(path: KeyPath, described: Any) -> np.ndarray:
-        dtype, shape, sha256 = described
-        if 0 in shape:  # Orbax keeps no array without elements
-            return np.zeros(shape, dtype)
-        array: Any = found
-        for key in path:
-            array = array[stored_key(key)]
-        if str(array.dtype) != dtype or list(array.shape) != shape or digest(array) != sha256:
-            damaged.append(path)
-        return array
-
-    tree = rebuild(wanted, leaf)
-    if damaged:
-        raise _damaged(place, "others", damaged)
-    return tree
-
-
-def _load(place: Path, wanted: PyTree, *, whole: bool) -> dict[str, Any]:
-    """The stored arrays of an outline; where Orbax cannot read them, the leaves that it stumbles over are named."""
-    structure = rebuild(stored(wanted, _has_elements), lambda *_: 0)
-    if not structure:
-        return {}
+    described = {path: leaf for path, leaf in paths(wanted) if 0 not in leaf[1]}  # Orbax keeps none without elements
     try:
-        return load_arrays(place, structure, whole=whole)
-    except Exception as error:
-        leaves = [path for path, described in paths(wanted) if _has_elements(described)]
-        raise _damaged(place, f"what Orbax cannot read ({said_by(error)})", _unreadable(place, leaves)) from error
+        together = not differing_files(place)
+    except (OSError, ValueError) as error:
+        raise LoadError(str(place), expected="checksums that can be read", got=said_by(error), cure=CURE) from error
+    found = _read(place, described) if together else _read_one_by_one(place, described)
+    return rebuild(wanted, lambda path, leaf: found[path] if path in found else np.zeros(leaf[1], leaf[0]))
 
 
-def _has_elements(described: Any) -> bool:
-    return 0 not in described[1]
+def _read(place: Path, described: dict[KeyPath, Any]) -> dict[KeyPath, np.ndarray]:
+    """All leaves at once."""
+    structure: dict[str, Any] = {}
+    for path in described:
+        below = structure
+        for key in path[:-1]:
+            below = below.setdefault(stored_key(key), {})
+        below[stored_key(path[-1])] = 0
+    try:
+        loaded = load_arrays(place, structure) if described else {}
+        found = {path: of_stored(_at(loaded, path), leaf[0]) for path, leaf in described.items()}
+    except Exception:  # the leaf that Orbax stumbles over is named by the slower way
+        return _read_one_by_one(place, described)
+    if damaged := [path for path, leaf in described.items() if not _same(found[path], leaf)]:
+        raise _damaged(place, "others", damaged)
+    return found
 
 
-def _unreadable(place: Path, leaves: list[KeyPath], most: int = 4) -> list[KeyPath]:
-    found: list[KeyPath] = []
-    for path in leaves:
+def _read_one_by_one(place: Path, described: dict[KeyPath, Any], most: int = 4) -> dict[KeyPath, np.ndarray]:
+    """Each leaf for itself, until so many are found to be damaged: what stands in other files may still be whole."""
+    found: dict[KeyPath, np.ndarray] = {}
+    damaged: list[KeyPath] = []
+    said = "others"
+    for path, leaf in described.items():
         structure: Any = 0
         for key in reversed(path):
             structure = {stored_key(key): structure}
         try:
-            load_arrays(place, structure, whole=False)
-        except Exception:  # the error that is raised is that of the whole tree
-            found.append(path)
-        if len(found) == most:
+            found[path] = of_stored(_at(load_arrays(place, structure), path), leaf[0])
+        except Exception as error:
+            said = f"what Orbax cannot read ({said_by(error)})"
+            damaged.append(path)
+        else:
+            damaged += [] if _same(found[path], leaf) else [path]
+        if len(damaged) == most:
             break
+    if damaged:
+        raise _damaged(place, said, damaged)
     return found
+
+
+def _at(loaded: Any, path: KeyPath) -> np.ndarray:
+    for key in path:
+        loaded = loaded[stored_key(key)]
+    return loaded
+
+
+def _same(array: np.ndarray, described: Any) -> bool:
+    dtype, shape, sha256 = described
+    return str(array.dtype) == dtype and list(array.shape) == shape and digest(array) == sha256
 
 
 def said_by(error: Exception) -> str:
@@ -79,5 +89,4 @@ def said_by(error: Exception) -> str:
 
 
 def _damaged(place: Path, got: str, leaves: list[KeyPath]) -> LoadError:
-    named = f" in the leaf {listing(map(show, leaves), 4)}" if leaves else ""
-    return LoadError(str(place), expected=SAVED, got=got + named, cure=CURE)
+    return LoadError(str(place), expected=SAVED, got=f"{got} in the leaf {listing(map(show, leaves))}", cure=CURE)

@@ -1,5 +1,6 @@
 """One job at a time beside the loop: saving while training goes on."""
 
+import importlib
 import logging
 import threading
 import weakref
@@ -11,7 +12,7 @@ from jgraph.errors import ArgumentError
 
 
 class Writer:
-    """Runs functions in a background thread, one at a time; the error of a job is raised by the next call but one.
+    """Runs functions in a background thread, one at a time; the error of one is raised by the next call here.
 
     A job is finished before the process ends, even where nobody waits for it.
 
@@ -41,11 +42,13 @@ class Writer:
         if not self._waits_at_exit:
             self._waits_at_exit = True
             _before_exit(weakref.WeakMethod(self._end))
+        thread = threading.Thread(target=self._run, args=(function, args), name="jgraph writer")
         self._finished.clear()
         try:
-            threading.Thread(target=self._run, args=(function, args), name="jgraph writer").start()
-        except BaseException:
-            self._finished.set()
+            thread.start()
+        except BaseException:  # an interrupt may come when the thread runs already
+            if thread not in threading.enumerate():
+                self._finished.set()
             raise
 
     def check(self) -> None:
@@ -94,8 +97,11 @@ class Writer:
 def _before_exit(method: weakref.WeakMethod) -> None:
     """Calls a method, if it is still there, when the main thread ends and threads can still be started.
 
-    What `atexit` calls comes later: a job could start no threads of its own then, and Orbax does.
+    What `atexit` calls comes later, and what pools of threads and processes register at their import comes before what
+    was registered before them: a job could start no threads of its own then, and Orbax does.
     """
+    importlib.import_module("concurrent.futures.thread")
+    importlib.import_module("concurrent.futures.process")
 
     def call() -> None:
         if (bound := method()) is not None:
