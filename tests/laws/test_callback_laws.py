@@ -277,6 +277,7 @@ def test_equal_callbacks_have_equal_configurations(name: str) -> None:
     assert dataclasses.replace(callback, name="other").configuration() != callback.configuration()
 
 
+@pytest.mark.slow
 def test_configurations_are_the_same_in_another_process() -> None:
     code = (
         "import importlib.util, json, sys\n"

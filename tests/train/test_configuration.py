@@ -69,6 +69,7 @@ def test_it_survives_json_and_has_no_addresses(place: int) -> None:
     assert "0x" not in json.dumps(value)
 
 
+@pytest.mark.slow
 def test_another_process_sees_the_same() -> None:
     code = (
         "import importlib.util, json, sys\n"

@@ -82,7 +82,10 @@ def factories() -> dict[str, Callable[..., Any]]:
 
 
 MEMBERS = {name: factory for name, factory in factories().items() if name not in NOT_RUN} | VARIANTS | STARTS
-EVERY_MEMBER = pytest.mark.parametrize("member", MEMBERS)
+SLOW = ("lbfgs", "sophia")  # to compile
+EVERY_MEMBER = pytest.mark.parametrize(
+    "member", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in MEMBERS]
+)
 
 
 def made(member: str, rate: Any) -> optax.GradientTransformationExtraArgs:
