@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import uuid
 from pathlib import Path
 
 from jgraph.errors import WriteError
@@ -22,6 +23,21 @@ def write_error(path: str | os.PathLike[str], error: Exception) -> WriteError:
     full = getattr(error, "errno", None) in FULL or "RESOURCE_EXHAUSTED" in reason or "No space left" in reason
     cure = "Free some space, or write elsewhere." if full else "Give a path that this process may write."
     return WriteError(str(path), expected="a place that can be written", got=f"{reason}{left}", cure=cure)
+
+
+def make_ready(directory: str | os.PathLike[str]) -> None:
+    """Makes a directory, and tries whether a file can be made in it.
+
+    Raises:
+        WriteError: one cannot.
+    """
+    probe = Path(directory) / f".{uuid.uuid4().hex[:8]}.tmp"
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise write_error(directory, error) from error
 
 
 def free_bytes(path: str | os.PathLike[str]) -> int | None:

@@ -47,10 +47,8 @@ def train_epoch(session: Session, source: Source, held_out: Source | None) -> No
     if before == 0:
         session.fire("on_epoch_begin")
     pace = Pace(feed.most)
-    while session.going():
-        session.begin_step()
-        if not session.going() or not session.dispatch(feed, pace):
-            break
+    while session.going() and session.dispatch(feed, pace):
+        pass
     if session.going():
         source.check_given(session.done, plan.steps_per_epoch)
         session.check_guard(session.carry[1])

@@ -162,14 +162,14 @@ class Session:
 
     # Steps
 
-    def begin_step(self) -> None:
-        """Calls `on_step_begin` where it is due."""
-        self._fire_due("on_step_begin")
-
     def dispatch(self, feed: Feed, pace: Pace) -> bool:
-        """Runs the steps until somebody wants to look, and lets them look; False where the data has ended."""
+        """Runs the steps until somebody wants to look, and lets them look; False where there is nothing more to run."""
         work, count = feed.next(self.done, min(pace.count, self._room()))
         if not count:
+            return False
+        if due := self._due("on_step_begin"):
+            self.fire("on_step_begin", only=due)
+        if not self.going():
             return False
         self.signals.holding = True
         self.carry = feed.run(self.carry, work)
@@ -177,7 +177,7 @@ class Session:
         self.signals.release()
         finished = pace.follow(self.carry[1], count)
         self.outlets.check()
-        due = self._due()
+        due = self._due("on_step_end")
         glancing = time.perf_counter() - self._glanced > GLANCE_SECONDS
         if due and self.setting.step.guard is not None:
             self.check_guard(self.carry[1])
@@ -216,12 +216,8 @@ class Session:
         """The number of steps until a step hook is due."""
         return min((i - self.step % i for i in self._intervals.values()), default=2**31 - 1)
 
-    def _due(self) -> set[str]:
-        return {name for name, interval in self._intervals.items() if self.step % interval == 0}
-
-    def _fire_due(self, hook: str) -> None:
-        if due := {name for name in self._due() if has_hook(self.setting.callbacks[name], hook)}:
-            self.fire(hook, only=due)
+    def _due(self, hook: str) -> set[str]:
+        return {n for n, i in self._intervals.items() if self.step % i == 0 and has_hook(self._stepping[n], hook)}
 
     # The end
 

@@ -16,6 +16,7 @@ from jgraph.core.layer import snake_case
 from jgraph.core.model import Model
 from jgraph.data.fingerprint import fingerprint
 from jgraph.errors import ArgumentError, NameClashError, ResumeError, listing
+from jgraph.storage.places import make_ready
 from jgraph.storage.steps import clean, newest_whole, set_aside, steps_in
 from jgraph.train.callback import Callback, Setup
 from jgraph.train.hooks import form
@@ -203,14 +204,15 @@ def with_memories(run: Run, cast: Cast) -> tuple[Run, set[str]]:
 
 
 def prepare_directories(cast: Cast, new: set[str], step: int, resume: Any) -> Said:
-    """Cleans the directories of checkpoints, and puts aside steps that lie ahead; what was done is returned.
+    """Makes and cleans the directories of checkpoints, and puts aside steps that lie ahead; what was done is returned.
 
     Raises:
-        ResumeError: one has the checkpoints of another run.
+        WriteError: one cannot be written. ResumeError: one has the checkpoints of another run.
     """
     said: Said = []
     for name, callback in cast.items():
         for directory in callback.directories():
+            make_ready(directory)
             said += [(logging.INFO, text) for text in clean(directory)]
             steps = steps_in(directory)
             own = resume is not None and os.path.realpath(resume) == os.path.realpath(directory)

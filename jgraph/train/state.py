@@ -1,11 +1,14 @@
 """What training remembers: the state of the step, and the run around it."""
 
 import dataclasses
+import os
 from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 
+from jgraph.draw.curves import draw_curves
+from jgraph.draw.panels import best_epoch
 from jgraph.errors import ArgumentError
 from jgraph.tree import match
 from jgraph.typing import Array, Key, Params, PyTree, State
@@ -90,7 +93,8 @@ class Run:
     `history` maps a log's name to one number an epoch and holds only what is reproducible; `timings` (seconds, steps
     per second) and `events` (what was decided and said) are outside of it. `stopped` is the reason, if training ended
     before its last epoch. `memories` are those of the callbacks, by name; `sums` those of an unfinished epoch. The
-    order of the data is drawn from `seed`.
+    order of the data is drawn from `seed`. An error that leaves `fit` has such a run; its `train_state` is `None` where
+    that went down with a program that failed on the device.
 
     >>> import jgraph as jg, numpy as np, optax
     >>> model = jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)])
@@ -122,9 +126,36 @@ class Run:
             timings=_append(self.timings, timings),
         )
 
+    def plot(
+        self, path: str | os.PathLike[str], *, monitor: str = "val_loss", mode: str = "auto", title: str = ""
+    ) -> None:
+        """Draws the history as a picture (PNG, SVG or PDF by the suffix).
+
+        It shows every loss and metric, the learning rate, the best epoch by `monitor`, and where and why training
+        stopped. `mode` is `min`, `max` or `auto`, which is `min` for a loss. Without validation, `val_loss` is `loss`.
+
+        Raises:
+            ArgumentError: another suffix or mode, no epoch yet, or matplotlib is not installed.
+            MonitorError: the history has no such log, or it is not known whether more of it is better.
+            WriteError: the file cannot be written.
+
+        >>> import jgraph as jg, numpy as np, optax, pathlib, tempfile
+        >>> model = jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)])
+        >>> trainer = jg.Trainer(model, optax.sgd(0.1), loss="mse")
+        >>> run = trainer.fit((np.ones((4, 2)), np.ones(4)), epochs=3, progress=False)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run.plot(pathlib.Path(folder) / "curves.svg")
+        ...     [file.name for file in pathlib.Path(folder).iterdir()]
+        ['curves.svg']
+        """
+        best = best_epoch(self.history, monitor, mode) if self.history else None  # draw_curves refuses no history
+        draw_curves(path, self.history, best=best, stopped=self.stopped, title=title)
+
     def __repr__(self) -> str:
-        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items() if values)
-        return f"Run(epoch {self.position.epoch}, step {int(self.train_state.step)}{', ' if last else ''}{last})"
+        step = "its train state is lost" if self.train_state is None else f"step {int(self.train_state.step)}"
+        last = [f"{name}={values[-1]:.4g}" for name, values in self.history.items() if values]
+        stopped = [] if self.stopped is None else [f"stopped: {self.stopped}"]
+        return f"Run({', '.join([f'epoch {self.position.epoch}', step, *last, *stopped])})"
 
 
 def _append(table: dict[str, list[float]], row: dict[str, float]) -> dict[str, list[float]]:

@@ -82,14 +82,14 @@ def plain(tree: Any) -> dict[str, Any]:
 
 def points(folder: Path) -> list[tuple[str, int, float]]:
     """What TensorBoard would show but for steps per second: tag, step and value, in the order of the files."""
-    from tensorboardX.proto.event_pb2 import Event as Record
+    from tensorboardX.proto import event_pb2
 
     found = []
     for path in sorted(folder.rglob("*tfevents*")):
         content = path.read_bytes()
         while content:
             size = int.from_bytes(content[:8], "little")
-            record = Record.FromString(content[12 : 12 + size])
+            record = event_pb2.Event.FromString(content[12 : 12 + size])  # pyright: ignore[reportAttributeAccessIssue]
             content = content[16 + size :]
             name = path.parent.name
             found += [(f"{name}/{v.tag}", record.step, v.simple_value) for v in record.summary.value]

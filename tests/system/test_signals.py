@@ -84,7 +84,7 @@ def test_the_old_handlers_come_back() -> None:
     trainer().fit(ROWS, epochs=1, callbacks=[send(signal.SIGINT, 1)], progress=False)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     with pytest.raises(jg.errors.CallbackError):
-        trainer().fit(ROWS, epochs=1, callbacks=[K.on_epoch_end(lambda event: 1 / 0)], progress=False)  # pyright: ignore[reportArgumentType]
+        trainer().fit(ROWS, epochs=1, callbacks=[K.on_epoch_end(lambda event: 1 / 0)], progress=False)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
