@@ -25,6 +25,7 @@ from jgraph.storage.places import write_error
 from jgraph.storage.verified import CURE, SAVED, read_tree, said_by
 
 FORMAT, VERSION = "jgraph step", 1
+OTHER = "Load it with the jgraph that saved it."
 REPLACED, DELETED, ASIDE = ".jgraph-replaced", ".jgraph-deleted", ".aside"
 ORBAX_FILES = {"_CHECKPOINT_METADATA", MARK}
 
@@ -207,9 +208,11 @@ def _content(directory: str | os.PathLike[str], step: int) -> dict[str, Any]:
     except Exception as error:
         raise LoadError(str(place), expected="a record that can be read", got=said_by(error), cure=CURE) from error
     if not isinstance(item, dict) or item.get("format") != FORMAT or item.get("version") != VERSION:
+        later = isinstance(item, dict) and item.get("format") == FORMAT and isinstance(item.get("version"), int)
         found = f"{item.get('format')!r} of version {item.get('version')!r}" if isinstance(item, dict) else "no record"
-        cure = "Load it with the jgraph that saved it."
-        raise LoadError(str(place), expected=f"{FORMAT!r} of version {VERSION}", got=found, cure=cure)
+        raise LoadError(
+            str(place), expected=f"{FORMAT!r} of version {VERSION}", got=found, cure=OTHER if later else CURE
+        )
     content: Any = item.get("content")
     if _digest(content) != item.get("sha256"):
         raise LoadError(str(place), expected=SAVED, got="another record", cure=CURE)
@@ -226,13 +229,15 @@ def newest_whole(
     `None` where there is no step. `parts` are the branches to read, and to verify, as in `read_step`.
 
     Raises:
-        LoadError: there are steps, but none is whole; each is named.
+        LoadError: there are steps, but none is whole, each is named; or the newest one is of another version.
     """
     failed: dict[int, str] = {}
     for step in reversed(steps_in(directory)):
         try:
             tree, record = read_step(directory, step, parts)
         except LoadError as error:
+            if error.cure == OTHER:  # it may be whole
+                raise
             failed[step] = f"expected {error.expected}, got {error.got}"
         else:
             said = [f"step {n} in {directory} is damaged ({why}), so step {step} is used" for n, why in failed.items()]

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jgraph.errors import ArgumentError, CallbackError, JGraphError
 from jgraph.train.actions import Action, Restore, Save, ScaleLearningRate, SetLearningRate, Stop
 from jgraph.train.callback import Callback, Event
+from jgraph.train.learning_rate import inexact
 from jgraph.train.state import Run, fresh_copy
 from jgraph.train.step import Step
 from jgraph.tree import leaves_with_names, match
@@ -108,6 +109,13 @@ def apply(run: Run, name: str, action: Action, step: Step) -> tuple[Run, str]:
 def _scale(action: ScaleLearningRate | SetLearningRate, step: Step, run: Run) -> float:
     """The scale of the learning rate that an action asks for."""
     scale = float(run.train_state.lr_scale)
+    if step.rate is None and (name := inexact(step.optimizer)) is not None:
+        raise ArgumentError(
+            type(action).__name__,
+            expected="an optimizer whose updates grow with its learning rate alone",
+            got=name,
+            cure="Write jg.Trainer(model, optax.adam, learning_rate=1e-3, ...): a factory, and the rate beside it.",
+        )
     if isinstance(action, ScaleLearningRate):
         return scale * action.factor
     base = None if step.rate is None else float(step.rate(run.train_state.step))

@@ -20,10 +20,12 @@ from jgraph.storage.places import make_ready
 from jgraph.storage.steps import clean, newest_whole, set_aside, steps_in
 from jgraph.train.callback import Callback, Setup
 from jgraph.train.hooks import form
+from jgraph.train.objective import Target
 from jgraph.train.plan import Plan
 from jgraph.train.record import check_leaves, check_same, graph_hash, run_of
 from jgraph.train.source import Source
 from jgraph.train.state import Run, TrainState
+from jgraph.train.step import Step
 from jgraph.tree import leaves_with_names
 
 Cast = dict[str, Callback]
@@ -111,14 +113,17 @@ class About:
     callbacks: dict[str, Any]
 
 
-def about_run(model: Model, plan: Plan, source: Source, held_out: Source | None, cast: Cast) -> About:
+def about_run(model: Model, step: Step, plan: Plan, source: Source, held_out: Source | None, cast: Cast) -> About:
     """What a checkpoint says of a run beside the run.
 
     Raises:
         SaveError: the model holds a function or class without a name.
     """
     text, rows = model.to_json(), source.rows
+    rate = None if step.rate is None else float(step.rate(0))
     identity = {
+        **{f"training of {t.name!r}": _told(t) for t in step.objective.targets},
+        "learning rate at step 0": rate,
         "seed": plan.seed,
         "batch_size": plan.batch_size,
         "shuffle": plan.shuffle,
@@ -129,6 +134,12 @@ def about_run(model: Model, plan: Plan, source: Source, held_out: Source | None,
         "validation data": None if held_out is None or held_out.rows is None else fingerprint(held_out.rows.bound),
     }
     return About(text, graph_hash(text), identity, configurations(cast))
+
+
+def _told(target: Target) -> str:
+    """How an output is trained."""
+    loss = "no loss" if target.loss is None else f"{target.loss.name} x {target.weight:g}"
+    return ", ".join([loss, *(metric.name for metric in target.metrics)])
 
 
 def configurations(cast: Mapping[str, Callback]) -> dict[str, Any]:

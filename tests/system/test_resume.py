@@ -274,6 +274,9 @@ OTHERS: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
         lambda f: changed(trainer(), f, data=batches(), validation_split=0.0, validation_data=rows()),
         ["rows: 54"],
     ),
+    "learning rate": (lambda f: changed(trainer(learning_rate=0.1), f), ["learning rate at step 0: 0.1"]),
+    "metrics": (lambda f: changed(trainer(metrics={}), f), ["'kind': 'sparse_categorical_crossentropy x 1, accuracy'"]),
+    "loss weights": (lambda f: changed(trainer(loss_weights={"size": 2.0}), f), ["error x 1", "error x 2"]),
     "optimizer": (lambda f: changed(trainer(optimizer=optax.sgd), f), ["opt_state", "no leaf"]),
     "model": (
         lambda f: changed(other_model(), f),

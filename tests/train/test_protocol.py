@@ -204,6 +204,12 @@ def test_every_optimizer_takes_a_known_rate() -> None:
     np.testing.assert_allclose(run.history["learning_rate"], [0.1, 0.05], rtol=1e-6)
 
 
+def test_a_scale_that_would_not_be_another_rate_is_refused_by_name() -> None:
+    own = trainer(optimizer=optax.contrib.prodigy, learning_rate=None)
+    error = with_errors(CallbackError, "prodigy", at_step(2, K.ScaleLearningRate(0.5)), own=own)
+    assert "'at_step'" in str(error)
+
+
 def test_restore_brings_all_back_but_the_step() -> None:
     class Back(K.Callback):
         def init(self, train_state: jg.TrainState) -> Any:
