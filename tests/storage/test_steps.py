@@ -435,7 +435,7 @@ def test_a_newer_version_is_refused_and_not_passed_over(copy: Path) -> None:
     path = copy / "40" / "jgraph" / "metadata"
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": 2}))
     for read in (lambda: read_step(copy, 40), lambda: newest_whole(copy)):
-        with pytest.raises(LoadError, match="version 2.*Load it with the jgraph that saved it"):
+        with pytest.raises(LoadError, match=r"version 2.*Load it with the jgraph that saved it"):
             read()
 
 
