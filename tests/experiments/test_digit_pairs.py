@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from flax import linen
 
 import jgraph as jg
 from experiments import digit_pairs
@@ -42,16 +43,36 @@ def test_the_tower_is_one_set_of_weights() -> None:
 
 
 @pytest.mark.slow
-def test_a_small_run_ends_with_a_table_and_a_saved_model(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    logs = digit_pairs.main(["--epochs", "1", "--pairs", "128", "--folder", str(tmp_path)])
+def test_a_small_run_leaves_all_that_it_says_goes_on_and_begins_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    folder = tmp_path / "demo"
+    small = ["--pairs", "128", "--folder", str(folder)]
+    logs = digit_pairs.main([*small, "--epochs", "2"])
     printed = capsys.readouterr().out
     assert {"digit/accuracy", "same/accuracy", "sum/mae"} <= set(logs)
-    assert "tower/flax_norm" in printed
-    assert "left digit, accuracy" in printed
-    from flax import linen
+    for words in ("tower/flax_norm", "left digit, accuracy", "curves.png", f"tensorboard --logdir {folder / 'tensorboard'}"):
+        assert words in printed
+    assert sorted(path.name for path in folder.iterdir()) == ["2", "4", "curves.png", "log.csv", "tensorboard"]
+    assert sorted(path.name for path in (folder / "tensorboard").iterdir()) == ["train", "validation"]
+    assert (folder / "curves.png").read_bytes()[:4] == b"\x89PNG"
 
-    model, _, _ = jg.load(tmp_path / "model.jgraph", allow=[linen.LayerNorm])
+    model, _, _ = jg.load(folder, step="best", allow=[linen.LayerNorm])
     assert list(model.outputs) == ["digit", "same", "sum"]
+
+    assert digit_pairs.main([*small, "--epochs", "2", "--resume"]) == logs
+    assert "removed" not in capsys.readouterr().out
+    assert digit_pairs.main([*small, "--epochs", "1"]) != logs
+    assert f"removed the earlier run in {folder}" in capsys.readouterr().out
+    assert len((folder / "log.csv").read_text().splitlines()) == 2
+
+
+def test_a_folder_of_something_else_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("not of a run")
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(jg.errors.ArgumentError):
+        digit_pairs.main(["--epochs", "0", "--folder", str(tmp_path)])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv", "thesis.txt"]
 
 
 def test_it_reads_from_top_to_bottom_in_under_150_lines() -> None:
