@@ -1,30 +1,84 @@
 """The README: its Python runs as it stands, its commands exist, and its map of the project is true."""
 
+import contextlib
+import io
 import re
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
+
+import jgraph as jg
+from jgraph.train.callback import HOOKS
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_python_of_the_readme_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    names: dict[str, object] = {"__name__": "readme"}
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)
-    printed = capsys.readouterr().out
-    assert "embedding_1" in printed
-    assert "logits, before softmax" in printed
-    assert re.findall(r"epoch \d/\d", printed) == ["epoch 1/2", "epoch 2/2", "epoch 3/3"]
-    assert names["probabilities"].shape == (256, 500)  # pyright: ignore[reportAttributeAccessIssue]
-    assert names["vectors"].shape == (64, 32)  # pyright: ignore[reportAttributeAccessIssue]
-    history = names["run"].history  # pyright: ignore[reportAttributeAccessIssue]
-    assert str(sorted(history)) in TEXT
+class Outcome(NamedTuple):
+    """What the README's Python leaves: its names, what it prints, and the folder that it ran in."""
+
+    names: dict[str, Any]
+    printed: str
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """All blocks, run once, one after the other."""
+    folder, printed = tmp_path_factory.mktemp("readme"), io.StringIO()
+    names: dict[str, Any] = {"__name__": "readme"}
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
+            exec(compile(block, "README.md", "exec"), names)
+    return Outcome(names, printed.getvalue(), folder)
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(outcome: Outcome) -> None:
+    names = outcome.names
+    assert "embedding_1" in outcome.printed
+    assert "logits, before softmax" in outcome.printed
+    assert names["probabilities"].shape == (256, 500)
+    assert names["vectors"].shape == (64, 32)
+    assert str(sorted(names["run"].history)) in TEXT
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_from_its_directory_and_leaves_what_it_says(outcome: Outcome) -> None:
+    epochs = re.findall(r"epoch \d/\d", outcome.printed)
+    assert epochs == ["epoch 1/2", "epoch 2/2", "epoch 3/4", "epoch 4/4"]
+    folder = outcome.folder / "runs/qa"
+    assert (folder / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    assert any((folder / "tensorboard/validation").iterdir())
+    assert jg.load(folder, step="best")[0].to_json() == outcome.names["model"].to_json()
+
+
+@pytest.mark.slow
+def test_the_callbacks_of_the_readme_do_what_it_says(outcome: Outcome) -> None:
+    watched, seen = outcome.names["watched"], outcome.names["seen"]
+    said = re.findall(r"learning_rate.*about \[(.*)\]", TEXT)[0].split(", ")
+    np.testing.assert_allclose(watched.history["learning_rate"], [float(rate) for rate in said], rtol=1e-6)
+    assert seen == watched.history["loss"]  # two steps an epoch: the mean over the epoch so far is that of the epoch
+    assert set(watched.memories["overfits"]) == {"epochs"}
+    assert any("halve_every: learning rate 0.001 -> 0.0005" in text for text in watched.events)
+
+
+@pytest.mark.slow
+def test_the_error_of_the_readme_carries_the_run(outcome: Outcome) -> None:
+    rescued, finished = outcome.names["rescued"], outcome.names["finished"]
+    assert (rescued.position.epoch, len(rescued.history["loss"])) == (2, 2)
+    assert (finished.position.epoch, len(finished.history["loss"])) == (4, 4)
+
+
+def test_the_readme_knows_every_callback_action_and_hook() -> None:
+    names = set(vars(jg.callbacks)) - {"Callback", "Event"}
+    public = {name for name in names if getattr(vars(jg.callbacks)[name], "__module__", "").startswith("jgraph.")}
+    for name in public - {hook for hook in HOOKS if hook not in ("on_epoch_end", "on_step_end")}:
+        assert re.search(rf"^\| .*`{name}\b", TEXT, re.MULTILINE), f"{name} stands in no table"
+    for hook in HOOKS:
+        assert f"`{hook}`" in TEXT, hook
 
 
 def test_the_commands_of_the_readme_are_targets() -> None:

@@ -51,7 +51,12 @@ def test_a_small_run_leaves_all_that_it_says_goes_on_and_begins_anew(
     logs = digit_pairs.main([*small, "--epochs", "2"])
     printed = capsys.readouterr().out
     assert {"digit/accuracy", "same/accuracy", "sum/mae"} <= set(logs)
-    for words in ("tower/flax_norm", "left digit, accuracy", "curves.png", f"tensorboard --logdir {folder / 'tensorboard'}"):
+    for words in (
+        "tower/flax_norm",
+        "left digit, accuracy",
+        "curves.png",
+        f"tensorboard --logdir {folder / 'tensorboard'}",
+    ):
         assert words in printed
     assert sorted(path.name for path in folder.iterdir()) == ["2", "4", "curves.png", "log.csv", "tensorboard"]
     assert sorted(path.name for path in (folder / "tensorboard").iterdir()) == ["train", "validation"]
@@ -67,11 +72,15 @@ def test_a_small_run_leaves_all_that_it_says_goes_on_and_begins_anew(
     assert len((folder / "log.csv").read_text().splitlines()) == 2
 
 
-def test_a_folder_of_something_else_is_not_removed(tmp_path: Path) -> None:
+def test_a_folder_of_something_else_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def enough(seed: int) -> None:
+        raise RuntimeError("the folder has been dealt with")
+
+    monkeypatch.setattr(digit_pairs, "scans_by_part", enough)
     (tmp_path / "log.csv").write_text("not of a run")
     (tmp_path / "thesis.txt").touch()
-    with pytest.raises(jg.errors.ArgumentError):
-        digit_pairs.main(["--epochs", "0", "--folder", str(tmp_path)])
+    with pytest.raises(RuntimeError, match="dealt with"):
+        digit_pairs.main(["--folder", str(tmp_path)])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv", "thesis.txt"]
 
 
