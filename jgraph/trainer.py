@@ -24,7 +24,7 @@ from jgraph.train.learning_rate import inexact
 from jgraph.train.loop import train
 from jgraph.train.objective import Objective, Target
 from jgraph.train.plan import Plan, check_batch_size, check_epochs, check_plan, check_steps
-from jgraph.train.programs import Programs
+from jgraph.train.programs import Pace, Programs
 from jgraph.train.session import Session, Setting
 from jgraph.train.source import Rows, Source, measure
 from jgraph.train.start import about_run, cast_of, check_cast, prepare_directories, resumed, sinks_of, with_memories
@@ -268,7 +268,7 @@ class Trainer:
         check_batch_size(batch_size)
         self._check_train_state("evaluate", train_state)
         source = self._source(data, "evaluate", self.programs, times=1)
-        return measure(source.place(train_state), train_state, batch_size)
+        return measure(source.place(train_state), train_state, batch_size, Pace())
 
     def predict(self, train_state: TrainState, inputs: PyTree, batch_size: int = 32) -> PyTree:
         """The model's outputs for all rows, as NumPy arrays; as `model.predict`."""

@@ -51,6 +51,10 @@ class Writer:
                 self._finished.set()
             raise
 
+    def busy(self) -> bool:
+        """Whether a job is under way."""
+        return not self._finished.is_set()
+
     def check(self) -> None:
         """Raises the error of a job that has failed, once."""
         if self._error is not None:

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from jgraph.train.programs import STEPS_PER_DISPATCH, Pace
+from jgraph.train.programs import STEPS_PER_DISPATCH
 from jgraph.train.session import Session
 from jgraph.train.source import Source, measure, read_logs
 from jgraph.train.state import Run
@@ -46,8 +46,8 @@ def train_epoch(session: Session, source: Source, held_out: Source | None) -> No
     session.steps = feed.steps
     if before == 0:
         session.fire("on_epoch_begin")
-    pace = Pace(feed.most)
-    while session.going() and session.dispatch(feed, pace):
+    session.pace.begin()
+    while session.going() and session.dispatch(feed):
         pass
     if session.going():
         source.check_given(session.done, plan.steps_per_epoch)
@@ -58,15 +58,13 @@ def train_epoch(session: Session, source: Source, held_out: Source | None) -> No
 
 def end_epoch(session: Session, held_out: Source | None, begin: float, steps: int) -> None:
     """Reads the epoch's logs, validates, and tells the callbacks."""
-    step, run = session.setting.step, session.current()
+    step, plan, run = session.setting.step, session.setting.plan, session.current()
     sums = np.asarray(session.carry[1])
     logs = read_logs(step.objective, sums[0])
     logs |= {name: float(rate) for name, rate in step.rate_log(run.train_state).items()}
     seconds = time.perf_counter() - begin
     if held_out is not None:
-        measured = measure(
-            held_out, run.train_state, session.setting.plan.batch_size, lambda: not session.signals.caught
-        )
+        measured = measure(held_out, run.train_state, plan.batch_size, session.pace, lambda: not session.signals.caught)
         logs |= {f"val_{name}": value for name, value in measured.items()}
         session.look()
         if not session.going():  # a signal came: the epoch ends, validated anew, when the run goes on

@@ -3,18 +3,20 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import jax
+
 from jgraph.errors import CallbackError, listing
-from jgraph.storage.steps import save_step, trim
-from jgraph.storage.writer import Writer
+from jgraph.storage.saver import Saver
+from jgraph.storage.steps import save_step
 from jgraph.train.actions import Outlet, Save, Sink
 
 
 class Outlets:
-    """All that training writes: records at once, in order; checkpoints in a thread, one at a time."""
+    """All that training writes: records at once, in order; checkpoints in a thread, beside the loop."""
 
     def __init__(self) -> None:
         self._open: dict[Any, Outlet] = {}
-        self._writer = Writer()
+        self._saver = Saver()
 
     def open(self, sinks: Iterable[tuple[Sink, int | None]]) -> None:
         """Opens sinks, each to go on after so many records, or anew.
@@ -42,20 +44,23 @@ class Outlets:
 
     def save(self, action: Save, step: int, tree: Any, record: Callable[[], dict[str, Any]]) -> None:
         """Saves a step while training goes on; first what was written until now is made to last."""
-        self._writer.submit(self._save, action, step, tree, record)
+
+        def write() -> None:
+            for outlet in list(self._open.values()):
+                outlet.flush()
+            save_step(action.directory, step, tree, record())
+
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+        self._saver.save(action.directory, step, write, size, action.max_to_keep, action.protect)
 
     def check(self) -> None:
         """Raises the error of a save that has failed meanwhile."""
-        self._writer.check()
-
-    def wait(self) -> None:
-        """Waits for the save that is under way, and raises its error."""
-        self._writer.wait()
+        self._saver.check()
 
     def close(self) -> None:
         """Waits for what is under way and closes everything, whatever fails; the first error is raised at the end."""
         errors = []
-        for close in (self._writer.close, *(outlet.close for outlet in self._open.values())):
+        for close in (self._saver.close, *(outlet.close for outlet in self._open.values())):
             try:
                 close()
             except Exception as error:
@@ -63,9 +68,3 @@ class Outlets:
         self._open = {}
         if errors:
             raise errors[0]
-
-    def _save(self, action: Save, step: int, tree: Any, record: Callable[[], dict[str, Any]]) -> None:
-        for outlet in list(self._open.values()):
-            outlet.flush()
-        save_step(action.directory, step, tree, record())
-        trim(action.directory, action.max_to_keep, {*action.protect, step})

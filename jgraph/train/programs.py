@@ -171,12 +171,18 @@ class HostFeed:
 class Pace:
     """Lets the device run a few dispatches ahead of the host, and finds how many steps each should hold.
 
-    The host waits for an array that is not donated. How many steps a dispatch holds never changes a result.
+    The host waits for an array that is not donated. How many steps a dispatch holds never changes a result. What is
+    found in one epoch is good for the next.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most, self._waiting, self._last = most, deque[tuple[Any, bool]](), 0.0
+    def __init__(self) -> None:
+        self._waiting, self._last = deque[tuple[Any, bool]](), 0.0
         self.count = 1
+
+    def begin(self) -> None:
+        """Begins an epoch: the time until its first dispatch is not the device's."""
+        self._waiting.clear()
+        self._last = 0.0
 
     def follow(self, sums: Array, count: int) -> Array | None:
         """Notes a dispatch of `count` steps; the sums of the one that has just been waited for, if there is one."""
@@ -189,16 +195,17 @@ class Pace:
         if whole and self._last:
             seconds = now - self._last
             if seconds < QUICK:
-                self.count = min(2 * self.count, self._most)
+                self.count = min(2 * self.count, STEPS_PER_DISPATCH)
             elif seconds > SLOW:
                 self.count = max(self.count // 2, 1)
         self._last = now
         return sums
 
 
-def fold(feed: Feed, carry: Any, going: Callable[[], bool] = lambda: True) -> tuple[Any, int]:
+def fold(feed: Feed, carry: Any, pace: Pace, going: Callable[[], bool] = lambda: True) -> tuple[Any, int]:
     """Folds all batches of a feed, as long as it is `going`: the last carry, and how many batches there were."""
-    pace, done = Pace(feed.most), 0
+    pace.begin()
+    done = 0
     while going():
         work, count = feed.next(done, pace.count)
         if not count:

@@ -1,5 +1,7 @@
 """A run as a tree of arrays and a record of plain values, and back: what a checkpoint holds."""
 
+import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import platform
@@ -41,7 +43,7 @@ def record_of(run: Run) -> dict[str, Any]:
         "stopped": run.stopped,
         "seed": run.seed,
         "memories": memories,
-        "versions": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "versions": _versions(),
     }
 
 
@@ -185,8 +187,11 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+@functools.cache
+def _versions() -> dict[str, str | None]:
+    """The versions of what has made a checkpoint."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

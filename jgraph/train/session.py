@@ -55,7 +55,7 @@ class Session:
     """
 
     def __init__(self, run: Run, setting: Setting) -> None:
-        self.setting, self.signals, self.outlets = setting, Signals(), Outlets()
+        self.setting, self.signals, self.outlets, self.pace = setting, Signals(), Outlets(), Pace()
         self.steps: int | None = None
         self._begun = self._glanced = time.perf_counter()
         self._stepping = {
@@ -162,9 +162,9 @@ class Session:
 
     # Steps
 
-    def dispatch(self, feed: Feed, pace: Pace) -> bool:
+    def dispatch(self, feed: Feed) -> bool:
         """Runs the steps until somebody wants to look, and lets them look; False where there is nothing more to run."""
-        work, count = feed.next(self.done, min(pace.count, self._room()))
+        work, count = feed.next(self.done, min(self.pace.count, self._room()))
         if not count:
             return False
         if due := self._due("on_step_begin"):
@@ -175,7 +175,7 @@ class Session:
         self.carry = feed.run(self.carry, work)
         self.done, self.step = self.done + count, self.step + count
         self.signals.release()
-        finished = pace.follow(self.carry[1], count)
+        finished = self.pace.follow(self.carry[1], count)
         self.outlets.check()
         due = self._due("on_step_end")
         glancing = time.perf_counter() - self._glanced > GLANCE_SECONDS

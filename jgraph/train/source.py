@@ -13,7 +13,7 @@ from jgraph.errors import DataError
 from jgraph.train.batches import Batch, Binding
 from jgraph.train.objective import Objective
 from jgraph.train.plan import Plan
-from jgraph.train.programs import STEPS_PER_DISPATCH, DeviceFeed, Feed, HostFeed, Programs, fold, loops
+from jgraph.train.programs import STEPS_PER_DISPATCH, DeviceFeed, Feed, HostFeed, Pace, Programs, fold, loops
 from jgraph.train.state import TrainState
 from jgraph.train.step import gather
 from jgraph.typing import Array, PyTree
@@ -147,11 +147,11 @@ class Source:
 
 
 def measure(
-    source: Source, train_state: TrainState, batch_size: int, going: Callable[[], bool] = lambda: True
+    source: Source, train_state: TrainState, batch_size: int, pace: Pace, going: Callable[[], bool] = lambda: True
 ) -> dict[str, float]:
     """Evaluates all data of a source that has been placed: its logs, without the prefix `val_`."""
     objective = source.binding.objective
-    sums, number = fold(source.whole(train_state, batch_size), objective.init(), going)
+    sums, number = fold(source.whole(train_state, batch_size), objective.init(), pace, going)
     if going():
         source.check_given(number, None)
     return read_logs(objective, sums)

@@ -74,9 +74,17 @@ def check_train_state(where: str, given: Any, params: PyTree, model_state: PyTre
     match(given.opt_state, opt_state, f"{where}, train_state.opt_state", cure)
 
 
+@jax.jit
+def _copies(arrays: list[Array]) -> list[Array]:
+    """One program for all leaves, as a dispatch for each is slow."""
+    return [jnp.copy(array) for array in arrays]
+
+
 def fresh_copy(tree: PyTree) -> PyTree:
     """The same values in buffers of their own, which may be donated."""
-    return jax.tree.map(lambda x: jnp.copy(x) if hasattr(x, "dtype") else x, tree)
+    leaves, structure = jax.tree.flatten(tree)
+    copies = iter(_copies([leaf for leaf in leaves if hasattr(leaf, "dtype")]))
+    return jax.tree.unflatten(structure, [next(copies) if hasattr(leaf, "dtype") else leaf for leaf in leaves])
 
 
 class Position(NamedTuple):

@@ -1,0 +1,122 @@
+"""Saves that go on beside the loop and never hold it up, unless memory would run full of them."""
+
+import os
+import threading
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from jgraph.storage.places import make_ready
+from jgraph.storage.steps import steps_in, trim
+from jgraph.storage.writer import Writer
+
+MOST_BYTES = 2**28
+"""Saves that wait may hold so many bytes together; beyond that the loop waits for the one under way."""
+
+
+class Waiting(NamedTuple):
+    """A step that waits to be saved."""
+
+    save: Callable[[], object]
+    size: int
+
+
+class Saver:
+    """Saves steps in a thread, as if each were saved at once and the directory trimmed after it.
+
+    Where saves come faster than the disk takes them, they wait: the newest is saved first, and one that would by now
+    be deleted again is never written. So a crash costs what was done since the save under way began, and at the end
+    the same steps are there as if every save had been waited for.
+    """
+
+    def __init__(self) -> None:
+        self._writer, self._lock = Writer(), threading.Condition()
+        self._waiting: dict[str, dict[int, Waiting]] = {}
+        self._kept: dict[str, tuple[int | None, Collection[int]]] = {}
+        self._working = False
+
+    def save(
+        self,
+        directory: str | os.PathLike[str],
+        step: int,
+        save: Callable[[], object],
+        size: int,
+        max_to_keep: int | None,
+        protect: Collection[int],
+    ) -> None:
+        """Saves a step with the function `save`, soon; `size` is the bytes that it holds until then.
+
+        Raises:
+            WriteError: a save before this one has failed, or the directory cannot be written.
+        """
+        self.check()
+        place = os.path.realpath(directory)
+        if place not in self._kept:
+            make_ready(place)
+        with self._lock:
+            waiting = self._waiting.setdefault(place, {})
+            self._kept[place] = max_to_keep, {*protect}
+            waiting[step] = Waiting(save, size)
+            self._drop(place)
+            while self._working and not self._room():
+                self._lock.wait(0.1)
+            idle, self._working = not self._working, True
+        if idle:
+            try:
+                self._writer.submit(self._work)
+            except BaseException:
+                self._working = self._writer.busy()
+                raise
+
+    def check(self) -> None:
+        """Raises the error of a save that has failed, once."""
+        self._writer.check()
+
+    def close(self) -> None:
+        """Waits until all is saved, and raises the error of a save that has failed."""
+        self._writer.close()
+
+    def _room(self) -> bool:
+        """Whether more may wait: what can never be dropped, as all is kept, waits one at a time."""
+        waiting = [w for steps in self._waiting.values() for w in steps.values()]
+        all_kept = any(self._kept[place][0] is None and len(steps) > 1 for place, steps in self._waiting.items())
+        return len(waiting) <= 1 or (not all_kept and sum(w.size for w in waiting) <= MOST_BYTES)
+
+    def _drop(self, place: str) -> None:
+        """Drops what would be deleted again: all but the protected steps and, with them, the newest `max_to_keep`."""
+        (most, protect), waiting = self._kept[place], self._waiting[place]
+        if most is None:
+            return
+        steps = sorted({*waiting, *steps_in(place)})
+        held = [step for step in steps if step in protect]
+        others = [step for step in steps if step not in protect]
+        stay = {*held, *others[max(0, len(others) - max(most - len(held), 1)) :]}
+        for step in [step for step in waiting if step not in stay]:
+            del waiting[step]
+
+    def _work(self) -> None:
+        """Saves what waits until nothing does; what fails ends it, and what still waits then is lost with the disk."""
+        try:
+            while (chosen := self._next()) is not None:
+                place, step, waiting = chosen
+                waiting.save()
+                most, protect = self._kept[place]
+                trim(place, most, {*protect, max(steps_in(place), default=step)})
+                with self._lock:
+                    self._lock.notify_all()
+        except BaseException:
+            with self._lock:
+                self._waiting, self._working = {}, False
+            raise
+
+    def _next(self) -> tuple[str, int, Waiting] | None:
+        """The next step to save: of the directory where most wait, the newest, and next to it a protected one."""
+        with self._lock:
+            place = max(self._waiting, key=lambda place: len(self._waiting[place]), default=None)
+            if place is None or not self._waiting[place]:
+                self._working = False
+                return None
+            waiting, protect = self._waiting[place], self._kept[place][1]
+            newest = max(waiting)
+            held = [step for step in waiting if step in protect]
+            step = held[0] if held and newest < max(steps_in(place), default=-1) else newest
+            return place, step, waiting.pop(step)
