@@ -127,7 +127,7 @@ def main(arguments: Any = None) -> dict[str, float]:
     given = {"epochs": options.epochs, "batch_size": 64, "validation_data": validation, "seed": options.seed}
     run = trainer.fit(train, **given, callbacks=watchers(folder), resume=folder if options.resume else None)
     if run.stopped == "interrupted":
-        raise SystemExit(f"go on with: python -m experiments.digit_pairs --folder {folder} --resume")
+        raise SystemExit("interrupted: the same command with --resume goes on")
     print(f"\ntrained in {sum(run.timings['epoch_seconds']):.0f} s", *run.events, sep="\n  ")
 
     logs, table = trainer.evaluate(run.train_state, test, batch_size=500), Table("Test pairs", "value")
