@@ -78,7 +78,7 @@ def main(arguments: Any = None) -> None:
     parser = argparse.ArgumentParser(description="The cost of the callbacks.")
     parser.add_argument("--turns", type=int, default=7, help="turns of each side (default 7)")
     turns = parser.parse_args(arguments).turns
-    compare("convolutional, 90 steps an epoch", convolutional, 3_200, 4, 32, turns)
+    compare("convolutional, 180 steps an epoch", convolutional, 6_400, 5, 32, turns)
     compare("MLP, 7,200 steps an epoch", mlp, 256_000, 4, 32, turns)
     compare("MLP, 230 steps an epoch", mlp, 8_192, 20, 32, turns)
 

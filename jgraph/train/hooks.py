@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jgraph.errors import ArgumentError, CallbackError, JGraphError
@@ -63,8 +64,8 @@ def _checked(where: str, result: Any, before: PyTree) -> tuple[PyTree, Sequence[
         if not isinstance(action, Action):
             cure = "Return actions such as jg.callbacks.Stop('enough')."
             raise CallbackError(where, expected="actions of jg.callbacks", got=repr(action)[:80], cure=cure)
-    if memory is not before and (was := form(before)) != (now := form(memory)):
-        differing = sorted(map(str, set(was.items()) ^ set(now.items())))
+    if memory is not before and _outline(before) != _outline(memory):
+        differing = sorted(map(str, set(form(before).items()) ^ set(form(memory).items())))
         raise CallbackError(
             where,
             expected="a memory of the structure, shapes and dtypes that `init` gave it",
@@ -72,6 +73,12 @@ def _checked(where: str, result: Any, before: PyTree) -> tuple[PyTree, Sequence[
             cure="Keep the memory's form: a float stays a float, an array its shape.",
         )
     return memory, actions
+
+
+def _outline(tree: PyTree) -> tuple[Any, list[Any]]:
+    """The form of a memory for comparing, which is done at every event."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [(leaf.dtype, leaf.shape) if hasattr(leaf, "dtype") else type(leaf) for leaf in leaves]
 
 
 def form(tree: PyTree) -> dict[str, str]:

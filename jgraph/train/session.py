@@ -57,6 +57,7 @@ class Session:
     def __init__(self, run: Run, setting: Setting) -> None:
         self.setting, self.signals, self.outlets, self.pace = setting, Signals(), Outlets(), Pace()
         self.steps: int | None = None
+        self._empty = setting.step.init()
         self._begun = self._glanced = time.perf_counter()
         self._stepping = {
             n: c for n, c in setting.callbacks.items() if has_hook(c, "on_step_begin") or has_hook(c, "on_step_end")
@@ -93,7 +94,7 @@ class Session:
             )
 
     def _commit(self, run: Run) -> None:
-        sums = self.setting.step.init() if run.sums is None else run.sums
+        sums = self._empty if run.sums is None else run.sums
         self.run, self.carry, self.done = run, (run.train_state, sums), run.position.step
 
     # Events
