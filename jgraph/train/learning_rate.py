@@ -105,7 +105,10 @@ def inexact(optimizer: optax.GradientTransformation) -> str | None:
     >>> inexact(optax.rmsprop(1e-3, momentum=0.9)), inexact(optax.contrib.schedule_free_sgd(0.1))
     ('trace behind the learning rate', 'schedule_free')
     """
-    found = (_obstacle(path) for path in _paths(optimizer.init, optimizer.update))
+    try:
+        found = [_obstacle(path) for path in _inside(optimizer)]
+    except (AttributeError, KeyError, TypeError, ValueError):  # another optax, which names its parts otherwise
+        return f"{type(optimizer).__name__}, which cannot be read"
     return next((name for name in found if name is not None), None)
 
 
@@ -120,6 +123,10 @@ def _obstacle(path: list[Part]) -> str | None:
     return next((part.name for part in front if part.name not in FREE_OF_RATE | LINEAR), None)
 
 
+def _inside(optimizer: Any) -> Iterator[list[Part]]:
+    return _paths(optimizer.init, optimizer.update)
+
+
 def _paths(init: Any, update: Any) -> Iterator[list[Part]]:
     """The transformations that updates pass through, in their order: one path for each group of parameters."""
     name, held = _read(update)
@@ -129,13 +136,13 @@ def _paths(init: Any, update: Any) -> Iterator[list[Part]]:
         yield from _product(transform for _, transform in held["transforms"])
     elif name == "partition":
         for transform in held["transforms"].values():
-            yield from _paths(*transform)
+            yield from _inside(transform)
     elif name in INNER:
-        yield from _paths(*held[INNER[name]])
+        yield from _inside(held[INNER[name]])
     elif name == "MultiSteps":
-        yield from _paths(*held["self"].inner_opt)
+        yield from _inside(held["self"].inner_opt)
     elif name == "inject_hyperparams":
-        yield from _paths(*_injected(_read(init)[1]))
+        yield from _inside(_injected(_read(init)[1]))
     else:
         yield [Part(name, _factor(name, held))]
 

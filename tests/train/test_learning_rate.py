@@ -186,3 +186,22 @@ def test_an_optimizer_of_ones_own() -> None:
     assert inexact(jitted) is None
     partial = optax.GradientTransformation(optax.sgd(0.1).init, functools.partial(optax.sgd(0.1).update, params=None))
     assert inexact(partial) == "functools.partial"
+
+
+def test_wrappers_are_read_in_either_form() -> None:
+    """`MultiSteps` is an optimizer itself, and what it gives with extra arguments is another."""
+    for inner, found in ((optax.adam(0.1), None), (optax.rmsprop(0.1, momentum=0.9), "trace behind the learning rate")):
+        steps: Any = optax.MultiSteps(inner, 2)
+        for form in (steps, steps.gradient_transformation(), optax.with_extra_args_support(steps)):
+            assert inexact(form) == found
+
+
+def test_what_cannot_be_read_is_refused_and_does_no_harm() -> None:
+    class Odd:
+        def init(self, params: Any) -> Any:
+            return params
+
+        update = 3
+
+    odd: Any = Odd()
+    assert inexact(odd) is not None
