@@ -184,7 +184,9 @@ class Trainer:
         programs = self._guarded[next((g for c in everyone.values() if (g := c.guards())), None)]
         source, held_out, validation_data = self._sources(plan, data, validation_data, programs, run)
         check_cast(everyone, self._setup(plan, held_out is not None))
-        about = functools.cache(lambda: about_run(self.model, programs.step, plan, source, held_out, cast))
+        about = functools.cache(
+            lambda: about_run(self.model, programs.step, self.optimizer, plan, source, held_out, cast)
+        )
         if any(callback.directories() for callback in everyone.values()):
             about()
         found, said = (None, []) if resume is None else resumed(resume, self._template, cast, about)

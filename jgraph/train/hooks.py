@@ -131,7 +131,9 @@ def _scale(action: ScaleLearningRate | SetLearningRate, step: Step, run: Run) ->
             "SetLearningRate",
             expected="a trainer that knows its learning rate, which is not 0 at this step",
             got="an optimizer that was made with its rate inside" if base is None else "a schedule that is at 0",
-            cure="Write jg.Trainer(model, optax.adam, learning_rate=1e-3, ...).",
+            cure="Write jg.Trainer(model, optax.adam, learning_rate=1e-3, ...)."
+            if base is None
+            else "Let the trainer's schedule start above 0, or give it a number and set the rate here alone.",
         )
     return action.rate / base
 

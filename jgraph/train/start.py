@@ -19,6 +19,7 @@ from jgraph.errors import ArgumentError, NameClashError, ResumeError, listing
 from jgraph.storage.places import make_ready
 from jgraph.storage.steps import clean, newest_whole, set_aside, steps_in
 from jgraph.train.callback import Callback, Setup
+from jgraph.train.configuration import plain
 from jgraph.train.hooks import form
 from jgraph.train.objective import Target
 from jgraph.train.plan import Plan
@@ -27,6 +28,9 @@ from jgraph.train.source import Source
 from jgraph.train.state import Run, TrainState
 from jgraph.train.step import Step
 from jgraph.tree import leaves_with_names
+
+PROBES = (0, 1, 10, 100, 1_000, 10_000, 100_000)
+"""The steps at which two schedules are compared, as functions cannot be."""
 
 Cast = dict[str, Callback]
 Said = list[tuple[int, str]]
@@ -113,17 +117,20 @@ class About:
     callbacks: dict[str, Any]
 
 
-def about_run(model: Model, step: Step, plan: Plan, source: Source, held_out: Source | None, cast: Cast) -> About:
+def about_run(
+    model: Model, step: Step, optimizer: Any, plan: Plan, source: Source, held_out: Source | None, cast: Cast
+) -> About:
     """What a checkpoint says of a run beside the run.
 
     Raises:
         SaveError: the model holds a function or class without a name.
     """
     text, rows = model.to_json(), source.rows
-    rate = None if step.rate is None else float(step.rate(0))
+    rates = None if step.rate is None else {str(at): float(step.rate(at)) for at in PROBES}
     identity = {
         **{f"training of {t.name!r}": _told(t) for t in step.objective.targets},
-        "learning rate at step 0": rate,
+        "optimizer": json.loads(json.dumps(plain(optimizer))),
+        "learning rate by step": rates,
         "seed": plan.seed,
         "batch_size": plan.batch_size,
         "shuffle": plan.shuffle,

@@ -1,5 +1,6 @@
 """A run that goes on from any of its checkpoints ends with the same bits as the run that nobody disturbed."""
 
+import functools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -274,7 +275,18 @@ OTHERS: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
         lambda f: changed(trainer(), f, data=batches(), validation_split=0.0, validation_data=rows()),
         ["rows: 54"],
     ),
-    "learning rate": (lambda f: changed(trainer(learning_rate=0.1), f), ["learning rate at step 0: 0.1"]),
+    "learning rate": (
+        lambda f: changed(trainer(learning_rate=0.1), f),
+        ["learning rate by step: {'0': 0.05", "'0': 0.1"],
+    ),
+    "schedule": (
+        lambda f: changed(trainer(learning_rate=optax.linear_schedule(0.05, 0.0, 100)), f),
+        ["learning rate by step"],
+    ),
+    "an argument of the optimizer": (
+        lambda f: changed(trainer(optimizer=functools.partial(optax.adam, b1=0.8)), f),
+        ["optimizer: 'optax", "'b1': 0.8"],
+    ),
     "metrics": (lambda f: changed(trainer(metrics={}), f), ["'kind': 'sparse_categorical_crossentropy x 1, accuracy'"]),
     "loss weights": (lambda f: changed(trainer(loss_weights={"size": 2.0}), f), ["error x 1", "error x 2"]),
     "optimizer": (lambda f: changed(trainer(optimizer=optax.sgd), f), ["opt_state", "no leaf"]),
