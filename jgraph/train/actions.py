@@ -139,6 +139,9 @@ class Save:
     Only the newest `max_to_keep` steps are kept (`None`: all), the steps in `protect` among or beside them. `score`
     and `mode` tell `jg.load(directory, step="best")` which is the best one.
 
+    Raises:
+        ArgumentError: the directory is no path, or `max_to_keep` no number of steps.
+
     >>> import jgraph as jg
     >>> jg.callbacks.Save("runs/qa").max_to_keep
     3
@@ -150,6 +153,15 @@ class Save:
     monitor: str | None = None
     score: float | None = None
     mode: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.directory, str | os.PathLike):
+            got, cure = repr(self.directory), "Write Save('runs/first'), for example."
+            raise ArgumentError("Save, directory", expected="a path", got=got, cure=cure)
+        most = self.max_to_keep
+        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+            got, cure = repr(most), "Write max_to_keep=None to keep all."
+            raise ArgumentError("Save, max_to_keep", expected="an integer of at least 1, or None", got=got, cure=cure)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -101,7 +101,10 @@ def apply(run: Run, name: str, action: Action, step: Step) -> tuple[Run, str]:
         if isinstance(action, Stop):
             return dataclasses.replace(run, stopped=run.stopped or action.reason), f"{name}: stops: {action.reason}"
         if isinstance(action, Restore):
-            match(action.train_state, state, "Restore, train_state", "Give a train state of this run.")
+            cure = "Give a train state of this run."
+            match(action.train_state, state, "Restore, train_state", cure)
+            if _outline(action.train_state) != _outline(state):
+                raise ArgumentError("Restore", expected="the dtypes of this run", got="others", cure=cure)
             back = fresh_copy(action.train_state).replace(step=state.step)
             return dataclasses.replace(run, train_state=back), f"{name}: restores a train state{why}"
         assert isinstance(action, ScaleLearningRate | SetLearningRate), "Save and Write change no run"

@@ -225,13 +225,15 @@ class Session:
     def fail(self, error: BaseException) -> None:
         """Gives an error the last good run, tells the callbacks, and finishes what is being written."""
         self.signals.holding = False
-        error.__dict__["run"] = self._rescued()
-        try:
-            if error.__dict__["run"].train_state is not None:
+        run = error.__dict__["run"] = self._rescued()
+        if run.train_state is None:
+            error.add_note("The train state is lost with the program that failed: go on with fit(resume=directory).")
+        else:
+            try:
                 self.fire("on_exception", exception=error)
                 error.__dict__["run"] = self._rescued()
-        except Exception as another:
-            error.add_note(f"on_exception raised {type(another).__name__}: {another}")
+            except Exception as another:
+                error.add_note(f"on_exception raised {type(another).__name__}: {another}")
         try:
             self.outlets.close()
         except Exception as another:

@@ -336,6 +336,37 @@ def hooked(hook: Hook, start: Any = None) -> K.Callback:
     return Own()
 
 
+def test_actions_check_their_arguments() -> None:
+    wrong: list[tuple[Callable[[], Any], str]] = [
+        (lambda: K.Stop(""), "Stop, reason"),
+        (lambda: K.ScaleLearningRate(0), "ScaleLearningRate, factor"),
+        (lambda: K.ScaleLearningRate(float("nan")), "ScaleLearningRate, factor"),
+        (lambda: K.SetLearningRate(-1.0), "SetLearningRate, rate"),
+        (lambda: K.SetLearningRate(True), "SetLearningRate, rate"),
+        (lambda: K.Restore({}), "Restore, train_state"),  # pyright: ignore[reportArgumentType]
+        (lambda: K.Save(3), "Save, directory"),  # pyright: ignore[reportArgumentType]
+        (lambda: K.Save("runs", max_to_keep=0), "Save, max_to_keep"),
+    ]
+    for make, words in wrong:
+        with pytest.raises(ArgumentError, match=words):
+            make()
+
+
+def test_a_step_that_fails_on_the_device_says_that_its_state_is_lost() -> None:
+    def fail(value: Any) -> Any:
+        raise OSError("no such sensor")
+
+    sensor = jg.op(lambda a: a + jax.pure_callback(fail, jax.ShapeDtypeStruct((), a.dtype), a[0, 0]))
+    x = jg.Input((3,), name="x")
+    own = jg.Trainer(jg.Model(x, jg.layers.Dense(1)(sensor(x))), optax.sgd(0.1), loss="mse")
+    with pytest.raises(Exception, match="sensor") as caught:
+        fit(own=own)
+    run: Any = caught.value.__dict__["run"]
+    assert (run.train_state, run.position.epoch) == (None, 0)
+    assert any("resume=" in note for note in caught.value.__notes__)
+    assert "its train state is lost" in repr(run)
+
+
 RESULTS: dict[str, tuple[Hook, Any, str]] = {
     "nothing": (lambda m, e: None, None, "got NoneType"),
     "memory alone": (lambda m, e: m, {"a": 1}, "got dict"),
@@ -352,6 +383,11 @@ RESULTS: dict[str, tuple[Hook, Any, str]] = {
         lambda m, e: (m, [K.Restore(e.train_state.replace(params={}))]),
         None,
         "the leaf",
+    ),
+    "a state of other dtypes": (
+        lambda m, e: (m, [K.Restore(e.train_state.replace(lr_scale=np.float64(1)))]),
+        None,
+        "dtypes",
     ),
 }
 
