@@ -10,7 +10,8 @@ from collections.abc import Iterable
 class JGraphError(Exception):
     """The base of all errors of jgraph. Its message is `where: expected ..., got .... cure`.
 
-    Every error that leaves `fit`, of whatever class, has `run`, the last good run.
+    Every error that leaves `fit`, of whatever class, has `run`, the last good run. A copy, also one that was pickled,
+    has it too, and the notes.
     """
 
     def __init__(self, where: str, *, expected: str, got: str, cure: str) -> None:
@@ -21,7 +22,9 @@ class JGraphError(Exception):
         return str(self.args[0])
 
     def __reduce__(self) -> tuple:
-        return _rebuild, (type(self), self.where, self.expected, self.got, self.cure)
+        made = ("where", "expected", "got", "cure")
+        rest = {name: value for name, value in self.__dict__.items() if name not in made}
+        return _rebuild, (type(self), self.where, self.expected, self.got, self.cure), rest
 
 
 def _rebuild(kind: type[JGraphError], where: str, expected: str, got: str, cure: str) -> JGraphError:

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jgraph as jg
@@ -94,13 +95,29 @@ def test_no_class_is_untested() -> None:
 
 @pytest.mark.parametrize("kind", classes().values(), ids=list(classes()))
 def test_every_class_is_also_a_builtin_and_is_documented(kind: type[JGraphError]) -> None:
-    builtins = (ValueError, TypeError, KeyError, IndexError, OSError)
+    builtins = (ValueError, TypeError, KeyError, RuntimeError, OSError)
     assert sum(issubclass(kind, base) for base in builtins) == 1
     assert kind.__doc__
     error = kind("here", expected="one", got="two", cure="Take one.")
     assert str(error) == "here: expected one, got two. Take one."
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert (type(again), str(again), again.cure) == (kind, str(error), "Take one.")
+
+
+def test_the_run_and_the_notes_of_an_error_go_with_its_copies() -> None:
+    def fail(event: jg.callbacks.Event) -> None:
+        raise OSError("no such sensor")
+
+    trainer = jg.Trainer(jg.Sequential([jg.Input((3,)), L.Dense(1)]), optax.sgd, loss="mse", learning_rate=0.1)
+    with pytest.raises(errors.CallbackError) as caught:
+        trainer.fit((ROWS, ROWS[:, 0]), epochs=2, progress=False, callbacks=[jg.callbacks.on_epoch_end(fail)])
+    error: Any = caught.value
+    error.add_note("in the cellar")
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert (type(again), str(again), again.__notes__) == (type(error), str(error), ["in the cellar"])
+        assert (again.run.position, again.run.history) == (error.run.position, error.run.history)
+        jax.tree.map(np.testing.assert_array_equal, again.run.train_state.params, error.run.train_state.params)
+        assert jnp.array_equal(again.run.train_state.key, error.run.train_state.key)
 
 
 def test_messages_hold_shapes_and_never_values() -> None:

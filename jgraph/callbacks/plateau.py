@@ -1,7 +1,6 @@
 """The learning rate, changed when a log has stopped improving: lowered, or raised."""
 
 import math
-from collections.abc import Callable
 
 from jgraph.callbacks.monitor import check_count, check_log, check_monitor, check_number, epochs, improves, watched
 from jgraph.errors import ArgumentError
@@ -9,9 +8,6 @@ from jgraph.train.actions import ScaleLearningRate
 from jgraph.train.callback import Callback, Event, Result, Setup
 from jgraph.train.state import TrainState
 from jgraph.typing import PyTree
-
-REACHED = 1e-6
-"""The relative distance at which a learning rate, which the device keeps in float32, is at its bound."""
 
 
 class Plateau(Callback):
@@ -59,8 +55,10 @@ class Plateau(Callback):
         cure = "Write jg.Trainer(model, optax.adam, learning_rate=1e-3, ...): a factory, and the rate beside it."
         raise ArgumentError(where, expected=expected, got=got, cure=cure)
 
-    def watch(self, memory: PyTree, event: Event, mode: str, change: Callable[[float], float | None]) -> Result:
-        """The machine; `change` maps a learning rate to the next one, or to `None` where it is at its bound."""
+    def watch(
+        self, memory: PyTree, event: Event, mode: str, least: float | None = None, most: float | None = None
+    ) -> Result:
+        """The machine; the learning rate is kept from `least` to `most`."""
         value, mode = watched(type(self).__name__, self.monitor, mode, event)
         cooldown = max(memory["cooldown"] - 1, 0)
         wait = 0 if memory["cooldown"] else memory["wait"]
@@ -69,24 +67,19 @@ class Plateau(Callback):
         if cooldown:
             return {**memory, "wait": wait, "cooldown": cooldown}, []
         wait += 1
-        factor = self._factor(event.learning_rate, change) if wait >= self.patience else None
-        if factor is None:
+        reason = f"{self.monitor} flat for {epochs(wait)}"
+        action = ScaleLearningRate(self.factor, reason, least=least, most=most)
+        if wait < self.patience or _reached(event.learning_rate, action):
             return {**memory, "wait": wait, "cooldown": 0}, []
-        action = ScaleLearningRate(factor, reason=f"{self.monitor} flat for {epochs(wait)}")
         return {**memory, "wait": 0, "cooldown": self.cooldown}, [action]
-
-    def _factor(self, rate: float | None, change: Callable[[float], float | None]) -> float | None:
-        if rate is None:
-            return float(self.factor)
-        changed = change(rate)
-        return None if changed is None else changed / rate
 
 
 class ReduceLROnPlateau(Plateau):
     """Multiplies the learning rate by `factor` when `monitor` has not improved for `patience` epochs, as in Keras.
 
-    It never goes below `min_lr`, for which the trainer has to know the rate. After a change, `cooldown` epochs are not
-    counted. An improvement is a value that is better than the best one by more than `min_delta`; NaN is none.
+    It never takes the rate below `min_lr`, whatever other callbacks do to it at the same event; for this the trainer
+    has to know the rate. After a change, `cooldown` epochs are not counted. An improvement is a value that is better
+    than the best one by more than `min_delta`; NaN is none.
 
     Raises:
         ArgumentError: an argument has a value that it cannot have; before training: the rate is not known, or scaling
@@ -100,7 +93,7 @@ class ReduceLROnPlateau(Plateau):
     ...     event = jg.callbacks.Event(epoch=epoch, logs={"val_loss": loss}, directions={"val_loss": "min"})
     ...     memory, actions = plateau.on_epoch_end(memory, event)
     >>> actions
-    [ScaleLearningRate(factor=0.5, reason='val_loss flat for 1 epoch')]
+    [ScaleLearningRate(factor=0.5, reason='val_loss flat for 1 epoch', least=None, most=None)]
     """
 
     factor: float = 0.1
@@ -122,16 +115,14 @@ class ReduceLROnPlateau(Plateau):
 
     def on_epoch_end(self, memory: PyTree, event: Event) -> Result:
         """Looks at the log; lowers the learning rate where it is flat."""
-        return self.watch(memory, event, self.mode, self._lower)
-
-    def _lower(self, rate: float) -> float | None:
-        return None if rate <= self.min_lr * (1 + REACHED) else max(rate * self.factor, self.min_lr)
+        return self.watch(memory, event, self.mode, least=self.min_lr if self.min_lr > 0 else None)
 
 
 class RaiseLROnPlateau(Plateau):
     """Multiplies the learning rate by `factor` when `monitor` has not improved: the mirror of `ReduceLROnPlateau`.
 
-    It never goes above `max_lr`, for which the trainer has to know the rate. A rate that a schedule holds at 0 stays.
+    It never takes the rate above `max_lr`, for which the trainer has to know it. A rate that a schedule holds at 0
+    stays.
 
     Raises:
         ArgumentError, MonitorError: as `ReduceLROnPlateau` does.
@@ -160,7 +151,9 @@ class RaiseLROnPlateau(Plateau):
 
     def on_epoch_end(self, memory: PyTree, event: Event) -> Result:
         """Looks at the log; raises the learning rate where it is flat."""
-        return self.watch(memory, event, self.mode, self._raise)
+        return self.watch(memory, event, self.mode, most=self.max_lr if self.max_lr < math.inf else None)
 
-    def _raise(self, rate: float) -> float | None:
-        return None if rate == 0 or rate >= self.max_lr * (1 - REACHED) else min(rate * self.factor, self.max_lr)
+
+def _reached(rate: float | None, action: ScaleLearningRate) -> bool:
+    """Whether an action would not move the learning rate: it is at its bound or beyond, or a schedule holds it at 0."""
+    return rate is not None and (rate == 0 or action.factor_at(rate) == 1)

@@ -1,13 +1,13 @@
 """A learning rate that is set at the beginning of each epoch."""
 
 import inspect
+import math
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jgraph.errors import ArgumentError
-from jgraph.train.actions import SetLearningRate
+from jgraph.train.actions import SetLearningRate, number_of
 from jgraph.train.callback import Callback, Event, Result, Setup
 from jgraph.typing import Function, PyTree
 
@@ -82,13 +82,12 @@ def _takes_rate(schedule: Any) -> bool:
 
 def _checked(epoch: int, returned: Any) -> float:
     """What a schedule returned, as a float; numbers of NumPy and JAX are numbers too."""
-    value = np.asarray(returned) if isinstance(returned, int | float) or hasattr(returned, "dtype") else np.empty(2)
-    number = value.shape == () and jnp.issubdtype(value.dtype, jnp.number) and np.isrealobj(value)
-    if not number or not np.isfinite(value) or value < 0:
+    rate = number_of(returned)
+    if not 0 <= rate < math.inf:
         raise ArgumentError(
             f"LearningRateScheduler, schedule({epoch})",
             expected="a finite number of at least 0",
             got=repr(returned),
             cure=CURE,
         )
-    return float(value)
+    return rate

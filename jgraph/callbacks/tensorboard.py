@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from jgraph.callbacks.monitor import check_count
 from jgraph.storage.appended_file import check_path
 from jgraph.storage.event_file import EventFile, Scalars
 from jgraph.train.actions import Sink, Write
@@ -29,7 +30,7 @@ class TensorBoard(Callback):
     and TensorBoard joins them: give each run a directory of its own.
 
     Raises:
-        ArgumentError: the directory is no text or path.
+        ArgumentError: the directory is no text or path, or `every_steps` no integer of at least 1.
 
     >>> import jgraph as jg
     >>> jg.callbacks.TensorBoard("runs/qa/tensorboard")
@@ -42,6 +43,8 @@ class TensorBoard(Callback):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_path("TensorBoard, directory", self.directory)
+        if self.every_steps is not None:
+            check_count("TensorBoard", "every_steps", self.every_steps, least=1)
 
     def init(self, train_state: TrainState) -> PyTree:
         """Makes the memory: the number of records written of each run."""

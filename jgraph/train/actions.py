@@ -2,11 +2,23 @@
 
 import dataclasses
 import math
+import numbers
 import os
 from typing import Any, Protocol
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
 from jgraph.errors import ArgumentError
+from jgraph.storage.appended_file import check_path
 from jgraph.train.state import TrainState
+
+REACHED = 1e-6
+"""The relative distance at which a learning rate, which the device keeps in float32, is at its bound."""
+
+INTERRUPTED = "interrupted"
+"""`run.stopped` after Ctrl-C or SIGTERM: the loop's own word, by which a run that is resumed knows to go on."""
 
 
 class Outlet(Protocol):
@@ -38,6 +50,9 @@ class Sink(Protocol):
 class Stop:
     """Ends training after this event; `run.stopped` is the reason.
 
+    Raises:
+        ArgumentError: the reason is no text, or the word that the loop has for Ctrl-C and SIGTERM.
+
     >>> import jgraph as jg
     >>> jg.callbacks.Stop("val_loss fell below 0.1")
     Stop(reason='val_loss fell below 0.1')
@@ -48,31 +63,67 @@ class Stop:
     def __post_init__(self) -> None:
         if not isinstance(self.reason, str) or not self.reason:
             raise ArgumentError("Stop, reason", expected="a text", got=repr(self.reason), cure="Say why.")
+        if self.reason == INTERRUPTED:
+            raise ArgumentError(
+                "Stop, reason",
+                expected="a reason of your own",
+                got=f"{INTERRUPTED!r}, the loop's word for Ctrl-C and SIGTERM, after which a resumed run goes on",
+                cure="Say it in other words: Stop('the time is up').",
+            )
 
 
 @dataclasses.dataclass(frozen=True)
 class ScaleLearningRate:
-    """Multiplies the learning rate of all later steps by a factor.
+    """Multiplies the learning rate of all later steps by a factor, and keeps it from `least` to `most`.
+
+    The bounds hold for the rate when the action acts, after all actions before it; `None` is no bound. They need a
+    trainer that knows the rate, `jg.Trainer(model, optax.adam, learning_rate=1e-3, ...)`. A rate that is beyond a bound
+    already stays as it is rather than move against the factor, and so does a rate of 0.
 
     Raises:
-        ArgumentError: the factor is not a finite number above 0.
+        ArgumentError: the factor or `most` is not a finite number above 0, or `least` not one from 0 to `most`.
 
     >>> import jgraph as jg
-    >>> jg.callbacks.ScaleLearningRate(0.5).factor
+    >>> jg.callbacks.ScaleLearningRate(0.5, least=1e-4).factor
     0.5
     """
 
     factor: float
     reason: str = ""
+    least: float | None = dataclasses.field(default=None, kw_only=True)
+    most: float | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not _number(self.factor) or self.factor <= 0:
+        _set_number(self, "factor", "above 0", "Write ScaleLearningRate(0.5) to halve it.")
+        if self.least is not None:
+            _set_number(self, "least", "of at least 0", "Leave it out for no bound.")
+        if self.most is not None:
+            _set_number(self, "most", "above 0", "Leave it out for no bound.")
+        if self.least is not None and self.most is not None and self.least > self.most:
             raise ArgumentError(
-                "ScaleLearningRate, factor",
-                expected="a finite number above 0",
-                got=repr(self.factor),
-                cure="Write ScaleLearningRate(0.5) to halve it.",
+                "ScaleLearningRate, least",
+                expected=f"at most `most`, which is {self.most:g}",
+                got=f"{self.least:g}",
+                cure="Exchange the two.",
             )
+
+    def factor_at(self, rate: float) -> float:
+        """What a learning rate is multiplied by: the factor, or less of it where a bound is in its way.
+
+        >>> import jgraph as jg
+        >>> halve = jg.callbacks.ScaleLearningRate(0.5, least=0.75)
+        >>> halve.factor_at(2.0), halve.factor_at(1.0), halve.factor_at(0.7)
+        (0.5, 0.75, 1.0)
+        """
+        if self.least is None and self.most is None:
+            return self.factor
+        wanted = rate * self.factor
+        bounded = min(max(wanted, self.least or 0.0), math.inf if self.most is None else self.most)
+        if bounded == wanted:
+            return self.factor
+        change = bounded - rate
+        moves = rate > 0 and change * (self.factor - 1) > 0 and abs(change) > REACHED * rate
+        return bounded / rate if moves else 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,13 +144,7 @@ class SetLearningRate:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        if not _number(self.rate) or self.rate < 0:
-            raise ArgumentError(
-                "SetLearningRate, rate",
-                expected="a finite number of at least 0",
-                got=repr(self.rate),
-                cure="Write SetLearningRate(1e-3), for example.",
-            )
+        _set_number(self, "rate", "of at least 0", "Write SetLearningRate(1e-3), for example.")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -136,14 +181,15 @@ class Restore:
 class Save:
     """Saves the run as it is after this event in a directory of steps, while training goes on.
 
-    Only the newest `max_to_keep` steps are kept (`None`: all), the steps in `protect` among or beside them. `score`
-    and `mode` tell `jg.load(directory, step="best")` which is the best one.
+    Only the newest `max_to_keep` steps are kept (`None`: all), the steps in `protect` among or beside them. `score`,
+    the value of the log `monitor`, and `mode`, `min` or `max`, tell `jg.load(directory, step="best")` which is the best
+    one; they are given together or not at all. A score may be infinite, as a loss may, but not NaN.
 
     Raises:
-        ArgumentError: the directory is no path, or `max_to_keep` no number of steps.
+        ArgumentError: an argument has a value that it cannot have, or does not go with another.
 
     >>> import jgraph as jg
-    >>> jg.callbacks.Save("runs/qa").max_to_keep
+    >>> jg.callbacks.Save("runs/qa", monitor="val_loss", score=0.5, mode="min").max_to_keep
     3
     """
 
@@ -155,13 +201,30 @@ class Save:
     mode: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.directory, str | os.PathLike):
-            got, cure = repr(self.directory), "Write Save('runs/first'), for example."
-            raise ArgumentError("Save, directory", expected="a path", got=got, cure=cure)
-        most = self.max_to_keep
-        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
-            got, cure = repr(most), "Write max_to_keep=None to keep all."
+        check_path("Save, directory", self.directory)
+        if self.max_to_keep is not None and not _count(self.max_to_keep, 1):
+            got, cure = repr(self.max_to_keep), "Write max_to_keep=None to keep all."
             raise ArgumentError("Save, max_to_keep", expected="an integer of at least 1, or None", got=got, cure=cure)
+        if not isinstance(self.protect, tuple) or not all(_count(step, 0) for step in self.protect):
+            got, cure = repr(self.protect), "Write protect=(100,) for step 100."
+            raise ArgumentError("Save, protect", expected="a tuple of steps", got=got, cure=cure)
+        self._check_score()
+
+    def _check_score(self) -> None:
+        cure = "Write monitor='val_loss', score=0.5, mode='min'."
+        if self.score is not None:
+            score = number_of(self.score)
+            if math.isnan(score):
+                raise ArgumentError("Save, score", expected="a number", got=repr(self.score), cure=cure)
+            object.__setattr__(self, "score", score)
+        if self.mode is not None and self.mode not in ("min", "max"):
+            raise ArgumentError("Save, mode", expected="'min' or 'max'", got=repr(self.mode), cure=cure)
+        if self.monitor is not None and (not isinstance(self.monitor, str) or not self.monitor):
+            raise ArgumentError("Save, monitor", expected="the name of a log", got=repr(self.monitor), cure=cure)
+        missing = [name for name in ("monitor", "score", "mode") if getattr(self, name) is None]
+        if len(missing) in (1, 2):
+            expected, got = "monitor, score and mode together", f"no {' and no '.join(missing)}"
+            raise ArgumentError("Save, score", expected=expected, got=got, cure=cure)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,6 +232,9 @@ class Write:
     """Hands a record to a sink, such as a file, which is open as long as `fit` runs.
 
     A callback names its sinks, with the number of records that it has written, in `sinks`.
+
+    Raises:
+        ArgumentError: the sink is not hashable.
 
     >>> import jgraph as jg
     >>> jg.callbacks.Write("a sink", {"loss": 0.5}).record
@@ -178,9 +244,48 @@ class Write:
     sink: Any
     record: Any
 
+    def __post_init__(self) -> None:
+        try:
+            hash(self.sink)
+        except TypeError as error:
+            raise ArgumentError(
+                "Write, sink",
+                expected="a sink that is hashable, as a frozen dataclass of plain fields is",
+                got=type(self.sink).__name__,
+                cure="Name it in the callback's `sinks(memory)`, and give the same one here.",
+            ) from error
+
 
 Action = Stop | ScaleLearningRate | SetLearningRate | Restore | Save | Write
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def number_of(value: Any) -> float:
+    """A real number of Python, NumPy or JAX as a float; NaN for all that is none, as a bool or an array with axes.
+
+    >>> import numpy as np
+    >>> number_of(np.float32(0.5)), number_of(3), number_of(True), number_of("3"), number_of(np.ones(1))
+    (0.5, 3.0, nan, nan, nan)
+    """
+    if isinstance(value, np.generic | np.ndarray | jax.Array):
+        real = jnp.issubdtype(value.dtype, jnp.integer) or jnp.issubdtype(value.dtype, jnp.floating)
+        return float(value) if real and value.shape == () else math.nan
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond the floats
+        return -math.inf if value < 0 else math.inf
+
+
+def _set_number(action: Any, argument: str, allowed: str, cure: str) -> None:
+    """Makes an argument a float, where it is a finite number `above 0` or `of at least 0`."""
+    given = getattr(action, argument)
+    value = number_of(given)
+    if not 0 <= value < math.inf or (value == 0 and allowed == "above 0"):
+        where = f"{type(action).__name__}, {argument}"
+        raise ArgumentError(where, expected=f"a finite number {allowed}", got=repr(given), cure=cure)
+    object.__setattr__(action, argument, value)
+
+
+def _count(value: Any, least: int) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least

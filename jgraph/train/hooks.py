@@ -127,7 +127,17 @@ def _scale(action: ScaleLearningRate | SetLearningRate, step: Step, run: Run) ->
             cure="Write jg.Trainer(model, optax.adam, learning_rate=1e-3, ...): a factory, and the rate beside it.",
         )
     if isinstance(action, ScaleLearningRate):
-        return scale * action.factor
+        present = step.learning_rate(run.train_state)
+        if present is not None:
+            return scale * action.factor_at(float(present))
+        if action.least is None and action.most is None:
+            return scale * action.factor
+        raise ArgumentError(
+            "ScaleLearningRate",
+            expected="a trainer that knows its learning rate, as `least` and `most` are bounds of it",
+            got="an optimizer that was made with its rate inside",
+            cure="Write jg.Trainer(model, optax.adam, learning_rate=1e-3, ...).",
+        )
     base = None if step.rate is None else float(step.rate(run.train_state.step))
     if not base:
         raise ArgumentError(

@@ -71,7 +71,7 @@ def our_run(callback: Any, values: list[float], mode: str) -> tuple[int, Any, li
             if isinstance(action, Stop):
                 stopped = action.reason
             elif isinstance(action, ScaleLearningRate):
-                rate *= action.factor
+                rate *= action.factor_at(rate)
         rates.append(rate)
         if stopped:
             break

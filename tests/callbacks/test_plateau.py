@@ -1,9 +1,14 @@
 """Plateaus: Keras' machine, its mirror, and the bounds of the learning rate."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+import optax
 import pytest
 
+import jgraph as jg
 from jgraph.callbacks import RaiseLROnPlateau, ReduceLROnPlateau, ScaleLearningRate
 from jgraph.callbacks.plateau import Plateau
 from jgraph.errors import ArgumentError, MonitorError
@@ -20,7 +25,7 @@ def curve(callback: Plateau, values: list[float], rate: float) -> list[float]:
         memory, actions = callback.on_epoch_end(memory, after_epoch(epoch, value, rate=rate))
         for action in actions:
             assert isinstance(action, ScaleLearningRate)
-            rate *= action.factor
+            rate *= action.factor_at(rate)
         rates.append(rate)
     return rates
 
@@ -73,6 +78,31 @@ def test_the_mirror_waits_and_cools_down_alike() -> None:
     )
     assert lowered == raised
     assert any(raised)
+
+
+def test_the_bound_is_left_to_the_action_which_knows_the_rate_of_its_moment() -> None:
+    _, asked = fold(ReduceLROnPlateau(factor=0.5, patience=1, min_lr=0.04), [0.5] * 2, rate=0.06)
+    assert asked[1] == [ScaleLearningRate(0.5, "val_loss flat for 1 epoch", least=0.04)]
+    _, asked = fold(RaiseLROnPlateau(factor=3.0, patience=1, max_lr=0.1), [0.5] * 2, rate=0.06)
+    assert asked[1] == [ScaleLearningRate(3.0, "val_loss flat for 1 epoch", most=0.1)]
+
+
+@pytest.mark.parametrize(
+    ("make", "factor", "bound"),
+    [(ReduceLROnPlateau, 0.5, {"min_lr": 0.04}), (RaiseLROnPlateau, 2.0, {"max_lr": 0.25})],
+    ids=["lower", "raise"],
+)
+def test_two_at_one_event_keep_the_bound_together(
+    make: Callable[..., Plateau], factor: float, bound: dict[str, float]
+) -> None:
+    """The second one sees the rate from before the event too, but its bound holds for what the first one made of it."""
+    pair = [make("loss", factor=factor, patience=1, min_delta=1e6, **bound, name=name) for name in "ab"]
+    x = jg.Input((3,), name="x")
+    own = jg.Trainer(jg.Model(x, jg.layers.Dense(1)(x)), optax.sgd, loss="mse", learning_rate=0.1)
+    data = np.ones((4, 3), np.float32), np.ones(4, np.float32)
+    run = own.fit(data, epochs=4, batch_size=4, progress=False, callbacks=pair)
+    assert float(own.learning_rate_of(run.train_state)) == pytest.approx(*bound.values(), rel=1e-6)
+    assert sum("learning rate" in text for text in run.events) == 2, "no more is asked for at the bound"
 
 
 def test_without_a_rate_it_scales_by_its_factor() -> None:

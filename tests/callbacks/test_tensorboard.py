@@ -118,3 +118,9 @@ def test_it_says_where_it_writes() -> None:
 def test_what_is_no_path_is_refused(directory: Any) -> None:
     with pytest.raises(ArgumentError, match="TensorBoard, directory"):
         TensorBoard(directory)
+
+
+@pytest.mark.parametrize("steps", [0, -1, "a", True, 1.5, math.nan])
+def test_what_is_no_number_of_steps_is_refused(steps: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"TensorBoard, every_steps: expected an integer of at least 1"):
+        TensorBoard("tb", every_steps=steps)
