@@ -75,7 +75,7 @@ class DataError(JGraphError, ValueError):
     """The data cannot be trained on: empty, of differing lengths, with labels out of range, or exhausted."""
 
 
-class CallbackError(JGraphError, RuntimeError):
+class CallbackError(JGraphError, ValueError):
     """A callback raised an error (its cause), or gave back something else than its memory and actions."""
 
 

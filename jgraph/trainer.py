@@ -23,7 +23,7 @@ from jgraph.train.configure import make_objective, make_optimizer
 from jgraph.train.learning_rate import inexact
 from jgraph.train.loop import train
 from jgraph.train.objective import Objective, Target
-from jgraph.train.plan import Plan, check_batch_size, check_epochs, check_plan, check_steps
+from jgraph.train.plan import Plan, check_batch_size, check_batches, check_epochs, check_plan, check_steps
 from jgraph.train.programs import Pace, Programs
 from jgraph.train.session import Session, Setting
 from jgraph.train.source import Rows, Source, measure
@@ -170,7 +170,7 @@ class Trainer:
         try:
             check_plan(plan, train_state, run, resume)
             session, source, held_out = self._begin(plan, data, validation_data, callbacks, train_state, run, resume)
-        except Exception as error:
+        except BaseException as error:
             error.__dict__["run"] = run
             raise
         return train(session, source, held_out)
@@ -196,11 +196,12 @@ class Trainer:
         if given is not None:
             self._check_train_state("fit", given)
         start = fresh_copy(given or self.init(jax.random.key(plan.seed)))
-        begun = dataclasses.replace(found or run or Run(start, seed=plan.seed), train_state=start)
+        batches = check_batches(plan, source.rows and source.rows.count, found or run)
+        begun = dataclasses.replace(found or run or Run(start, seed=plan.seed), train_state=start, batches=batches)
         if found is None:
             begun = dataclasses.replace(begun, stopped=None)
         begun, new = with_memories(begun, everyone)
-        said += prepare_directories(everyone, new, int(start.step), resume)
+        said += prepare_directories(everyone, new, begun, resume, about)
         sinks = sinks_of(everyone, begun.memories, new, anew=resume is not None and found is None)
         setting = Setting(self, programs.step, plan, everyone, validation_data, sinks, about)
         session = Session(begun, setting)

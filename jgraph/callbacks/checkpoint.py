@@ -118,7 +118,7 @@ class Checkpoint(Callback):
 
     def on_epoch_end(self, memory: PyTree, event: Event) -> Result:
         """Saves where a number of epochs is over; with `best_only`, where the epoch is the best one."""
-        if not self._ends(event) or memory["last_step"] == event.step:
+        if not self._ends(event):
             return memory, []
         if self.monitor is None:
             return self._save(memory, event)

@@ -47,7 +47,10 @@ def ask(
         except Exception as error:
             got = f"{type(error).__name__}: {error}"
             raise CallbackError(where, expected="no error", got=got, cure=CURE) from error
-        after[name], actions = _checked(where, result, after[name])
+        before = after[name]
+        after[name], actions = _checked(where, result, before)
+        if after[name] is not before:
+            _check_kept(where, after[name], event)
         asked += [(name, action) for action in actions]
     return after, asked
 
@@ -73,6 +76,18 @@ def _checked(where: str, result: Any, before: PyTree) -> tuple[PyTree, Sequence[
             cure="Keep the memory's form: a float stays a float, an array its shape.",
         )
     return memory, actions
+
+
+def _check_kept(where: str, memory: PyTree, event: Event) -> None:
+    """Checks that a memory holds no array of the event's train state, which the next dispatch takes over."""
+    taken = {id(leaf) for leaf in jax.tree.leaves(event.train_state)}
+    if any(id(leaf) in taken for leaf in jax.tree.leaves(memory) if isinstance(leaf, jax.Array)):
+        raise CallbackError(
+            where,
+            expected="copies of what the memory keeps of event.train_state",
+            got="its own arrays, which the next step takes over",
+            cure="Keep jax.tree.map(jnp.copy, event.train_state).",
+        )
 
 
 def _outline(tree: PyTree) -> tuple[Any, list[Any]]:

@@ -15,21 +15,24 @@ def train(session: Session, source: Source, held_out: Source | None) -> Run:
 
     Whatever ends it, what was being written is finished; an error that comes carries the last good run as `run`.
     """
-    with session.signals:
-        try:
-            session.outlets.open(session.setting.sinks)
-            source = source.place(session.run.train_state)
-            how = f"up to {STEPS_PER_DISPATCH} steps per dispatch" if source.looping else "one step per dispatch"
-            session.say(f"epoch {session.run.position.epoch + 1}: {how}")
-            session.fire("on_train_begin")
-            while _goes_on(session):
-                train_epoch(session, source, held_out)
-            session.fire("on_train_end")
-            session.outlets.close()
-        except BaseException as error:
-            session.fail(error)
-            raise
-    session.signals.again()
+    try:
+        with session.signals:
+            try:
+                session.outlets.open(session.setting.sinks)
+                source = source.place(session.run.train_state)
+                how = f"up to {STEPS_PER_DISPATCH} steps per dispatch" if source.looping else "one step per dispatch"
+                session.say(f"epoch {session.run.position.epoch + 1}: {how}")
+                session.fire("on_train_begin")
+                while _goes_on(session):
+                    train_epoch(session, source, held_out)
+                session.fire("on_train_end")
+                session.outlets.close()
+                session.look()
+            except BaseException as error:
+                session.fail(error)
+                raise
+    finally:
+        session.signals.again()
     return session.current()
 
 

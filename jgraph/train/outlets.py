@@ -1,6 +1,7 @@
 """The edges of a run: the sinks that are open while it trains, and the saves that are under way."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ class Outlets:
 
     def __init__(self) -> None:
         self._open: dict[Any, Outlet] = {}
+        self._place = Path.cwd()  # where relative paths start, even if a callback goes elsewhere
         self._saver = Saver()
 
     def open(self, sinks: Iterable[tuple[Sink, int | None]]) -> None:
@@ -44,14 +46,15 @@ class Outlets:
 
     def save(self, action: Save, step: int, tree: Any, record: Callable[[], dict[str, Any]]) -> None:
         """Saves a step while training goes on; first what was written until now is made to last."""
+        directory = self._place / action.directory
 
         def write() -> None:
             for outlet in list(self._open.values()):
                 outlet.flush()
-            save_step(action.directory, step, tree, record())
+            save_step(directory, step, tree, record())
 
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
-        self._saver.save(action.directory, step, write, size, action.max_to_keep, action.protect)
+        self._saver.save(directory, step, write, size, action.max_to_keep, action.protect)
 
     def check(self) -> None:
         """Raises the error of a save that has failed meanwhile."""

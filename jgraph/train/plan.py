@@ -44,12 +44,21 @@ def check_plan(plan: Plan, train_state: Any, run: Any, resume: Any = None) -> No
             got=type(run).__name__ + " beside train_state" * (train_state is not None),
             cure="Give run=run, which holds its train state, or train_state= alone.",
         )
-    if resume is not None and (train_state is not None or run is not None or not isinstance(resume, str | os.PathLike)):
+    if resume is not None and (
+        train_state is not None or run is not None or not isinstance(resume, str | os.PathLike) or not os.fspath(resume)
+    ):
         raise ArgumentError(
             "fit, resume",
             expected="the directory of a Checkpoint, alone",
             got=repr(resume) if run is None and train_state is None else "it beside a run or train state",
             cure="Give resume='runs/name' to go on from what was saved there, or run=run to go on from memory.",
+        )
+    if run is not None and run.train_state is None:
+        raise ArgumentError(
+            "fit, run",
+            expected="a run with its train state",
+            got="one whose train state was lost with a program that failed on the device",
+            cure="Go on with resume=, from the last checkpoint.",
         )
     if run is not None and plan.seed != run.seed:
         raise ArgumentError(
@@ -75,6 +84,29 @@ def check_epochs(plan: Plan, run: Run) -> None:
             got=str(plan.epochs),
             cure="`epochs` counts from the start of the run.",
         )
+
+
+def check_batches(plan: Plan, rows: int | None, run: Run | None) -> dict[str, Any]:
+    """How an epoch is cut into batches, checked to be the same where a run goes on in the midst of one.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    batches = {
+        "batch_size": plan.batch_size,
+        "shuffle": plan.shuffle,
+        "rows": rows,
+        "steps_per_epoch": plan.steps_per_epoch,
+    }
+    under_way = {} if run is None or not run.position.step else run.batches
+    if differing := [name for name, value in under_way.items() if batches[name] != value]:
+        raise ArgumentError(
+            f"fit, {differing[0]}",
+            expected=f"{under_way[differing[0]]}, as an epoch is under way",
+            got=repr(batches[differing[0]]),
+            cure="Finish the epoch as it began; between epochs it may change.",
+        )
+    return batches
 
 
 def check_batch_size(batch_size: Any) -> None:

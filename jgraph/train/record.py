@@ -5,16 +5,17 @@ import functools
 import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jgraph.errors import ResumeError, listing
+from jgraph.errors import ResumeError
+from jgraph.train.hooks import form
 from jgraph.train.state import Position, Run, TrainState
-from jgraph.tree import leaves_with_names
+from jgraph.tree import leaves_with_names, name_of
 from jgraph.typing import PyTree
 
 PACKAGES = ("jgraph", "jax", "jaxlib", "optax", "orbax-checkpoint", "numpy")
@@ -22,17 +23,25 @@ CURE = "Resume with what the run began with, or begin another run in another dir
 
 
 def arrays_of(run: Run) -> dict[str, Any]:
-    """The arrays of a run, copied to the host, as nested dicts: train state, sums, and those of the memories."""
-    sums = {} if run.sums is None else {"sums": _host(run.sums)}
-    memories = {name: _nest(memory, lambda leaf: not _plain(leaf)) for name, memory in run.memories.items()}
-    kept = {name: memory for name, memory in memories.items() if memory}
-    return {"train_state": _nest(run.train_state, lambda leaf: True), **sums, **({"memories": kept} if kept else {})}
+    """The arrays of a run, copied to the host: train state by path, sums, and those of the memories by number."""
+    memories = {
+        name: {str(place): host(leaf) for place, leaf in enumerate(jax.tree.leaves(memory)) if not _plain(leaf)}
+        for name, memory in run.memories.items()
+    }
+    tree = {"train_state": _nest(run.train_state), "memories": {n: m for n, m in memories.items() if m}}
+    if run.sums is not None:
+        tree["sums"] = host(run.sums)
+    return {name: part for name, part in tree.items() if name != "memories" or part}
 
 
 def record_of(run: Run) -> dict[str, Any]:
     """What a run has beside arrays, as plain values."""
+    key = run.train_state.key
     memories = {
-        name: {path: _value(leaf) for path, leaf in leaves_with_names(memory) if _plain(leaf)}
+        name: {
+            "form": list(form(memory).items()),
+            "values": {str(n): _value(leaf) for n, leaf in enumerate(jax.tree.leaves(memory)) if _plain(leaf)},
+        }
         for name, memory in run.memories.items()
     }
     return {
@@ -42,30 +51,34 @@ def record_of(run: Run) -> dict[str, Any]:
         "events": list(run.events),
         "stopped": run.stopped,
         "seed": run.seed,
+        "key_impl": str(jax.random.key_impl(key)) if _is_key(key) else None,
         "memories": memories,
         "versions": _versions(),
     }
 
 
-def run_of(
-    tree: Mapping[str, Any], record: Mapping[str, Any], template: TrainState, memories: Mapping[str, Callable[[], Any]]
-) -> Run:
-    """The run that was saved: a train state like the template, and the memories of the callbacks that go on.
+def key_like(implementation: str | None) -> Any:
+    """A key of the implementation that a record names; `None` stands for the numbers of `jax.random.PRNGKey`."""
+    return jax.random.PRNGKey(0) if implementation is None else jax.random.key(0, impl=implementation)
 
-    `memories` makes, for each callback that goes on, a memory of the structure that it had.
+
+def run_of(
+    tree: Mapping[str, Any], record: Mapping[str, Any], template: TrainState, memories: Mapping[str, PyTree]
+) -> Run:
+    """The run that was saved: a train state like the template, and memories like those of the callbacks that go on.
 
     Raises:
-        ResumeError: a leaf is missing, one too many, or of another shape or dtype; all are named.
+        ResumeError: a leaf is missing, one too many, or of another shape, dtype or type.
     """
-    train_state = _fill(tree["train_state"], template, {}, "train_state")
-    found = tree.get("memories", {})
+    found = dict(leaves_with_names(tree["train_state"]))
+    leaves = [_like(leaf, found[name]) for name, leaf in leaves_with_names(template)]
     kept = {
-        name: _fill(found.get(name, {}), make(), record["memories"].get(name, {}), f"memory of {name!r}")
-        for name, make in memories.items()
+        name: _memory(name, record["memories"][name], tree.get("memories", {}).get(name, {}), like)
+        for name, like in memories.items()
     }
     sums = tree.get("sums")
     return Run(
-        train_state,
+        jax.tree.unflatten(jax.tree.structure(template), leaves),
         memories=kept,
         position=Position(*record["position"]),
         sums=None if sums is None else jnp.asarray(sums),
@@ -75,6 +88,21 @@ def run_of(
         events=tuple(record["events"]),
         seed=record["seed"],
     )
+
+
+def _memory(name: str, saved: Mapping[str, Any], arrays: Mapping[str, Any], like: PyTree) -> PyTree:
+    """A memory of the form of another, from what was saved of it."""
+    if (was := [tuple(pair) for pair in saved["form"]]) != (now := list(form(like).items())):
+        differing = [pair for pair in [*was, *now] if (pair in was) != (pair in now)][:8]
+        raise ResumeError(
+            f"fit, resume, memory of {name!r}",
+            expected="the form that was saved",
+            got=f"a difference in {', '.join(f'{path or name}: {kind}' for path, kind in differing) or 'the order'}",
+            cure="Give the callback another name=, and it starts afresh.",
+        )
+    values = {**arrays, **saved["values"]}
+    leaves = [_like(leaf, values[str(place)]) for place, leaf in enumerate(jax.tree.leaves(like))]
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
 def graph_hash(text: str) -> str:
@@ -130,42 +158,31 @@ def _specs(template: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf, template)
 
 
-def _fill(tree: Mapping[str, Any], template: PyTree, values: Mapping[str, Any], where: str) -> PyTree:
-    """A tree like the template, its leaves taken from nested dicts of arrays and from values by path."""
-    found, filled = {**dict(leaves_with_names(tree)), **values}, []
-    names = [name for name, _ in leaves_with_names(template)]
-    if set(names) != set(found):
-        got = listing(sorted(set(names) ^ set(found)))
-        raise ResumeError(where, expected="the leaves that were saved", got=f"a difference in {got}", cure=CURE)
-    for name, like in leaves_with_names(template):
-        value = found[name]
-        if _is_key(like):
-            filled.append(jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(like)))
-        elif isinstance(like, jax.Array | jax.ShapeDtypeStruct):
-            filled.append(jnp.asarray(value))
-        elif isinstance(like, np.ndarray | np.generic):
-            filled.append(
-                np.asarray(value, like.dtype)[()] if isinstance(like, np.generic) else np.asarray(value, like.dtype)
-            )
-        else:
-            filled.append(type(like)(value))
-    return jax.tree.unflatten(jax.tree.structure(template), filled)
+def _like(leaf: Any, value: Any) -> Any:
+    """A saved value as the kind of leaf that it was."""
+    if _is_key(leaf):
+        return jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(leaf))
+    if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
+        return jnp.asarray(value)
+    if isinstance(leaf, np.generic):
+        return np.asarray(value, leaf.dtype)[()]
+    return np.asarray(value, leaf.dtype) if isinstance(leaf, np.ndarray) else type(leaf)(value)
 
 
-def _nest(tree: PyTree, wanted: Callable[[Any], bool]) -> dict[str, Any]:
-    """The wanted leaves on the host, as nested dicts by path."""
+def _nest(tree: PyTree) -> dict[str, Any]:
+    """The leaves on the host, as nested dicts by path."""
     nested: dict[str, Any] = {}
-    for name, leaf in leaves_with_names(tree):
-        if wanted(leaf):
-            *path, last = name.split("/")
-            place = nested
-            for part in path:
-                place = place.setdefault(part, {})
-            place[last] = _host(leaf)
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        *above, last = (name_of((key,)) for key in path)
+        place = nested
+        for name in above:
+            place = place.setdefault(name, {})
+        place[last] = host(leaf)
     return nested
 
 
-def _host(leaf: Any) -> np.ndarray:
+def host(leaf: Any) -> np.ndarray:
+    """A copy of an array on the host; of a key, its numbers."""
     return np.array(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
 
 

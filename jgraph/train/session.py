@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import signal
 import time
 from collections.abc import Callable, Collection
 from typing import Any
@@ -25,6 +26,9 @@ from jgraph.train.step import Step, refused
 from jgraph.typing import Array
 
 LOG = logging.getLogger("jgraph")
+
+BEGINNINGS = ("on_epoch_begin", "on_step_begin")
+"""Hooks of what has not happened until a step is taken: a run that is left before it goes on from before them."""
 
 GLANCE_SECONDS = 0.1
 """How often, at most, the loop looks up from dispatching: for clocks, progress, and steps that the guard refused."""
@@ -64,6 +68,9 @@ class Session:
         }
         self._intervals = {n: i for n, c in self._stepping.items() if (i := c.step_interval()) is not None}
         self._glancing = {n for n, c in self._stepping.items() if c.glances()}
+        self._undone: Run | None = None
+        if run.sums is not None:  # a step that was refused may be tried again
+            run = dataclasses.replace(run, sums=jnp.stack([run.sums[0], self._empty[1]]))
         self._commit(run)
         self.step = int(run.train_state.step)
 
@@ -94,8 +101,10 @@ class Session:
             )
 
     def _commit(self, run: Run) -> None:
+        self.signals.holding = True
         sums = self._empty if run.sums is None else run.sums
         self.run, self.carry, self.done = run, (run.train_state, sums), run.position.step
+        self.signals.release()
 
     # Events
 
@@ -135,6 +144,10 @@ class Session:
             self._save(before if hook in ENDING else after, action)
 
         in_order(asked, save, do)
+        if hook in BEGINNINGS:
+            self._undone = self._undone or before
+            if after.stopped is not None:  # what was to begin does not: it begins when the run goes on
+                after = dataclasses.replace(self._undone, stopped=after.stopped, events=after.events)
         self._commit(after)
 
     def _event(self, run: Run, **facts: Any) -> Event:
@@ -172,15 +185,15 @@ class Session:
             self.fire("on_step_begin", only=due)
         if not self.going():
             return False
+        self.outlets.check()
         self.signals.holding = True
         self.carry = feed.run(self.carry, work)
-        self.done, self.step = self.done + count, self.step + count
+        self.done, self.step, self._undone = self.done + count, self.step + count, None
         self.signals.release()
         finished = self.pace.follow(self.carry[1], count)
-        self.outlets.check()
         due = self._due("on_step_end")
         glancing = time.perf_counter() - self._glanced > GLANCE_SECONDS
-        if due and self.setting.step.guard is not None:
+        if due or (glancing and self._glancing):
             self.check_guard(self.carry[1])
         elif glancing and finished is not None:
             self.check_guard(finished)
@@ -193,8 +206,7 @@ class Session:
 
     def check_guard(self, sums: Array) -> None:
         """Stops at the step that the guard refused, if there is one; all was kept as it was before it."""
-        seen = np.asarray(sums)
-        if not refused(seen) or self.run.stopped is not None:
+        if self.setting.step.guard is None or self.run.stopped is not None or not refused(seen := np.asarray(sums)):
             return
         train_state, sums = self.carry
         self.done, self.step = int(np.asarray(sums)[0, -1]), int(train_state.step)
@@ -225,6 +237,8 @@ class Session:
     def fail(self, error: BaseException) -> None:
         """Gives an error the last good run, tells the callbacks, and finishes what is being written."""
         self.signals.holding = False
+        if self.signals.caught == signal.SIGTERM:  # which may end the process before anyone sees the error
+            LOG.error("an error came with SIGTERM", exc_info=error)
         run = error.__dict__["run"] = self._rescued()
         if run.train_state is None:
             error.add_note("The train state is lost with the program that failed: go on with fit(resume=directory).")
@@ -241,8 +255,8 @@ class Session:
                 error.add_note(f"then the end of what was being written raised {type(another).__name__}: {another}")
 
     def _rescued(self) -> Run:
-        """The run as it is now; without its train state where that went down with a program that failed."""
-        run = self.current()
+        """The run before what has begun without a step; without its train state where a failure took that down."""
+        run = self._undone or self.current()
         try:
             jax.block_until_ready(run.train_state)
         except Exception:

@@ -24,7 +24,8 @@ class Signals:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 old = signal.getsignal(number)
-                if old is not None:  # None: a handler that was not set from Python, which could not be put back
+                # None is a handler that was not set from Python, which could not be put back.
+                if old is not None and old != signal.SIG_IGN:
                     self._old[number] = old
                     signal.signal(number, self._note)
         return self

@@ -1,5 +1,6 @@
 """How a run begins, or goes on: callbacks are named and checked, a checkpoint is found, places are made ready."""
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -15,19 +16,20 @@ import jax.numpy as jnp
 from jgraph.core.layer import snake_case
 from jgraph.core.model import Model
 from jgraph.data.fingerprint import fingerprint
-from jgraph.errors import ArgumentError, NameClashError, ResumeError, listing
+from jgraph.errors import ArgumentError, CallbackError, LoadError, NameClashError, ResumeError, listing
 from jgraph.storage.places import make_ready
-from jgraph.storage.steps import clean, newest_whole, set_aside, steps_in
+from jgraph.storage.steps import clean, newest_whole, record_of, set_aside, steps_in
 from jgraph.train.callback import Callback, Setup
 from jgraph.train.configuration import plain
 from jgraph.train.hooks import form
 from jgraph.train.objective import Target
 from jgraph.train.plan import Plan
-from jgraph.train.record import check_leaves, check_same, graph_hash, run_of
+from jgraph.train.record import check_leaves, check_same, graph_hash, key_like, run_of
 from jgraph.train.source import Source
 from jgraph.train.state import Run, TrainState
 from jgraph.train.step import Step
 from jgraph.tree import leaves_with_names
+from jgraph.typing import PyTree
 
 PROBES = (0, 1, 10, 100, 1_000, 10_000, 100_000)
 """The steps at which two schedules are compared, as functions cannot be."""
@@ -155,7 +157,7 @@ def configurations(cast: Mapping[str, Callback]) -> dict[str, Any]:
         name: {
             key: value
             for key, value in json.loads(json.dumps(callback.configuration())).items()
-            if value not in {str(place) for place in callback.places()}
+            if not (isinstance(value, str) and value in callback.places())
         }
         for name, callback in cast.items()
     }
@@ -171,9 +173,13 @@ def resumed(
     """
     where = str(directory)
     found = newest_whole(directory)
+    if found is None and Path(directory).name.isdigit() and steps_in(Path(directory).parent):
+        cure = f"Write resume={str(Path(directory).parent)!r}."
+        raise ArgumentError("fit, resume", expected="a directory of steps", got="one of its steps", cure=cure)
     if found is None:
         return None, [(logging.WARNING, f"resume: there is no checkpoint in {where}, so the run starts anew")]
     step, tree, record, said = found
+    template = template.replace(key=key_like(record["key_impl"]))
     given, saved = about(), About(*(record[field.name] for field in dataclasses.fields(About)))
     check_leaves(where, tree["train_state"], template)
     if saved.graph != given.graph:
@@ -187,8 +193,8 @@ def resumed(
         check_same(where, old, new)
     new = [name for name in given.callbacks if name not in saved.callbacks]
     gone = [name for name in saved.callbacks if name not in given.callbacks]
-    state = run_of(tree, {**record, "memories": {}}, template, {}).train_state
-    run = run_of(tree, record, template, {name: lambda name=name: cast[name].init(state) for name in both})
+    state = run_of(tree, record, template, {}).train_state
+    run = run_of(tree, record, template, {name: first_memory(name, cast[name], state) for name in both})
     warned = [(logging.WARNING, f"resume: {text}") for text in said]
     told = [f"resume: goes on from step {step} in {where}, epoch {run.position.epoch + 1}"]
     told += [f"resume: callback {name!r} is new, and starts afresh" for name in new]
@@ -201,13 +207,11 @@ def with_memories(run: Run, cast: Cast) -> tuple[Run, set[str]]:
     """The run with a memory for each callback, and the names of those that are new to it.
 
     Raises:
-        ResumeError: a memory of the run has another form than the callback's.
+        CallbackError: `init` raised, or made no pytree. ResumeError: a memory has another form than the callback's.
     """
     memories, new = {}, set()
     for name, callback in cast.items():
-        fresh = jax.tree.map(
-            lambda leaf: jnp.copy(leaf) if isinstance(leaf, jax.Array) else leaf, callback.init(run.train_state)
-        )
+        fresh = first_memory(name, callback, run.train_state)
         if name not in run.memories:
             new.add(name)
         elif form(run.memories[name]) != form(fresh):
@@ -221,7 +225,23 @@ def with_memories(run: Run, cast: Cast) -> tuple[Run, set[str]]:
     return dataclasses.replace(run, memories=memories), new
 
 
-def prepare_directories(cast: Cast, new: set[str], step: int, resume: Any) -> Said:
+def first_memory(name: str, callback: Callback, train_state: TrainState) -> PyTree:
+    """What a callback's `init` makes, copied.
+
+    Raises:
+        CallbackError: it raised an error, or made no pytree.
+    """
+    try:
+        memory = callback.init(train_state)
+        form(memory)
+        return jax.tree.map(lambda leaf: jnp.copy(leaf) if isinstance(leaf, jax.Array) else leaf, memory)
+    except Exception as error:
+        got = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        cure = "Make a memory of numbers and arrays, in dicts whose keys can be sorted."
+        raise CallbackError(f"callback {name!r}, init", expected="a pytree", got=got, cure=cure) from error
+
+
+def prepare_directories(cast: Cast, new: set[str], run: Run, resume: Any, about: Callable[[], About]) -> Said:
     """Makes and cleans the directories of checkpoints, and puts aside steps that lie ahead; what was done is returned.
 
     Raises:
@@ -234,18 +254,36 @@ def prepare_directories(cast: Cast, new: set[str], step: int, resume: Any) -> Sa
             said += [(logging.INFO, text) for text in clean(directory)]
             steps = steps_in(directory)
             own = resume is not None and os.path.realpath(resume) == os.path.realpath(directory)
-            if steps and name in new and not own:
+            if steps and not own and (name in new or not _belongs(directory, steps, run, about)):
                 raise ResumeError(
                     f"callback {name!r}",
-                    expected="a directory without checkpoints, as this run is new to it",
-                    got=f"{str(directory)!r} with those of another run, up to step {steps[-1]}",
+                    expected="a directory without checkpoints of another run",
+                    got=f"{str(directory)!r} with such, up to step {steps[-1]}",
                     cure=f"Go on with resume={str(directory)!r}, choose another directory, or remove it.",
                 )
-            for ahead in (s for s in steps if s > step):
+            for ahead in (s for s in steps if s > int(run.train_state.step)):
                 aside = Path(set_aside(directory, ahead)).name
                 text = f"step {ahead} in {directory} lies ahead of the run, and is put aside as {aside}"
                 said.append((logging.WARNING, text))
     return said
+
+
+def _belongs(directory: str, steps: Iterable[int], run: Run, about: Callable[[], About]) -> bool:
+    """Whether the newest checkpoint that can be read is of this run: one of the two histories continues the other."""
+    for step in sorted(steps, reverse=True):
+        with contextlib.suppress(LoadError):
+            record = record_of(directory, step)
+            if (record["graph"], record["seed"]) != (about().graph, run.seed):
+                return False
+            shared = [name for name in record["history"] if name in run.history]
+            if not shared:
+                return record["identity"] == about().identity
+            return all(_continues(record["history"][name], run.history[name]) for name in shared)
+    return False
+
+
+def _continues(a: list[float], b: list[float]) -> bool:
+    return all(x == y or (x != x and y != y) for x, y in zip(a, b, strict=False))  # noqa: PLR0124 (NaN)
 
 
 def sinks_of(cast: Cast, memories: Mapping[str, Any], new: Iterable[str], anew: bool) -> list[tuple[Any, int | None]]:

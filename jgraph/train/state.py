@@ -101,8 +101,11 @@ class Run:
     `history` maps a log's name to one number an epoch and holds only what is reproducible; `timings` (seconds, steps
     per second) and `events` (what was decided and said) are outside of it. `stopped` is the reason, if training ended
     before its last epoch. `memories` are those of the callbacks, by name; `sums` those of an unfinished epoch. The
-    order of the data is drawn from `seed`. An error that leaves `fit` has such a run; its `train_state` is `None` where
-    that went down with a program that failed on the device.
+    order of the data is drawn from `seed`; `batches` is how the epochs are cut (`batch_size`, `shuffle`, `rows`,
+    `steps_per_epoch`), which may change between two epochs only.
+
+    An error that leaves `fit` has such a run; its `train_state` is `None` where that went down with a program that
+    failed on the device.
 
     >>> import jgraph as jg, numpy as np, optax
     >>> model = jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)])
@@ -121,6 +124,7 @@ class Run:
     timings: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     events: tuple[str, ...] = ()
     seed: int = 0
+    batches: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def after_epoch(self, train_state: TrainState, logs: dict[str, float], timings: dict[str, float]) -> "Run":
         """The run with one more epoch in its history; a log that is new or missing has NaN where it has no number."""

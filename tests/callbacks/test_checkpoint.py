@@ -73,10 +73,11 @@ def test_an_epoch_s_last_step_is_saved_where_its_end_will_not_be() -> None:
     assert Loop(Checkpoint("runs/x", every_epochs=2, every_steps=4)).run([1.0] * 3, end=False).at() == [4, 8, 12]
 
 
-def test_an_epoch_of_unknown_length_is_saved_once() -> None:
-    loop = Loop(Checkpoint("runs/x", every_steps=2))
+def test_the_end_of_an_epoch_of_unknown_length_is_saved_over_its_last_step() -> None:
+    loop = Loop(Checkpoint("runs/x", every_steps=2, monitor="val_loss"))
     loop.steps = None  # pyright: ignore[reportAttributeAccessIssue]
-    assert loop.run([1.0] * 2).at() == [2, 4, 6, 8]
+    assert loop.run([1.0, 0.5]).at() == [2, 4, 4, 6, 8, 8]
+    assert (loop.memory["best"], loop.memory["best_step"]) == (0.5, 8)
 
 
 def test_minutes_count_from_the_last_save() -> None:

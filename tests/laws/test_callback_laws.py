@@ -187,7 +187,7 @@ def through_a_checkpoint(callback: Callback, memory: Any) -> Any:
     run = Run(train_state(0), memories={"it": memory})
     record = json.loads(json.dumps(record_of(run)))
     tree = jax.tree.map(np.asarray, arrays_of(run))
-    return run_of(tree, record, train_state(0), {"it": lambda: callback.init(train_state(0))}).memories["it"]
+    return run_of(tree, record, train_state(0), {"it": callback.init(train_state(0))}).memories["it"]
 
 
 def test_every_callback_is_held_to_the_laws() -> None:

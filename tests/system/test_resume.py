@@ -208,11 +208,11 @@ def test_nothing_to_resume_starts_anew_and_says_so(shared: jg.Trainer, tmp_path:
 
 
 def damage(folder: Path, step: int) -> None:
-    """Flips one bit in the largest file of a step."""
-    path = max((p for p in (folder / str(step)).rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    """Flips one bit in each file of data of a step."""
+    for path in (p for p in (folder / str(step) / "arrays").rglob("d/*") if p.is_file()):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_said(
@@ -343,6 +343,63 @@ def test_a_moved_run_goes_on(saved: Path, shared: jg.Trainer, tmp_path: Path) ->
     shutil.copytree(saved, folder)
     run = changed(shared, folder)
     assert run.position.epoch == 2
+
+
+def test_another_run_goes_on_elsewhere_and_not_over_this_one(shared: jg.Trainer, saved: Path, tmp_path: Path) -> None:
+    """Neither a run in memory nor one that was saved takes over the directory of another."""
+    given = {
+        "epochs": 2,
+        "batch_size": BATCH,
+        "seed": 4,
+        "progress": False,
+        "callbacks": [K.Checkpoint(tmp_path / "a")],
+    }
+    run = shared.fit(rows(), **given)
+    before = steps_in(saved)
+    starts: list[dict[str, Any]] = [{"run": run}, {"resume": tmp_path / "a"}]
+    for start in starts:
+        with pytest.raises(jg.errors.ResumeError, match="of another run"):
+            shared.fit(rows(), **{**given, "epochs": 4, "callbacks": [K.Checkpoint(saved)], **start})
+    assert steps_in(saved) == before
+
+
+def test_a_step_is_no_directory_of_steps(shared: jg.Trainer, saved: Path) -> None:
+    step = saved / str(steps_in(saved)[-1])
+    with pytest.raises(jg.errors.ArgumentError, match="one of its steps"):
+        changed(shared, saved, resume=step)
+
+
+@pytest.mark.parametrize("implementation", ["rbg", "unsafe_rbg", None])
+def test_keys_of_every_kind_go_on(shared: jg.Trainer, implementation: str | None, tmp_path: Path) -> None:
+    key = jax.random.PRNGKey(5) if implementation is None else jax.random.key(5, impl=implementation)
+    given = {"batch_size": BATCH, "seed": 3, "progress": False}
+    whole = shared.fit(rows(), epochs=2, train_state=shared.init(key), **given)
+    again, starts = whole, [{"train_state": shared.init(key)}, {"resume": tmp_path}]
+    for epochs, start in enumerate(starts, 1):
+        again = shared.fit(rows(), epochs=epochs, callbacks=[K.Checkpoint(tmp_path)], **given, **start)
+    assert plain(again.train_state) == plain(whole.train_state)
+
+
+class Odd(K.Callback):
+    """Has a memory with odd keys, and fields of every kind."""
+
+    milestones: tuple[int, ...] = (1, 2)
+    table: Any = None
+
+    def init(self, train_state: jg.TrainState) -> Any:
+        del train_state
+        return {"a/b": 1, "a": {"b": 2.0, "b/c": jnp.ones(2)}, "age": np.zeros(1), "age/loss": np.ones(1), "": True}
+
+    def on_epoch_end(self, memory: Any, event: K.Event) -> Any:
+        return {**memory, "a/b": memory["a/b"] + 1}, []
+
+
+def test_odd_keys_and_fields_go_on(shared: jg.Trainer, tmp_path: Path) -> None:
+    given = {"batch_size": BATCH, "progress": False}
+    odd = Odd(table={"x": functools.partial(print, 1)}, name="odd")
+    for epochs in (1, 2):
+        run = shared.fit(rows(), epochs=epochs, callbacks=[odd, K.Checkpoint(tmp_path)], resume=tmp_path, **given)
+    assert plain(run.memories["odd"]) == plain({**odd.init(run.train_state), "a/b": 3})
 
 
 def test_a_run_that_stopped_early_stays_stopped(shared: jg.Trainer, tmp_path: Path) -> None:

@@ -98,6 +98,30 @@ def test_sigterm_goes_on_to_the_old_handler() -> None:
     assert (seen, run.stopped, int(run.train_state.step)) == ([signal.SIGTERM], "interrupted", 3)
 
 
+def test_sigterm_is_sent_on_though_an_error_comes() -> None:
+    def fail(event: K.Event) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        raise OSError("the log server")
+
+    seen: list[int] = []
+    old = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    try:
+        with pytest.raises(jg.errors.CallbackError):
+            trainer().fit(ROWS, epochs=4, batch_size=8, callbacks=[K.on_epoch_end(fail)], progress=False)
+    finally:
+        signal.signal(signal.SIGTERM, old)
+    assert seen == [signal.SIGTERM]
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    old = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        run = trainer().fit(ROWS, epochs=2, batch_size=8, callbacks=[send(signal.SIGTERM, 3)], progress=False)
+    finally:
+        signal.signal(signal.SIGTERM, old)
+    assert (run.stopped, run.position) == (None, (2, 0))
+
+
 def test_other_threads_handle_no_signals() -> None:
     found: list[jg.Run] = []
     before = signal.getsignal(signal.SIGINT)

@@ -367,6 +367,81 @@ def test_a_step_that_fails_on_the_device_says_that_its_state_is_lost() -> None:
     assert "its train state is lost" in repr(run)
 
 
+def test_a_run_without_its_train_state_cannot_go_on() -> None:
+    lost = dataclasses.replace(fit(epochs=1), train_state=None)
+    with_errors(ArgumentError, "Go on with resume=", run=lost)
+
+
+def test_a_run_that_was_not_finite_goes_on_with_good_data() -> None:
+    own, (x, y) = trainer(), poisoned(4)
+    stopped = fit(data=(x, y), own=own, shuffle=False, epochs=1)
+    assert stopped.position == (0, 4)
+    good = (x, np.where(y > 1e20, np.float32(0), y))
+    for callbacks in ([], [K.TerminateOnNaN(enabled=False)]):
+        assert fit(*callbacks, data=good, own=own, shuffle=False, epochs=1, run=stopped).position == (1, 0)
+
+
+def test_what_has_begun_without_a_step_begins_anew() -> None:
+    class Late:
+        fails = True
+
+        def __iter__(self) -> Any:
+            if Late.fails:
+                raise ConnectionError("not yet")
+            yield from [(ROWS[0][:4], ROWS[1][:4])] * 2
+
+    halve = K.on_epoch_begin(lambda event: K.ScaleLearningRate(0.5), name="halve")
+    error = with_errors(ConnectionError, "not yet", halve, data=Late())
+    assert float(error.run.train_state.lr_scale) == 1.0
+    Late.fails = False
+    assert float(fit(halve, data=Late(), run=error.run).train_state.lr_scale) == 0.25
+    stop = K.on_step_begin(lambda event: K.Stop("wait") if event.step == 3 else None, name="stop")
+    run = fit(halve, stop)
+    assert (run.stopped, run.position, float(run.train_state.lr_scale)) == ("wait", (1, 0), 0.5)
+
+
+def test_an_epoch_that_is_under_way_is_finished_as_it_began() -> None:
+    own = trainer()
+    run = fit(at_step(1, K.Stop("early")), own=own)
+    for change in ({"batch_size": 3}, {"shuffle": False}, {"data": (ROWS[0][:8], ROWS[1][:8])}, {"steps_per_epoch": 2}):
+        with_errors(ArgumentError, "Finish the epoch as it began", own=own, run=run, **change)
+    done = fit(own=own, run=run, epochs=1)
+    assert fit(own=own, run=done, batch_size=3).position == (2, 0)
+
+
+def test_a_memory_keeps_copies() -> None:
+    class Keep(K.Callback):
+        def init(self, train_state: jg.TrainState) -> Any:
+            return train_state.params
+
+        def on_step_end(self, memory: Any, event: K.Event) -> Any:
+            return event.train_state.params, []
+
+    with_errors(CallbackError, r"'keep', on_step_end.*jax.tree.map\(jnp.copy", Keep())
+
+
+def test_a_memory_is_a_pytree() -> None:
+    def starting(memory: Any) -> K.Callback:
+        class Odd(K.Callback):
+            def init(self, train_state: jg.TrainState) -> Any:
+                del train_state
+                return memory()
+
+        return Odd()
+
+    with_errors(CallbackError, "'odd', init.*ZeroDivisionError", starting(lambda: 1 / 0))
+    with_errors(CallbackError, "'odd', init.*keys can be sorted", starting(lambda: {1: np.zeros(1), "1": np.zeros(1)}))
+
+
+def test_relative_paths_start_where_training_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    go = K.on_epoch_begin(lambda event: monkeypatch.chdir(tmp_path / "elsewhere"), name="go")
+    fit(go, K.Checkpoint("run"), K.CSVLogger("log.csv"))
+    assert steps_in(tmp_path / "run") == [3, 6]
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 RESULTS: dict[str, tuple[Hook, Any, str]] = {
     "nothing": (lambda m, e: None, None, "got NoneType"),
     "memory alone": (lambda m, e: m, {"a": 1}, "got dict"),
