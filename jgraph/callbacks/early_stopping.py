@@ -12,7 +12,7 @@ from jgraph.callbacks.monitor import (
     improves,
     watched,
 )
-from jgraph.train.actions import Restore, Stop
+from jgraph.train.actions import INTERRUPTED, Restore, Stop
 from jgraph.train.callback import Callback, Event, Result, Setup
 from jgraph.train.state import TrainState, fresh_copy
 from jgraph.typing import PyTree
@@ -93,7 +93,7 @@ class EarlyStopping(Callback):
 
     def on_train_end(self, memory: PyTree, event: Event) -> Result:
         """Puts the best train state back, where that was asked for."""
-        if not self.restore_best or memory["best_epoch"] < 0 or event.stopped == "interrupted":
+        if not self.restore_best or memory["best_epoch"] < 0 or event.stopped == INTERRUPTED:
             return memory, []
         return memory, [Restore(memory["train_state"], reason=f"{self.monitor}: {self._best(memory)}")]
 

@@ -44,8 +44,10 @@ def ask(
         where = f"callback {name!r}, {hook} at epoch {event.epoch + 1}, step {event.step}"
         try:
             result = getattr(callback, hook)(after[name], event)
+        except CallbackError as error:  # it says itself what is wrong, and how to mend it
+            raise CallbackError(where, expected=error.expected, got=error.got, cure=error.cure) from error
         except Exception as error:
-            got = f"{type(error).__name__}: {error}"
+            got = f"{type(error).__name__}: {error}".removesuffix(".")
             raise CallbackError(where, expected="no error", got=got, cure=CURE) from error
         before = after[name]
         after[name], actions = _checked(where, result, before)
@@ -128,7 +130,8 @@ def apply(run: Run, name: str, action: Action, step: Step) -> tuple[Run, str]:
         raise CallbackError(f"callback {name!r}", expected=error.expected, got=error.got, cure=error.cure) from error
     before = _rate(step, run)
     run = dataclasses.replace(run, train_state=state.replace(lr_scale=jnp.asarray(scale, state.lr_scale.dtype)))
-    return run, f"{name}: learning rate {before} -> {_rate(step, run)}{why}"
+    after = _rate(step, run)
+    return run, f"{name}: learning rate {before} -> {after}{why}" if after != before else ""
 
 
 def _scale(action: ScaleLearningRate | SetLearningRate, step: Step, run: Run) -> float:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jgraph.errors import CallbackError
-from jgraph.train.actions import Action, Save, Write
+from jgraph.train.actions import INTERRUPTED, Action, Save, Write
 from jgraph.train.callback import Callback, Event, StepLogs
 from jgraph.train.hooks import ENDING, apply, ask, has_hook, in_order
 from jgraph.train.outlets import Outlets
@@ -95,7 +95,7 @@ class Session:
     def look(self) -> None:
         """Stops where a signal has come."""
         if self.signals.caught is not None and self.run.stopped is None:
-            self.run = dataclasses.replace(self.run, stopped="interrupted")
+            self.run = dataclasses.replace(self.run, stopped=INTERRUPTED)
             self.say(
                 f"{self.signals.caught.name}: interrupted at epoch {self.run.position.epoch + 1}, step {self.step}"
             )
@@ -131,7 +131,7 @@ class Session:
                 self.outlets.write(name, action.sink, action.record)
             else:
                 after, said = apply(after, name, action, self.setting.step)
-                after = _noted(after, f"epoch {facts['epoch'] + 1}, step {self.step}: {said}")
+                after = _noted(after, f"epoch {facts['epoch'] + 1}, step {self.step}: {said}") if said else after
 
         def save(name: str, action: Save) -> None:
             if hook.endswith("begin"):

@@ -19,6 +19,7 @@ from jgraph.data.fingerprint import fingerprint
 from jgraph.errors import ArgumentError, CallbackError, LoadError, NameClashError, ResumeError, listing
 from jgraph.storage.places import make_ready
 from jgraph.storage.steps import clean, newest_whole, record_of, set_aside, steps_in
+from jgraph.train.actions import INTERRUPTED
 from jgraph.train.callback import Callback, Setup
 from jgraph.train.configuration import plain
 from jgraph.train.hooks import form
@@ -199,7 +200,7 @@ def resumed(
     told = [f"resume: goes on from step {step} in {where}, epoch {run.position.epoch + 1}"]
     told += [f"resume: callback {name!r} is new, and starts afresh" for name in new]
     told += [f"resume: callback {name!r} is gone, and its memory is dropped" for name in gone]
-    stopped = None if run.stopped == "interrupted" else run.stopped
+    stopped = None if run.stopped == INTERRUPTED else run.stopped
     return dataclasses.replace(run, stopped=stopped), [*warned, *((logging.INFO, text) for text in told)]
 
 
