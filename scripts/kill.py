@@ -6,6 +6,8 @@ The run has dropout, batch normalisation, shuffling, a plateau, early stopping w
 event files. Half of the kills come while a save is under way (its temporary directory is there), half at a random
 moment. After every kill the run is started anew with `resume=`.
 
+2026-11, JAX 0.10, two shared cores: 42 kills in 3 runs, 23 of them in a save (seed 7): 3 of 3 ended with the same bits.
+
 Goals: no failed restart; every run ends bitwise equal in train state, memories, history, CSV rows and points of
 TensorBoard; no stray files; a kill costs at most the steps between two saves and those run while one was under way.
 """
