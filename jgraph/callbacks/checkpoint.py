@@ -5,6 +5,7 @@ import os
 
 from jgraph.callbacks.monitor import check_count, check_flag, check_log, check_monitor, check_number, improves, watched
 from jgraph.errors import ArgumentError
+from jgraph.storage.appended_file import check_path
 from jgraph.train.actions import Save
 from jgraph.train.callback import Callback, Event, Result, Setup
 from jgraph.train.state import TrainState
@@ -46,10 +47,7 @@ class Checkpoint(Callback):
     def __post_init__(self) -> None:
         super().__post_init__()
         where = type(self).__name__
-        if not isinstance(self.directory, str | os.PathLike) or not isinstance(path := os.fspath(self.directory), str):
-            raise _error("directory", "a path", repr(self.directory), "Write Checkpoint('runs/first'), for example.")
-        if not path:
-            raise _error("directory", "a path", "an empty text", "Write '.' for the present directory.")
+        check_path(f"{where}, directory", self.directory)
         check_flag(where, "best_only", self.best_only)
         for argument in ("every_epochs", "every_steps", "max_to_keep"):
             if getattr(self, argument) is not None:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from jgraph.callbacks.monitor import check_count
-from jgraph.core.layer import snake_case
 from jgraph.errors import ArgumentError, CallbackError
 from jgraph.train.actions import Action
 from jgraph.train.callback import Callback, Event, Result
@@ -31,10 +30,6 @@ class FunctionCallback(Callback):
     def __repr__(self) -> str:
         extra = [f"{n}={v!r}" for n, v in vars(self).items() if n != "function" and v is not None]
         return f"{self.default_name()}({', '.join([_name(self.function), *extra])})"
-
-    def default_name(self) -> str:
-        """The hook."""
-        return snake_case(type(self).__name__)
 
     def call(self, event: Event) -> list[Action]:
         """Calls the function: a list of what it asks for.

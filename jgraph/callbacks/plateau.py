@@ -6,6 +6,7 @@ from jgraph.callbacks.monitor import check_count, check_log, check_monitor, chec
 from jgraph.errors import ArgumentError
 from jgraph.train.actions import ScaleLearningRate
 from jgraph.train.callback import Callback, Event, Result, Setup
+from jgraph.train.learning_rate import KNOW_THE_RATE
 from jgraph.train.state import TrainState
 from jgraph.typing import PyTree
 
@@ -52,7 +53,7 @@ class Plateau(Callback):
         else:
             where, expected = f"{where}, {bound}", "a trainer that knows its learning rate"
             got = "an optimizer that was made with its rate inside"
-        cure = "Write jg.Trainer(model, optax.adam, learning_rate=1e-3, ...): a factory, and the rate beside it."
+        cure = KNOW_THE_RATE
         raise ArgumentError(where, expected=expected, got=got, cure=cure)
 
     def watch(

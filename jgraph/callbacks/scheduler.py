@@ -9,6 +9,7 @@ import numpy as np
 from jgraph.errors import ArgumentError
 from jgraph.train.actions import SetLearningRate, number_of
 from jgraph.train.callback import Callback, Event, Result, Setup
+from jgraph.train.learning_rate import KNOW_THE_RATE
 from jgraph.typing import Function, PyTree
 
 CURE = "Give a function such as `lambda epoch: 1e-3 * 0.9**epoch`."
@@ -47,7 +48,7 @@ class LearningRateScheduler(Callback):
                 type(self).__name__,
                 expected="a trainer that knows its learning rate",
                 got="an optimizer that was made with its rate inside",
-                cure="Write jg.Trainer(model, optax.adam, learning_rate=1e-3, ...): a factory, and the rate beside it.",
+                cure=KNOW_THE_RATE,
             )
 
     def on_epoch_begin(self, memory: PyTree, event: Event) -> Result:

@@ -18,7 +18,7 @@ import numpy as np
 
 from jgraph.errors import LoadError, SaveError, listing
 from jgraph.storage.arrays import ARRAYS, load_tree, save_tree, sync
-from jgraph.storage.leaves import digest
+from jgraph.storage.leaves import digest, json_digest
 from jgraph.tree import leaves_with_names, name_of
 from jgraph.typing import PyTree
 
@@ -47,7 +47,7 @@ def write(directory: str | os.PathLike[str], tree: PyTree, record: dict[str, Any
             save_tree(draft / ARRAYS, tree)
         described = {name: describe(leaf) for name, leaf in leaves.items()}
         content = {"leaves": described, "files": _files(draft), "record": record}
-        text = json.dumps({"format": FORMAT, "version": VERSION, "sha256": _digest(content), "content": content})
+        text = json.dumps({"format": FORMAT, "version": VERSION, "sha256": json_digest(content), "content": content})
         with (draft / RECORD).open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
@@ -81,10 +81,6 @@ def _files(directory: Path) -> dict[str, str]:
     return found
 
 
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def describe(leaf: Any) -> dict[str, Any]:
     """Shape, dtype and hash of a leaf."""
     array = np.asarray(leaf)
@@ -115,7 +111,7 @@ def read_record(directory: str | os.PathLike[str]) -> dict[str, Any]:
         )
         cure = "Load it with the jgraph that saved it."
         raise LoadError(str(path), expected=f"{FORMAT!r} of version {VERSION}", got=got, cure=cure)
-    if _digest(file.get("content")) != file.get("sha256"):
+    if json_digest(file.get("content")) != file.get("sha256"):
         raise LoadError(str(path), expected=SAVED, got="others", cure=DAMAGED)
     stored, found = file["content"]["files"], _files(path.parent)
     if differing := [name for name in {**stored, **found} if stored.get(name) != found.get(name)]:

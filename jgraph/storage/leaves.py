@@ -1,6 +1,7 @@
 """Nested dicts of NumPy arrays, described leaf by leaf, and rewritten with keys that Orbax keeps apart."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -21,6 +22,15 @@ def digest(array: np.ndarray) -> str:
     True
     """
     return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
+
+
+def json_digest(content: Any) -> str:
+    """The sha256 of what JSON can hold, whatever the order of its keys.
+
+    >>> json_digest({"a": 1, "b": 2}) == json_digest({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def outline(tree: PyTree) -> Any:

@@ -7,8 +7,6 @@ step: put aside by `set_aside`, or what `clean` sees to.
 """
 
 import contextlib
-import hashlib
-import json
 import math
 import operator
 import os
@@ -20,7 +18,7 @@ from typing import Any
 
 from jgraph.errors import ArgumentError, LoadError, SaveError
 from jgraph.storage.arrays import ARRAYS, DRAFT, MARK, RECORD, load_record, save_items
-from jgraph.storage.leaves import KeyPath, outline, stored
+from jgraph.storage.leaves import KeyPath, json_digest, outline, stored
 from jgraph.storage.places import write_error
 from jgraph.storage.verified import CURE, SAVED, read_tree, said_by
 
@@ -49,7 +47,7 @@ def save_step(directory: str | os.PathLike[str], step: int, tree: dict[str, Any]
     """
     place = _place(directory, step).absolute()
     content = {"step": place_step(place), "tree": outline(tree), "record": _checked(record, "record")}
-    item = {"format": FORMAT, "version": VERSION, "sha256": _digest(content), "content": content}
+    item = {"format": FORMAT, "version": VERSION, "sha256": json_digest(content), "content": content}
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(place):
@@ -92,10 +90,6 @@ def _checked(value: Any, where: str) -> Any:
         kinds = "texts, numbers, booleans, None, and lists and dicts of them"
         raise SaveError(where, expected=kinds, got=type(value).__name__, cure="Convert it, or put it into the tree.")
     return value
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _put_aside(place: Path) -> None:
@@ -214,7 +208,7 @@ def _content(directory: str | os.PathLike[str], step: int) -> dict[str, Any]:
             str(place), expected=f"{FORMAT!r} of version {VERSION}", got=found, cure=OTHER if later else CURE
         )
     content: Any = item.get("content")
-    if _digest(content) != item.get("sha256"):
+    if json_digest(content) != item.get("sha256"):
         raise LoadError(str(place), expected=SAVED, got="another record", cure=CURE)
     if content["step"] != place_step(place):
         raise LoadError(str(place), expected=SAVED, got=f"the record of step {content['step']}", cure=CURE)

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, dataclass_transform
 
+from jgraph.core.layer import snake_case
 from jgraph.errors import ArgumentError
 from jgraph.train.actions import Action, Sink
 from jgraph.train.configuration import plain_fields
@@ -178,9 +179,9 @@ class Callback:
     def check(self, setup: Setup) -> None:
         """Checks, before training, that the callback fits the run, and raises an error where it does not."""
 
-    def default_name(self) -> str | None:
-        """What it is called where its user gives no name; `None` stands for the class in snake case."""
-        return None
+    def default_name(self) -> str:
+        """What it is called where its user gives no name: the class in snake case."""
+        return snake_case(type(self).__name__)
 
     def directories(self) -> tuple[str, ...]:
         """The directories that `Save` saves to: cleaned, and checked for the checkpoints of others, before training."""

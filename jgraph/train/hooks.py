@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jgraph.errors import ArgumentError, CallbackError, JGraphError
 from jgraph.train.actions import Action, Restore, Save, ScaleLearningRate, SetLearningRate, Stop
 from jgraph.train.callback import Callback, Event
-from jgraph.train.learning_rate import inexact
+from jgraph.train.learning_rate import KNOW_THE_RATE, inexact
 from jgraph.train.state import Run, fresh_copy
 from jgraph.train.step import Step
 from jgraph.tree import leaves_with_names, match
@@ -142,7 +142,7 @@ def _scale(action: ScaleLearningRate | SetLearningRate, step: Step, run: Run) ->
             type(action).__name__,
             expected="an optimizer whose updates grow with its learning rate alone",
             got=name,
-            cure="Write jg.Trainer(model, optax.adam, learning_rate=1e-3, ...): a factory, and the rate beside it.",
+            cure=KNOW_THE_RATE,
         )
     if isinstance(action, ScaleLearningRate):
         present = step.learning_rate(run.train_state)
@@ -154,7 +154,7 @@ def _scale(action: ScaleLearningRate | SetLearningRate, step: Step, run: Run) ->
             "ScaleLearningRate",
             expected="a trainer that knows its learning rate, as `least` and `most` are bounds of it",
             got="an optimizer that was made with its rate inside",
-            cure="Write jg.Trainer(model, optax.adam, learning_rate=1e-3, ...).",
+            cure=KNOW_THE_RATE,
         )
     base = None if step.rate is None else float(step.rate(run.train_state.step))
     if not base:
@@ -162,7 +162,7 @@ def _scale(action: ScaleLearningRate | SetLearningRate, step: Step, run: Run) ->
             "SetLearningRate",
             expected="a trainer that knows its learning rate, which is not 0 at this step",
             got="an optimizer that was made with its rate inside" if base is None else "a schedule that is at 0",
-            cure="Write jg.Trainer(model, optax.adam, learning_rate=1e-3, ...)."
+            cure=KNOW_THE_RATE
             if base is None
             else "Let the trainer's schedule start above 0, or give it a number and set the rate here alone.",
         )

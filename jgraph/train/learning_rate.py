@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 
 import optax
 
+KNOW_THE_RATE = "Write jg.Trainer(model, optax.adam, learning_rate=1e-3, ...): a factory, and the rate beside it."
+"""The cure where the trainer has to know its learning rate."""
+
 LINEAR = {
     "identity",
     "set_to_zero",

@@ -82,16 +82,11 @@ def loops(step: Step, train_state: TrainState, data: PyTree, platform: str | Non
 
 
 class Feed(Protocol):
-    """The batches of one epoch. `steps` is their number, where it is known; `most` fit in one dispatch."""
+    """The batches of one epoch. `steps` is their number, where it is known."""
 
     @property
     def steps(self) -> int | None:
         """The number of batches."""
-        ...
-
-    @property
-    def most(self) -> int:
-        """How many batches a dispatch may hold."""
         ...
 
     def next(self, start: int, count: int) -> tuple[Any, int]:
@@ -155,7 +150,6 @@ class HostFeed:
     one: Callable[[Any, PyTree, np.ndarray], Any]
     batches: Iterator[tuple[PyTree, np.ndarray]]
     steps: int | None = None
-    most: int = 1
 
     def next(self, start: int, count: int) -> tuple[Any, int]:
         """The next batch, brought to the device."""

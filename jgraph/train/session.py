@@ -61,7 +61,7 @@ class Session:
     def __init__(self, run: Run, setting: Setting) -> None:
         self.setting, self.signals, self.outlets, self.pace = setting, Signals(), Outlets(), Pace()
         self.steps: int | None = None
-        self._empty = setting.step.init()
+        self._empty, self._directions = setting.step.init(), setting.step.objective.directions()
         self._begun = self._glanced = time.perf_counter()
         self._stepping = {
             n: c for n, c in setting.callbacks.items() if has_hook(c, "on_step_begin") or has_hook(c, "on_step_end")
@@ -163,7 +163,7 @@ class Session:
             "position": run.position,
             "epochs": setting.plan.epochs,
             "steps": self.steps,
-            "directions": setting.step.objective.directions(),
+            "directions": self._directions,
             "stopped": run.stopped,
         }
         return Event(**{**known, "timings": timings, **facts})

@@ -13,7 +13,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jgraph.core.layer import snake_case
 from jgraph.core.model import Model
 from jgraph.data.fingerprint import fingerprint
 from jgraph.errors import ArgumentError, CallbackError, LoadError, NameClashError, ResumeError, listing
@@ -67,7 +66,7 @@ def cast_of(callbacks: Any) -> Cast:
         )
     cast: Cast = {}
     for callback in callbacks:
-        own = callback.name or default_name(callback)
+        own = callback.name or callback.default_name()
         taken, number = {*cast, *explicit}, 0
         name = own
         while callback.name is None and name in taken:
@@ -75,11 +74,6 @@ def cast_of(callbacks: Any) -> Cast:
             name = f"{own}_{number}"
         cast[name] = callback
     return cast
-
-
-def default_name(callback: Callback) -> str:
-    """What a callback is called where its user gives no name."""
-    return callback.default_name() or snake_case(type(callback).__name__)
 
 
 def check_cast(cast: Cast, setup: Setup) -> None:
