@@ -9,6 +9,7 @@ from jgraph.core.layer import Input as Input
 from jgraph.core.layer import Layer as Layer
 from jgraph.core.layer import op as op
 from jgraph.core.model import Model as Model
+from jgraph.core.policy import Policy as Policy
 from jgraph.core.sequential import Sequential as Sequential
 from jgraph.layers.lift import as_layer as as_layer
 from jgraph.saving import load as load

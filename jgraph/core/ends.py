@@ -80,10 +80,16 @@ def open_end(graph: Graph, end: End) -> tuple[Graph, Ref]:
         inference=dataclasses.replace(node.inference, params={}, state={}, masks=(None,)),
     )
     move = _mover(end.ref)
-    moved = (dataclasses.replace(n, args=move(n.args), kwargs=move(n.kwargs), mask=move(n.mask)) for n in graph.nodes)
+
+    def moved(n: Node) -> Node:
+        owner = None if n.owner is None else n.owner + (n.owner > place)
+        args, kwargs, mask, given = move((n.args, n.kwargs, n.mask, n.given))
+        return dataclasses.replace(n, args=args, kwargs=kwargs, mask=mask, given=given, owner=owner)
+
+    last = dataclasses.replace(last, owner=moved(node).owner)
     opened = dataclasses.replace(
         graph,
-        nodes=(*graph.nodes[:place], bare, last, *list(moved)[place + 1 :]),
+        nodes=(*map(moved, graph.nodes[:place]), moved(bare), last, *map(moved, graph.nodes[place + 1 :])),
         inputs=move(graph.inputs),
         outputs=move(graph.outputs),
         symbols=(*graph.symbols[: place + 1], *graph.symbols[place:]),

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jgraph.core.graph import Graph, Ref, spec_of
-from jgraph.core.spec import check_feed, is_symbolic
+from jgraph.core.sizes import solve
+from jgraph.core.spec import axes_of
 from jgraph.core.symbol import Symbol
 from jgraph.draw.specs import show
 from jgraph.errors import (
@@ -29,13 +30,23 @@ def bind(graph: Graph, inputs: PyTree, where: str) -> dict[int, Any]:
         KeyMismatchError: a key or place is missing or one too many.
         ShapeError, DTypeError, SymbolError: an array does not fit its input.
     """
-    sizes: dict[str, int] = {}
-    bound = {}
+    bound, axes = {}, []
     for name, ref, value in match_inputs(graph, inputs, where):
-        place = f"{where}, input {name or graph.nodes[ref.node].path!r}"
-        bound[ref.node] = as_array(value, spec_of(graph, ref), place)
-        check_feed(place, bound[ref.node], spec_of(graph, ref), sizes)
+        place, spec = place_of(graph, ref, name, where), spec_of(graph, ref)
+        bound[ref.node] = None if is_absent(graph, ref, value) else as_array(value, spec, place)
+        axes += [] if bound[ref.node] is None else axes_of(place, bound[ref.node], spec)
+    solve(axes)
     return bound
+
+
+def place_of(graph: Graph, ref: Ref, name: str, where: str) -> str:
+    """What an error calls an input."""
+    return f"{where}, input {name or graph.nodes[ref.node].path!r}"
+
+
+def is_absent(graph: Graph, ref: Ref, value: Any) -> bool:
+    """Whether nothing is given for an input that may be absent."""
+    return value is None and graph.symbol(ref).optional
 
 
 def match_inputs(graph: Graph, inputs: PyTree, where: str) -> list[tuple[str, Ref, Any]]:
@@ -95,7 +106,9 @@ def check_dtype(value: Any, spec: Spec, where: str) -> Any:
             where,
             expected=f"an array {show(spec)}",
             got=repr(value),
-            cure="Call the model itself on symbols: model(x); apply and predict take arrays.",
+            cure="Draw it with jg.Input(..., optional=True) if it may be absent."
+            if value is None
+            else "Call the model itself on symbols: model(x); apply and predict take arrays.",
         )
     if not hasattr(value, "dtype"):
         value = np.asarray(value)
@@ -143,15 +156,18 @@ def batch_size_of(arrays: PyTree, where: str) -> int:
     return rows
 
 
-def check_symbols(graph: Graph, symbols: PyTree, where: str) -> dict[tuple[int, int], Symbol]:
+def check_symbols(graph: Graph, symbols: PyTree, where: str) -> dict[tuple[int, int], Symbol | None]:
     """The symbols that a model is called on, by the reference of the input they stand for.
 
     Raises:
         KeyMismatchError, ShapeError, DTypeError, SymbolError: as for arrays.
     """
-    bound = {}
+    bound, axes = {}, []
     for name, ref, value in match_inputs(graph, symbols, where):
-        place, spec = f"{where}, input {name or graph.nodes[ref.node].path!r}", spec_of(graph, ref)
+        place, spec = place_of(graph, ref, name, where), spec_of(graph, ref)
+        bound[ref.node, ref.index] = value
+        if is_absent(graph, ref, value):
+            continue
         if not isinstance(value, Symbol):
             raise SymbolError(
                 place,
@@ -159,13 +175,17 @@ def check_symbols(graph: Graph, symbols: PyTree, where: str) -> dict[tuple[int, 
                 got=show(value),
                 cure="On arrays use model.apply(params, state, inputs).",
             )
-        if value.ndim != len(spec.shape) or any(
-            a != b for a, b in zip(value.shape, spec.shape, strict=True) if not (is_symbolic(a) or is_symbolic(b))
-        ):
-            raise ShapeError(place, expected=show(spec), got=show(value), cure="Draw the model for this shape.")
+        if value.optional and not graph.symbol(ref).optional:
+            raise SymbolError(
+                place,
+                expected="a symbol that is always there",
+                got="an optional input",
+                cure="Draw the model's own input with optional=True.",
+            )
         if value.dtype != spec.dtype:
             raise DTypeError(
                 place, expected=str(spec.dtype), got=str(value.dtype), cure="Draw the model for this dtype."
             )
-        bound[ref.node, ref.index] = value
+        axes += axes_of(place, value, spec, "Draw the model for this shape.")
+    solve(axes)
     return bound

@@ -8,9 +8,11 @@ import jax
 
 from jgraph.core.infer import Inference
 from jgraph.core.layer import InputLayer, check_name, input_symbol
+from jgraph.core.sizes import unsolvable
 from jgraph.core.spec import known
 from jgraph.core.symbol import Call, Symbol, automatic_mask
-from jgraph.draw.specs import show
+from jgraph.core.treatment import PLAIN, Treatment
+from jgraph.draw.specs import show, show_size
 from jgraph.errors import GraphError, NameClashError, ShapeError, SymbolError, listing
 from jgraph.tree import leaves_with_names, write
 from jgraph.typing import PyTree, Spec
@@ -26,7 +28,12 @@ class Ref:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Node:
-    """One call in a model: the layer, its path, which of the layer's calls this is, and where its inputs come from."""
+    """One call in a model: the layer, its path, which of the layer's calls this is, and where its inputs come from.
+
+    A node of a nested model knows its `owner`, the place of the node that closes that call of the model, and its own
+    place `origin` in the nested model. A node that closes a nested model has in `given` what that was called on, `None`
+    where the graph was cut in between.
+    """
 
     layer: Any
     path: str
@@ -36,6 +43,10 @@ class Node:
     mask: Any
     by_hand: bool
     inference: Inference
+    treatment: Treatment = PLAIN
+    owner: int | None = None
+    origin: int | None = None
+    given: PyTree = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,25 +92,43 @@ def flatten(inputs: PyTree, outputs: PyTree, where: str) -> Graph:
         SymbolError: a leaf of inputs or outputs is no symbol.
     """
     ends = [(name, symbol) for name, symbol in _symbols(outputs, f"{where}, outputs")]
+    _check_ends(ends, where)
     starts = _starts(inputs, where)
     calls = order(starts, ends, where)
     paths = name_calls(calls)
-    nodes, symbols, place = [], [], {}
+    nodes, symbols = [], []
     used: dict[Any, int] = {}
+    place = {call.token: position for position, call in enumerate(calls)}
     sources = {(s.call.token, s.index): symbol for s, symbol in starts}
 
-    for position, (call, path) in enumerate(zip(calls, paths, strict=True)):
-        place[call.token] = position
+    for call, path in zip(calls, paths, strict=True):
         args, kwargs, mask = jax.tree.map(lambda s: refer(s, place, sources), (call.args, call.kwargs, call.mask))
         number = used.get(call.layer, 0)
         used[call.layer] = number + 1
         named = _named(call, path, (args, kwargs, mask), symbols)
-        nodes.append(Node(call.layer, path, number, args, kwargs, mask, named.by_hand, call.inference))
+        owner = place.get(call.within.token) if call.within else None
+        origin = call.within.place if call.within and owner is not None else None
+        given = _given(call, place, sources) if call.layer.is_graph else None
+        nodes.append(
+            Node(
+                *(call.layer, path, number, args, kwargs, mask, named.by_hand, call.inference),
+                *(call.treatment, owner, origin, given),
+            )
+        )
         symbols.append(named.symbols())
     check_weights(nodes)
     given, made = (jax.tree.map(lambda s: refer(s, place, sources), tree) for tree in (inputs, outputs))
     kept = frozenset(path for call, path in zip(calls, paths, strict=True) if call.path == path and call.scope is None)
     return Graph(tuple(nodes), given, made, tuple(symbols), kept)
+
+
+def _given(call: Call, place: dict[object, int], sources: dict[tuple[object, int], Symbol]) -> PyTree:
+    """What a nested model was called on, as references; `None` where a part of it is not in this graph."""
+    symbols = [s for s in jax.tree.leaves(call.given) if isinstance(s, Symbol)]
+    starts = [sources.get((s.call.token, s.index), s) for s in symbols]
+    if not all(s.call.token in place for s in starts):
+        return None
+    return jax.tree.map(lambda s: refer(s, place, sources), call.given)
 
 
 def refer(value: Any, place: dict[object, int], sources: dict[tuple[object, int], Symbol]) -> Any:
@@ -121,7 +150,19 @@ def _named(call: Call, path: str, refs: tuple, symbols: list[tuple[Symbol, ...]]
         for masks in (automatic_mask(args, kwargs), mask)
     )
     by_hand = call.by_hand or (carried != given and not call.layer.is_graph)
-    return Call(call.layer, args, kwargs, mask, by_hand, call.inference, None, path, call.token)
+    renamed = {"args": args, "kwargs": kwargs, "mask": mask, "by_hand": by_hand, "scope": None, "path": path}
+    return dataclasses.replace(call, **renamed)
+
+
+def _check_ends(ends: list[tuple[str, Symbol]], where: str) -> None:
+    """An output is always there, so an optional input cannot be one."""
+    if absent := [name for name, symbol in ends if symbol.optional]:
+        raise GraphError(
+            f"{where}, outputs {absent[0]!r}".removesuffix(" ''"),
+            expected="an output that is there whatever is given",
+            got="an optional input",
+            cure="End the graph in a layer that reads it.",
+        )
 
 
 def _symbols(tree: PyTree, where: str) -> list[tuple[str, Symbol]]:
@@ -158,6 +199,14 @@ def _starts(inputs: PyTree, where: str) -> list[tuple[Symbol, Symbol]]:
         if not isinstance(symbol.call.layer, InputLayer):
             start = input_symbol(InputLayer(known(symbol.spec)[1:], str(symbol.dtype)), symbol.spec, object())
         starts.append((symbol, start))
+    drawn = [start for symbol, start in starts if start is symbol and symbol.call.path is None]
+    if lost := list(unsolvable(d for start in drawn for d in start.shape)):
+        raise ShapeError(
+            f"{where}, inputs",
+            expected="axes whose names can be found from the sizes of the inputs",
+            got=show_size(lost[0]),
+            cure="Give each name an axis where it stands alone, or in a line such as '4*h + 1'.",
+        )
     return starts
 
 
@@ -166,6 +215,7 @@ def order(starts: list[tuple[Symbol, Symbol]], ends: Iterable[tuple[str, Symbol]
     sources = {(s.call.token, s.index): start.call for s, start in starts}
     given = {start.call.token for _, start in starts}
     done: dict[object, Call] = {}
+    complete: dict[object, bool] = {}
     for name, end in ends:
         stack = [(end, False)]
         while stack:
@@ -175,7 +225,7 @@ def order(starts: list[tuple[Symbol, Symbol]], ends: Iterable[tuple[str, Symbol]
                 if done[call.token].path is None:  # the same call, drawn freshly and handed on by a model
                     done[call.token] = call
                 continue
-            reads = call.sources()
+            reads = [*call.sources(), *(s for s in call.inputs() if whole(s, sources, given, complete))]
             if sources_done or not reads:
                 if isinstance(call.layer, InputLayer) and call.token not in given:
                     _disconnected(call, name, starts, where)
@@ -186,6 +236,23 @@ def order(starts: list[tuple[Symbol, Symbol]], ends: Iterable[tuple[str, Symbol]
     for _, start in starts:  # inputs that no output needs
         done.setdefault(start.call.token, start.call)
     return list(done.values())
+
+
+def whole(
+    symbol: Symbol, sources: dict[tuple[object, int], Call], given: set[object], complete: dict[object, bool]
+) -> bool:
+    """Whether a symbol depends on no input but the given ones; `complete` remembers what was found of each call."""
+    stack = [symbol]
+    while stack:
+        call = sources.get((stack[-1].call.token, stack[-1].index), stack[-1].call)
+        reads = [sources.get((s.call.token, s.index), s.call) for s in call.sources()]
+        if waiting := [s for s, c in zip(call.sources(), reads, strict=True) if c.token not in complete]:
+            stack.extend(waiting)
+            continue
+        is_input = isinstance(call.layer, InputLayer)
+        complete[call.token] = call.token in given if is_input else all(complete[c.token] for c in reads)
+        stack.pop()
+    return complete[sources.get((symbol.call.token, symbol.index), symbol.call).token]
 
 
 def _disconnected(call: Call, output: str, starts: list[tuple[Symbol, Symbol]], where: str) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import jax
 
 from jgraph.core.spec import is_symbolic
-from jgraph.draw.specs import show, show_tree, without_tokens
+from jgraph.core.treatment import PLAIN, Treatment, applied, initialized
+from jgraph.draw.specs import show, without_tokens
 from jgraph.errors import JGraphError, KeyMismatchError, ShapeError, SymbolError
 from jgraph.tree import leaves_with_names
 from jgraph.typing import PyTree, Spec
@@ -32,13 +33,20 @@ class Inference:
     masks: tuple[int | Spec | None, ...]
 
 
-def infer(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any) -> Inference:
-    """Infers a call whose symbols have been replaced by specs.
+def infer(
+    layer: Any,
+    args: tuple,
+    kwargs: dict[str, Any],
+    mask: Any,
+    treatment: Treatment = PLAIN,
+    absent: frozenset[int] = frozenset(),
+) -> Inference:
+    """Infers a call whose symbols have been replaced by specs; `absent` are leaves that `apply` is to do without.
 
     Raises:
         ShapeError: the layer cannot be applied to these specs; the message holds what the layer said.
     """
-    question = _Question(layer, args, kwargs, mask)
+    question = _Question(layer, args, kwargs, mask, treatment.typing(), absent)
     try:
         hash(question)
     except TypeError:  # an unhashable constant or field: nothing to look the answer up by
@@ -49,11 +57,14 @@ def infer(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any) -> Inferen
 class _Question:
     """A call to infer; equal when class, configuration, constants (with their types) and specs are."""
 
-    def __init__(self, layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any) -> None:
-        self.call = layer, args, kwargs, mask
+    def __init__(
+        self, layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any, treatment: Treatment, absent: frozenset[int]
+    ) -> None:
+        self.call, self.treatment, self.absent = (layer, args, kwargs, mask), treatment, absent
         leaves, tree = jax.tree.flatten((args, kwargs, mask), is_leaf=lambda x: x is None)
         fields = tuple((f.name, typed(getattr(layer, f.name))) for f in dataclasses.fields(layer) if f.name != "name")
-        self.key = type(layer), fields, tree, tuple(map(typed, leaves)), jax.dtypes.canonicalize_dtype(int)
+        asked = tree, tuple(map(typed, leaves)), treatment, absent
+        self.key = type(layer), fields, asked, jax.dtypes.canonicalize_dtype(int)
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -77,11 +88,12 @@ def typed(value: Any) -> Any:
 
 @functools.lru_cache(maxsize=4096)
 def _answer(question: _Question) -> Inference:
-    layer, args, kwargs, mask = question.call
+    (layer, args, kwargs, mask), treatment = question.call, question.treatment
     key = jax.eval_shape(lambda: jax.random.key(0))
     try:
         given = init_options(layer, kwargs)
-        params, state = _pair(layer, jax.eval_shape(lambda k: layer.init(k, *args, **given), key), "init", "params")
+        made = jax.eval_shape(lambda k: initialized(layer, treatment, k, args, given), key)
+        params, state = _pair(layer, made, "init", "params")
         _check_made(layer, params, state)
         leaves, tree = jax.tree.flatten((args, kwargs, mask))
         places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)]
@@ -90,9 +102,10 @@ def _answer(question: _Question) -> Inference:
         def whole(params: PyTree, state: PyTree, arrays: list) -> tuple:
             full = [*leaves]
             for place, array in zip(places, arrays, strict=True):
-                full[place] = array
+                full[place] = None if place in question.absent else array
             a, k, m = jax.tree.unflatten(tree, full)
-            result = layer.apply(params, state, *a, **k, **({"mask": m} if takes_mask(type(layer)) else {}))
+            options = {**k, "mask": m} if takes_mask(type(layer)) else k
+            result = applied(layer, treatment, params, state, a, options)
             outputs, new_state = _pair(layer, result, "apply", "outputs")
             flat, shape_of_outputs = jax.tree.flatten(outputs)
             out_tree.append(shape_of_outputs)
@@ -109,7 +122,7 @@ def _answer(question: _Question) -> Inference:
         raise ShapeError(
             repr(layer),
             expected="inputs that the layer can be applied to",
-            got=f"{show_tree((args, kwargs))}, on which it raised {type(error).__name__}: {_first_lines(error)}",
+            got=without_tokens(f"{_shown((args, kwargs))}, on which it raised {_said(error)}"),
             cure=_cure((args, kwargs)),
         ) from error
     _same_state(layer, state, new_state)
@@ -155,7 +168,7 @@ def _cure(given: PyTree) -> str:
     """Two free axes that look alike in a message are the usual reason for shapes that do not go together."""
     sizes = {str(d) for s in jax.tree.leaves(given) for d in getattr(s, "shape", ()) if is_symbolic(d)}
     if len(sizes - {"batch"}) > 1:
-        return "Free axes of two inputs are different axes; draw an axis that is the same with jg.Input(x.shape[1:])."
+        return "Free axes are different axes; where they are the same, name them alike: jg.Input(('steps', 8))."
     return "Compare the inputs with the layer's documentation."
 
 
@@ -212,5 +225,11 @@ def _strong(spec: Any) -> Spec:
     return jax.ShapeDtypeStruct(spec.shape, spec.dtype)
 
 
-def _first_lines(error: Exception) -> str:
-    return without_tokens(" ".join(str(error).split("\n\n")[0].split()))[:300].rstrip(".")
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: " + " ".join(str(error).split("\n\n")[0].split())[:400].rstrip(".")
+
+
+def _shown(given: PyTree) -> str:
+    """The specs with the tokens of their free axes, which one message then tells apart."""
+    specs = [leaf for leaf in jax.tree.leaves(given) if isinstance(leaf, jax.ShapeDtypeStruct)]
+    return ", ".join(f"{s.dtype}[{', '.join(map(str, s.shape))}]" for s in specs) or "nothing"

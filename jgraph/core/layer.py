@@ -55,6 +55,10 @@ class Layer(Portable):
     is_graph: ClassVar[bool] = False
     """Whether calling the layer draws nodes of its own, as models do."""
 
+    written: ClassVar[bool] = True
+    """Whether a file can say what the layer is. Where it cannot, the file holds the layer's name alone, and the one who
+    loads gives the layer itself: `jg.load(path, allow=[layer])`."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "apply" in vars(cls):  # what a parent promises of its own `apply` does not hold for another one
@@ -200,10 +204,11 @@ class Op(Layer):
 
 
 class InputLayer(Layer):
-    """The place where an input enters: the shape without the batch axis, and the dtype."""
+    """The place where an input enters: the shape without the batch axis, the dtype, and whether it may be absent."""
 
     shape: tuple
     dtype: str = "float32"
+    optional: bool = False
 
     mixes_rows = False
 
@@ -212,20 +217,33 @@ class InputLayer(Layer):
         return "input"
 
 
-def Input(shape: Shape, dtype: Any = "float32", *, name: str | None = None) -> Symbol:  # noqa: N802 (Keras' name)
-    """The symbol that a drawing starts from; `shape` leaves out the batch axis, `None` is a free axis.
+def Input(  # noqa: N802 (Keras' name)
+    shape: Shape, dtype: Any = "float32", *, optional: bool = False, name: str | None = None
+) -> Symbol:
+    """The symbol that a drawing starts from; `shape` leaves out the batch axis.
+
+    `None` is a free axis, and one of its own. A text is a free axis with a name, or an expression of such names: axes
+    of one name have one size, `"4*h"` has four times that of `"h"`. An `optional` input may be given `None` in place of
+    an array: the layers that read it are then applied to `None`, and must give outputs of the same shape.
 
     Raises:
-        ArgumentError: the shape is no tuple of positive integers and `None`, or the dtype does not exist.
+        ArgumentError: the shape is no tuple of positive integers, `None` and dimensions, or the dtype does not exist.
 
     >>> import jgraph as jg
     >>> jg.Input((100,), dtype="int32", name="text")
     <Symbol int32[batch, 100]>
+    >>> small, large = jg.Input(("h", "w", 3)), jg.Input(("4*h", "4*w", 3))
+    >>> large
+    <Symbol float32[batch, 4*h, 4*w, 3]>
     """
+    if not isinstance(optional, bool):
+        raise ArgumentError(
+            f"Input({shape!r}), optional", expected="True or False", got=repr(optional), cure="Write optional=True."
+        )
     # Free axes of two inputs are different axes until someone says otherwise, so each has a name of its own.
     free = name if isinstance(name, str) and name.isidentifier() else f"free_{uuid.uuid4().hex[:12]}"
     spec = input_spec(shape, dtype, free)
-    return input_symbol(InputLayer(known(spec)[1:], str(spec.dtype), name=name), spec, object())
+    return input_symbol(InputLayer(known(spec)[1:], str(spec.dtype), optional, name=name), spec, object())
 
 
 def input_symbol(layer: InputLayer, spec: Spec, token: object, path: str | None = None) -> Symbol:

@@ -10,18 +10,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jgraph.core.feed import batch_size_of, bind, check_symbols, match_inputs
-from jgraph.core.flat import Record, closing_call, leaf_at, records_of, redraw
+from jgraph.core import edit
+from jgraph.core.blocks import blocks_of
+from jgraph.core.feed import batch_size_of, bind, match_inputs
+from jgraph.core.find import given_to, node_at
+from jgraph.core.flat import Record, leaf_at, records_of, redraw
 from jgraph.core.graph import Graph, Node, Ref, flatten, specs_of
 from jgraph.core.layer import Layer
+from jgraph.core.nest import draw_within
+from jgraph.core.policy import Policy
 from jgraph.core.run import initialize, run
 from jgraph.core.select import select
 from jgraph.core.serialise import from_json, to_json
 from jgraph.core.spec import BATCH
 from jgraph.core.summary import summarize
 from jgraph.core.symbol import with_masks
+from jgraph.core.treatment import Treatment
 from jgraph.draw.specs import show
-from jgraph.errors import ArgumentError, PathError, ShapeError, listing, nearest
+from jgraph.errors import ArgumentError, ShapeError, listing
 from jgraph.tree import match
 from jgraph.typing import Array, Key, Params, PyTree, State
 
@@ -54,10 +60,14 @@ class Model(Layer):
 
     is_graph = True
 
-    def __init__(self, inputs: PyTree, outputs: PyTree, *, name: str | None = None) -> None:
+    def __init__(
+        self, inputs: PyTree, outputs: PyTree, *, policy: Policy | None = None, name: str | None = None
+    ) -> None:
         object.__setattr__(self, "name", name)
         self.__post_init__()
         object.__setattr__(self, "graph", flatten(inputs, outputs, f"Model {name!r}" if name else "Model"))
+        if policy is not None:
+            object.__setattr__(self, "graph", self.with_policy(policy).graph)
 
     # What a model consists of
 
@@ -195,25 +205,105 @@ class Model(Layer):
         Raises:
             PathError: there is no such path, or the layer was called several times and `call` does not say which.
         """
-        found = [(i, n) for i, n in enumerate(self.nodes) if n.path == path]
-        if not found:
-            paths = list(self.layers)
-            raise PathError(
-                repr(self),
-                expected="a path of the model",
-                got=repr(path),
-                cure=f"{nearest(path, paths)}Known: {listing(paths)}.",
-            )
-        if (call is None and len(found) > 1) or (call is not None and not 0 <= call < len(found)):
-            reads = [f"call={n.call} on {self._reads(n)}" for _, n in found]
-            raise PathError(
-                f"{self!r}, {path!r}", expected=f"one of {'; '.join(reads)}", got=f"call={call}", cure="Say which call."
-            )
-        place, node = found[call or 0]
+        place, node = node_at(self, path, call, "output_of")
         return jax.tree.unflatten(node.inference.tree, self.graph.symbols[place])
 
-    def _reads(self, node: Node) -> str:
-        return listing(self.nodes[r.node].path for r in jax.tree.leaves(node.args) if isinstance(r, Ref))
+    def input_of(self, path: str, call: int | None = None) -> PyTree:
+        """The symbols that the layer or nested model at a path was called on: one, or a tuple of several arguments.
+
+        Of a layer called with keywords, `(arguments, keywords)`.
+
+        Raises:
+            PathError: as for `output_of`. GraphError: it is an input, or the graph was cut inside of it.
+        """
+        _, node = node_at(self, path, call, "input_of")
+        return jax.tree.map(lambda leaf: self.graph.symbol(leaf) if isinstance(leaf, Ref) else leaf, given_to(node))
+
+    # Editing: each gives a new model, and leaves this one as it is
+
+    def replace(self, path: str, layer: Any) -> "Model":
+        """The model with another layer at a path, in all its calls, on whatever the old one was called on.
+
+        The new layer stands at the old path, unless it has a name. A function in its place is called on the symbols
+        and draws what is to stand there: `model.replace("block", lambda x: jg.layers.add([x, dense(x)]))`.
+
+        Raises:
+            PathError, ShapeError, GraphError, NameClashError: no such path; the new layer does not fit.
+
+        >>> import jgraph as jg
+        >>> model = jg.Sequential([jg.Input((4,)), jg.layers.Dense(3), jg.layers.Dense(2)])
+        >>> model.replace("dense_1", jg.layers.Dense(5)).outputs
+        <Symbol float32[batch, 5]>
+        """
+        return edit.replace(self, path, layer)
+
+    def insert_after(self, path: str, layer: Layer, call: int | None = None) -> "Model":
+        """The model with a layer between the one at a path and all that reads its outputs.
+
+        Raises:
+            PathError: no such path, or several calls and none is named. ShapeError, GraphError, NameClashError.
+        """
+        return edit.insert_after(self, path, layer, call)
+
+    def remove(self, path: str, call: int | None = None) -> "Model":
+        """The model without the layer at a path: what read its output reads its input.
+
+        Raises:
+            PathError: as for `insert_after`. GraphError: it has several inputs or outputs. ShapeError: what follows
+            cannot take the input.
+        """
+        return edit.remove(self, path, call)
+
+    def prune(self, *paths: str) -> "Model":
+        """The model without the layers at these paths and all that then has nothing to read.
+
+        A list or dict that held a cut branch goes on without it, as do `Concatenate` and the outputs; an input that
+        only cut branches read is no input any more.
+
+        Raises:
+            PathError: no such path. GraphError: nothing would be left. ShapeError: what is left does not fit.
+        """
+        return edit.prune(self, *paths)
+
+    def freeze(self, *patterns: str) -> "Model":
+        """The model in which the layers that match are not trained: `Policy({pattern: {"trainable": False}})`.
+
+        Raises:
+            PathError, ArgumentError: a pattern matches nothing that could be trained.
+        """
+        return self.with_policy(Policy({pattern: {"trainable": False} for pattern in patterns}))
+
+    def unfreeze(self, *patterns: str) -> "Model":
+        """The model in which the layers that match are trained again.
+
+        Raises:
+            PathError, ArgumentError: a pattern matches nothing that could be trained.
+        """
+        return self.with_policy(Policy({pattern: {"trainable": True} for pattern in patterns}))
+
+    def with_policy(self, policy: Policy) -> "Model":
+        """The model with the settings of a policy; what the policy does not speak of stays as it was.
+
+        Raises:
+            PathError, ArgumentError: a rule matches nothing, or two say different things of one layer.
+            GraphError: what is to be computed again as one block is read from outside before its end.
+        """
+        if not isinstance(policy, Policy):
+            raise ArgumentError(
+                f"{self!r}, policy", expected="a jg.Policy", got=repr(policy), cure="Write jg.Policy({...})."
+            )
+        return self.with_treatments(policy.plan(self).treatments)
+
+    def with_treatments(self, treatments: Mapping[str, Treatment]) -> "Model":
+        """The model with these treatments, by path; what a policy, or an edit, has found out."""
+        if all(treatments.get(node.path, node.treatment) == node.treatment for node in self.nodes):
+            return self
+        records = tuple(
+            dataclasses.replace(r, treatment=treatments.get(r.path, r.treatment)) for r in records_of(self.graph)
+        )
+        model = rebuild(records, self.graph.inputs, self.graph.outputs, self.name, self.graph.kept)
+        blocks_of(model.nodes)  # a block that cannot be one is refused now
+        return model
 
     def select(self, tree: PyTree, of: "Model | None" = None) -> PyTree:
         """The model's part of another model's `params` or `state`: by layer where the two share them, else by path.
@@ -264,14 +354,6 @@ def rebuild(
     model = Model(read(inputs), read(outputs), name=name)
     object.__setattr__(model, "graph", dataclasses.replace(model.graph, kept=kept))
     return model
-
-
-def draw_within(scope: Layer, model: Model, inputs: PyTree) -> PyTree:
-    """Draws a model's nodes on other symbols as parts of `scope`, and the closing node that stands for `scope`."""
-    given = check_symbols(model.graph, inputs, repr(scope))
-    symbols = redraw(records_of(model.graph), given, scope)
-    call = closing_call(scope, jax.tree.map(lambda ref: leaf_at(symbols, ref), model.graph.outputs))
-    return jax.tree.unflatten(call.inference.tree, call.symbols())
 
 
 def _fill(array: Array, rows: int) -> Array:

@@ -93,6 +93,25 @@ def find_class(name: str, allow: Iterable[Any], where: str) -> Any:
     raise LoadError(where, expected="a layer of jgraph", got=repr(name), cure="Load it with the jgraph that saved it.")
 
 
+def find_layer(name: str, allow: Iterable[Any], where: str) -> Layer:
+    """The layer of that name among what is allowed, for a file that says no more of it.
+
+    Raises:
+        LoadError: there is none, or there are several.
+    """
+    given = [thing for thing in allow if isinstance(thing, Layer) and not thing.written]
+    found = list(dict.fromkeys(layer for layer in given if layer.name == name))
+    if len(found) != 1:
+        names = [layer.name for layer in given]
+        raise LoadError(
+            where,
+            expected=f"the layer {name!r} among what is allowed, once",
+            got=listing(names),
+            cure=f"{nearest(name, names)}Make it as it was made, and write jg.load(path, allow=[layer]).",
+        )
+    return found[0]
+
+
 def _classes(name: str) -> list[Any]:
     """What the modules of layers have under a name."""
     return [getattr(importlib.import_module(root), name, None) for root in LAYER_ROOTS]

@@ -1,19 +1,24 @@
 """Running a flat graph: one pass over the nodes, states threaded through shared layers in their order."""
 
-from collections.abc import Sequence
+import functools
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 
+from jgraph.core.blocks import Block, blocks_of, reads_of
 from jgraph.core.graph import Node, Ref
 from jgraph.core.infer import init_options, outgoing_masks, takes_mask
 from jgraph.core.layer import InputLayer
+from jgraph.core.treatment import applied, initialized
 from jgraph.errors import RandomKeyError
 from jgraph.keys import fold
 from jgraph.tree import read, write
 from jgraph.typing import Array, Key, Params, State
 
-Values = list[Sequence[Any]]
+Values = dict[int, Sequence[Any]]
+"""What each node gave: its outputs, and behind them the masks that it made."""
 
 
 def run(
@@ -21,29 +26,61 @@ def run(
 ) -> tuple[Values, State, Array | float]:
     """Computes every node: `fed` holds the inputs' arrays by node. Returns values, the next state and the penalties.
 
-    A node's key is folded from its path and the number of its call, so it does not depend on other nodes.
+    A node's key is folded from its path and the number of its call, so it does not depend on other nodes. Of a block
+    that is to be computed again for the gradient, only what it reads is kept.
     """
-    values: Values = []
+    values: Values = {}
     states: dict[str, State] = {}
     penalty: Array | float = 0.0
-    for place, node in enumerate(nodes):
-        if isinstance(node.layer, InputLayer):
-            values.append((fed[place],))
-        elif node.layer.is_graph:  # its own nodes stand before it; it only gathers what they gave
-            values.append(jax.tree.leaves(_resolve(node.args, values)))
-        else:
-            own = read(params, node.names)
-            try:
-                outputs, states[node.path], cost = _apply(node, values, own, _state_of(node, states, state), train, key)
-            except Exception as error:
-                note = f"In {node.path!r} ({node.layer!r}), call {node.call}."
-                if train and key is None and "PRNG key" in str(error):  # what jax.random says of None
-                    raise _no_key(node, note) from error
-                error.add_note(note)
-                raise
-            values.append(outputs)
-            penalty = penalty + cost
+    for block in blocks_of(nodes):
+        if isinstance(nodes[block[0]].layer, InputLayer):
+            values[block[0]] = (fed[block[0]],)
+            continue
+        body = functools.partial(_through, nodes, block, train)
+        outside = values
+        if nodes[block[-1]].treatment.remat:
+            body, outside = (
+                jax.checkpoint(body),
+                {p: values[p] for b in block for p in reads_of(nodes[b]) if p in values},
+            )
+        homes = {nodes[p].path: nodes[p].names for p in block if not nodes[p].layer.is_graph}
+        own = {path: read(params, names) for path, names in homes.items()}
+        held = {path: states.get(path, read(state, names)) for path, names in homes.items()}
+        made, held, cost = body(own, held, outside, key)
+        values.update(made)
+        states.update(held)
+        penalty = penalty + cost
     return values, _merge(nodes, states), penalty
+
+
+def _through(
+    nodes: Sequence[Node],
+    block: Block,
+    train: bool,
+    params: dict[str, Params],
+    states: dict[str, State],
+    outside: Values,
+    key: Key | None,
+) -> tuple[Values, dict[str, State], Array | float]:
+    """Computes the nodes of a block; params and states come and go by path."""
+    made: Values = {}
+    values = ChainMap(made, outside)
+    penalty: Array | float = 0.0
+    for place in block:
+        node = nodes[place]
+        if node.layer.is_graph:  # its own nodes stand before it; it only gathers what they gave
+            made[place] = jax.tree.leaves(_resolve(node.args, values))
+            continue
+        try:
+            made[place], new, cost = _apply(node, values, params[node.path], states[node.path], train, key)
+        except Exception as error:
+            note = f"In {node.path!r} ({node.layer!r}), call {node.call}."
+            if train and key is None and "PRNG key" in str(error):  # what jax.random says of None
+                raise _no_key(node, note) from error
+            error.add_note(note)
+            raise
+        states, penalty = {**states, node.path: new}, penalty + cost
+    return made, states, penalty
 
 
 def _no_key(node: Node, note: str) -> RandomKeyError:
@@ -58,24 +95,20 @@ def _no_key(node: Node, note: str) -> RandomKeyError:
 
 
 def _apply(
-    node: Node, values: Values, params: Params, state: State, train: bool, key: Key | None
+    node: Node, values: Mapping[int, Sequence[Any]], params: Params, state: State, train: bool, key: Key | None
 ) -> tuple[list[Any], State, Array | float]:
     args, kwargs, mask = _resolve((node.args, node.kwargs, node.mask), values)
     own_key = fold(key, node.path, node.call) if train and key is not None else None
     options = {**kwargs, "mask": mask} if takes_mask(type(node.layer)) else kwargs
-    tree, state = node.layer.apply(params, state, *args, **options, train=train, key=own_key)
+    tree, state = applied(node.layer, node.treatment, params, state, args, options, train, own_key)
     outputs = jax.tree.leaves(tree)
     if any(fate is not None and not isinstance(fate, int) for fate in node.inference.masks):
         outputs += outgoing_masks(node.layer, mask, args, len(outputs))
     return outputs, state, node.layer.penalty(params, args, tree) if node.layer.penalizes() else 0.0
 
 
-def _resolve(tree: Any, values: Values) -> Any:
+def _resolve(tree: Any, values: Mapping[int, Sequence[Any]]) -> Any:
     return jax.tree.map(lambda leaf: values[leaf.node][leaf.index] if isinstance(leaf, Ref) else leaf, tree)
-
-
-def _state_of(node: Node, states: dict[str, State], state: State) -> State:
-    return states[node.path] if node.path in states else read(state, node.names)
 
 
 def _merge(nodes: Sequence[Node], states: dict[str, State]) -> State:
@@ -93,7 +126,7 @@ def initialize(nodes: Sequence[Node], key: Key) -> tuple[Params, State]:
     for node in nodes:
         if node.call == 0 and (node.inference.params or node.inference.state):
             specs, options = _specs(node, nodes)
-            made = node.layer.init(fold(key, node.path), *specs, **options)
+            made = initialized(node.layer, node.treatment, fold(key, node.path), specs, options)
             write(params, node.names, made[0])
             write(state, node.names, made[1])
     return params, state

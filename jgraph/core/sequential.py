@@ -6,7 +6,8 @@ from typing import Any
 import jax
 
 from jgraph.core.layer import InputLayer, Layer, input_symbol
-from jgraph.core.model import Model, draw_within
+from jgraph.core.model import Model
+from jgraph.core.nest import draw_within
 from jgraph.core.spec import known
 from jgraph.core.symbol import Symbol, with_masks
 from jgraph.draw.specs import show_tree

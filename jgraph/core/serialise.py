@@ -13,10 +13,14 @@ import numpy as np
 from jgraph.core.flat import Record, records_of
 from jgraph.core.graph import Ref
 from jgraph.core.layer import Layer
-from jgraph.core.names import find_class, find_function, name_of_class, name_of_function
+from jgraph.core.names import find_class, find_function, find_layer, name_of_class, name_of_function
+from jgraph.core.treatment import PLAIN, Treatment
 from jgraph.errors import LoadError, SaveError
 
-FORMAT, VERSION = "jgraph model", 1
+GIVEN = "given"
+"""What stands in place of a class where the one who loads gives the layer."""
+
+FORMAT, VERSION = "jgraph model", 2
 
 
 def to_json(model: Any) -> str:
@@ -70,13 +74,15 @@ def from_json(text: str, allow: Iterable[Any], rebuild: Callable[..., Any]) -> A
 class _Writer:
     """Writes values; `table` gathers the layers, each once, those that others hold first.
 
-    `customs` are the things that a file names only by their own name, which must therefore be theirs alone.
+    `customs` are the things that a file names only by their own name, which must therefore be theirs alone; `given`
+    are the layers of which it says no more than the name.
     """
 
     def __init__(self) -> None:
         self.table: list[dict[str, Any]] = []
         self.places: dict[Layer, int] = {}
         self.customs: dict[str, Any] = {}
+        self.given: dict[str, Layer] = {}
 
     def layer(self, layer: Any) -> int:
         if layer not in self.places:
@@ -86,6 +92,8 @@ class _Writer:
         return self.places[layer]
 
     def _plain(self, layer: Layer) -> dict[str, Any]:
+        if not layer.written:
+            return {"class": GIVEN, "name": self._own_name(layer)}
         names = [f.name for f in dataclasses.fields(layer) if f.name != "name"]
         fields = {n: self.value(getattr(layer, n), f"{layer!r}, {n}") for n in names}
         return {"class": self._name(name_of_class, type(layer)), "name": layer.name, "fields": fields}
@@ -101,10 +109,27 @@ class _Writer:
             "kept": sorted(graph.kept),
         }
 
+    def _own_name(self, layer: Layer) -> str:
+        if layer.name is None or self.given.setdefault(layer.name, layer) is not layer:
+            raise SaveError(
+                repr(layer),
+                expected="a name of its own, as no file can say what else it is",
+                got="none" if layer.name is None else f"{layer.name!r}, as another one in the model is called",
+                cure="Write jg.as_layer(module, name='encoder'), and jg.load(path, allow=[that layer]).",
+            )
+        return layer.name
+
     def _node(self, record: Record) -> dict[str, Any]:
-        node = {"path": record.path, "layer": self.layer(record.layer)}
+        node: dict[str, Any] = {"path": record.path, "layer": self.layer(record.layer)}
+        if record.treatment != PLAIN:
+            said = {n: v for n, v in vars(record.treatment).items() if v != getattr(PLAIN, n)}
+            node["treatment"] = said
         if record.shape is not None:
             return {**node, "shape": list(record.shape)}
+        if record.owner is not None:
+            node["within"] = [record.owner, record.origin]
+        if record.layer.is_graph:
+            node["given"] = self.value(record.given, record.path)
         node["args"] = self.value(list(record.args), record.path)
         if record.kwargs:
             node["kwargs"] = self.value(record.kwargs, record.path)
@@ -198,15 +223,19 @@ class _Reader:
             records = tuple(self._record(node) for node in entry["nodes"])
             trees = self.value(entry["inputs"]), self.value(entry["outputs"])
             return self.rebuild(records, *trees, entry["name"], frozenset(entry["kept"]))
+        if entry["class"] == GIVEN:
+            return find_layer(entry["name"], self.allow, "the model's JSON")
         kind = find_class(entry["class"], self.allow, "the model's JSON")
         return kind(**{n: self.value(v) for n, v in entry["fields"].items()}, name=entry["name"])
 
     def _record(self, node: dict[str, Any]) -> Record:
-        layer = self.layers[node["layer"]]
+        layer, treatment = self.layers[node["layer"]], Treatment(**node.get("treatment", {}))
         if "shape" in node:
-            return Record(layer, node["path"], (), {}, shape=tuple(node["shape"]))
+            return Record(layer, node["path"], (), {}, shape=tuple(node["shape"]), treatment=treatment)
         args, kwargs = tuple(self.value(node["args"])), self.value(node.get("kwargs", {"$dict": []}))
-        return Record(layer, node["path"], args, kwargs, self.value(node.get("mask")))
+        (owner, origin), given = node.get("within", (None, None)), self.value(node.get("given"))
+        mask = self.value(node.get("mask"))
+        return Record(layer, node["path"], args, kwargs, mask, None, treatment, owner, origin, given)
 
     def value(self, value: Any) -> Any:
         if isinstance(value, list):

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
-from jgraph.draw.specs import show, show_size
+from jgraph.core.sizes import names_in
+from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError
 from jgraph.typing import Shape, Spec
 
@@ -23,22 +24,24 @@ BATCH = dimension("batch")
 
 
 def input_spec(shape: Shape, dtype: Any, free: str) -> Spec:
-    """The spec of an input: the batch axis in front, `None` as the dimension `{free}_{axis}`.
+    """The spec of an input: the batch axis in front, `None` as the dimension `{free}_{axis}`, texts as dimensions.
 
     Raises:
-        ArgumentError: the shape is no tuple of positive integers and `None`, or the dtype does not exist.
+        ArgumentError: the shape is no tuple of positive integers, `None` and dimensions, or the dtype does not exist.
     """
     where = f"Input({shape!r})"
     if not isinstance(shape, (tuple, list)) or not all(
-        d is None or (isinstance(d, int) and not isinstance(d, bool) and d > 0) or is_symbolic(d) for d in shape
+        d is None or (isinstance(d, int) and not isinstance(d, bool) and d > 0) or isinstance(d, str) or is_symbolic(d)
+        for d in shape
     ):
         raise ArgumentError(
             where,
-            expected="a tuple of positive integers and None, without the batch axis",
+            expected="a tuple of positive integers, None and names such as 'steps', without the batch axis",
             got=repr(shape),
             cure="Write Input((28, 28, 1)), or Input(()) for one number a row.",
         )
-    sizes = tuple(dimension(f"{free}_{axis}") if d is None else d for axis, d in enumerate(shape, 1))
+    axes = (f"{free}_{axis}" if size is None else size for axis, size in enumerate(shape, 1))
+    sizes = tuple(_named(size, where) if isinstance(size, str) else size for size in axes)
     try:
         kind = jnp.dtype(dtype)
     except TypeError:
@@ -46,6 +49,24 @@ def input_spec(shape: Shape, dtype: Any, free: str) -> Spec:
             where, expected="a dtype such as 'float32' or 'int32'", got=repr(dtype), cure="Name a NumPy dtype."
         ) from None
     return jax.ShapeDtypeStruct((BATCH, *sizes), jax.dtypes.canonicalize_dtype(kind))
+
+
+def _named(text: str, where: str) -> Any:
+    """The dimension that a user wrote as a text."""
+    try:
+        size = dimension(text)
+    except (ValueError, IndexError) as error:
+        said = " ".join(str(error).split())[:120]
+        cure = "Write a name or an expression such as '4*steps + 1', with * + - and whole numbers."
+        raise ArgumentError(f"{where}, axis {text!r}", expected="a dimension", got=said, cure=cure) from error
+    if not is_symbolic(size) or "batch" in names_in(size):
+        raise ArgumentError(
+            f"{where}, axis {text!r}",
+            expected="an expression with a name in it that is not 'batch'",
+            got=repr(text),
+            cure="Write a size as a number; the batch axis is left out.",
+        )
+    return size
 
 
 def is_symbolic(size: Any) -> bool:
@@ -64,13 +85,15 @@ def concrete(spec: Spec, batch: int = 1, free: int = 128) -> Spec:
     return jax.ShapeDtypeStruct(tuple(sizes), spec.dtype)
 
 
-def check_feed(where: str, array: Any, spec: Spec, sizes: dict[str, int]) -> None:
-    """Checks an array against an input's spec; `sizes` gathers what the symbolic dimensions turned out to be.
+RESHAPE = "Reshape the array, or draw the input with the shape of one row (without the batch axis)."
+
+
+def axes_of(where: str, array: Any, spec: Spec, cure: str = RESHAPE) -> list[tuple[str, Any, Any]]:
+    """Every axis of an array for an input, as `(where, dimension, size)`; what `sizes.solve` asks for.
 
     Raises:
-        ShapeError: the rank or a size differs, or one free dimension has two sizes.
+        ShapeError: the rank differs, or a size that is a number.
     """
-    cure = "Reshape the array, or draw the input with the shape of one row (without the batch axis)."
     if len(array.shape) != len(spec.shape):
         raise ShapeError(
             where,
@@ -78,10 +101,11 @@ def check_feed(where: str, array: Any, spec: Spec, sizes: dict[str, int]) -> Non
             got=f"rank {len(array.shape)}: {show(array)}",
             cure=cure,
         )
+    axes = []
     for axis, (got, want) in enumerate(zip(array.shape, spec.shape, strict=True)):
-        size = sizes.setdefault(str(want), got) if is_symbolic(want) and str(want).isidentifier() else want
-        if not is_symbolic(size) and not is_symbolic(got) and size != got:
-            reason = f" (as {show_size(want)} is elsewhere in this call)" if is_symbolic(want) else ""
-            raise ShapeError(
-                f"{where}, axis {axis}", expected=f"size {size}{reason}: {show(spec)}", got=show(array), cure=cure
-            )
+        place = f"{where}, axis {axis}"
+        if is_symbolic(want):
+            axes.append((place, want, got))
+        elif is_symbolic(got) or got != want:
+            raise ShapeError(place, expected=f"size {want}: {show(spec)}", got=show(array), cure=cure)
+    return axes

@@ -5,6 +5,8 @@ else, so a drawing that is let go is gone.
 """
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import jax
@@ -12,12 +14,21 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from jgraph.core.infer import Inference, infer, takes_mask
-from jgraph.draw.specs import show
-from jgraph.errors import ArgumentError, DTypeError, SymbolError
+from jgraph.core.treatment import PLAIN, Treatment
+from jgraph.draw.specs import show, show_tree
+from jgraph.errors import ArgumentError, DTypeError, JGraphError, ShapeError, SymbolError
 from jgraph.ops.indexing import getitem
 from jgraph.typing import PyTree, Shape, Spec
 
 RESERVED = ("train", "key")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Within:
+    """Where a call of a nested model's drawing belongs: the token of the call that closes it, and the node's place."""
+
+    token: object
+    place: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,7 +38,8 @@ class Call:
     `mask` is what the layer is given as its mask: a symbol, a tuple with one entry per input, or `None`; `by_hand`
     says that the user set it. `scope` is the nested model that drew this call while it was itself being called, and
     `path` the name that a model has already given it. `token` is the call's identity: the renamed copy of a call that
-    a model hands out shares it.
+    a model hands out shares it. `within` says which call of a nested model this call is a part of; the call that closes
+    a nested model has in `given` the symbols that the model was called on.
     """
 
     layer: Any
@@ -39,6 +51,9 @@ class Call:
     scope: Any = None
     path: str | None = None
     token: object = dataclasses.field(default_factory=object)
+    treatment: Treatment = PLAIN
+    within: Within | None = None
+    given: PyTree = None
 
     def symbols(self) -> tuple["Symbol", ...]:
         """The outputs' leaves, each with its mask."""
@@ -49,6 +64,10 @@ class Call:
             computed = None if fate is None or isinstance(fate, int) else Symbol(self, made + index, fate)
             symbols.append(Symbol(self, index, spec, incoming[fate] if isinstance(fate, int) else computed))
         return tuple(symbols)
+
+    def inputs(self) -> list["Symbol"]:
+        """The symbols that a nested model was called on and their masks; of other calls none."""
+        return [s for s in jax.tree.leaves(self.given) if isinstance(s, Symbol)]
 
     def sources(self) -> list["Symbol"]:
         """The symbols that this call reads, in order: arguments from left to right, then keywords, then masks."""
@@ -87,6 +106,11 @@ class Symbol:
     def ndim(self) -> int:
         """The number of axes, the batch axis included."""
         return len(self.spec.shape)
+
+    @property
+    def optional(self) -> bool:
+        """Whether `None` may come in place of an array: true of inputs drawn so."""
+        return getattr(self.call.layer, "optional", False) is True
 
     def __repr__(self) -> str:
         return f"<Symbol {show(self.spec)}{' masked' if self.mask is not None else ''}>"
@@ -209,26 +233,63 @@ def draw(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any = None, path
     return jax.tree.unflatten(call.inference.tree, call.symbols())
 
 
-def make_call(
+def make_call(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any, by_hand: bool, **place: Any) -> Call:
+    """A call with its inference; `draw` checks first, models redraw through this alone.
+
+    `place` holds the fields of the call that say where it stands: scope, path, treatment, within.
+
+    Raises:
+        ShapeError: the layer cannot take these shapes, or cannot do without an optional input.
+    """
+    treatment = place.get("treatment", PLAIN)
+    spec = functools.partial(jax.tree.map, lambda leaf: leaf.spec if isinstance(leaf, Symbol) else leaf)
+    asked = spec(args), spec(kwargs), spec(mask)
+    inference = infer(layer, *asked, treatment)
+    leaves = jax.tree.leaves((args, kwargs))
+    absent = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Symbol) and leaf.optional]
+    for places in [absent] * bool(absent) + [[i] for i in absent] * (len(absent) > 1):
+        _check_absent(layer, asked, treatment, inference, frozenset(places))
+    return Call(layer, args, kwargs, mask, by_hand, inference, **place)
+
+
+def _check_absent(
     layer: Any,
-    args: tuple,
-    kwargs: dict[str, Any],
-    mask: Any,
-    by_hand: bool,
-    scope: Any = None,
-    path: str | None = None,
-) -> Call:
-    """A call with its inference; `draw` checks first, models redraw through this alone."""
-    asked = jax.tree.map(lambda leaf: leaf.spec if isinstance(leaf, Symbol) else leaf, (args, kwargs, mask))
-    return Call(layer, args, kwargs, mask, by_hand, infer(layer, *asked), scope, path)
+    asked: tuple[tuple, dict[str, Any], Any],
+    treatment: Treatment,
+    present: Inference,
+    absent: frozenset[int],
+) -> None:
+    """Checks that the layer gives the same outputs without these of its inputs."""
+    cure = "Let its `apply` take None there and give the same shape, or draw the input without optional=True."
+    try:
+        without = infer(layer, *asked, treatment, absent)
+    except JGraphError as error:
+        raise ShapeError(
+            f"{layer!r}, on an optional input that is absent",
+            expected="a layer that takes None in place of an array",
+            got=f"an error: {error.got}",
+            cure=cure,
+        ) from error
+    if (without.outputs, without.tree) != (present.outputs, present.tree):
+        raise ShapeError(
+            f"{layer!r}, on an optional input that is absent",
+            expected=f"the outputs that it gives with it: {show_tree(present.outputs)}",
+            got=show_tree(without.outputs),
+            cure=cure,
+        )
 
 
 def automatic_mask(args: tuple, kwargs: dict[str, Any]) -> Any:
     """The mask of the one input, or a tuple of masks where there are several inputs, or `None` where none has one."""
     symbols = [s for s in jax.tree.leaves((args, kwargs)) if isinstance(s, Symbol)]
-    if len(symbols) == 1 and symbols[0] is args[0]:
-        return symbols[0].mask
-    masks = tuple(s.mask for s in symbols)
+    return joined_masks(symbols, alone=len(symbols) == 1 and symbols[0] is args[0])
+
+
+def joined_masks(symbols: Sequence[Symbol | None], alone: bool) -> Any:
+    """The masks of the inputs as a layer is given them; an absent input has none, but keeps its place."""
+    masks = tuple(None if s is None else s.mask for s in symbols)
+    if alone:
+        return masks[0]
     return masks if any(m is not None for m in masks) else None
 
 

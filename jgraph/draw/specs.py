@@ -27,8 +27,13 @@ def show_size(size: Any) -> str:
 
 
 def without_tokens(text: str) -> str:
-    """A message of JAX with the axes that have no name as `None`."""
-    return re.sub(r"\bfree_[0-9a-f]+_\d+\b", "None", text)
+    """A message of JAX with the axes that have no name as `None`, and as `None#1`, `None#2` where they are several."""
+    found = list(dict.fromkeys(re.findall(r"\bfree_[0-9a-f]+_\d+\b", text)))
+    if len(found) < 2:
+        return text.replace(found[0], "None") if found else text
+    for number, token in enumerate(found, 1):
+        text = re.sub(rf"\b{token}\b", f"None#{number}", text)
+    return text
 
 
 def show_tree(tree: PyTree) -> str:

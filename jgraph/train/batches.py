@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jgraph.core.feed import as_array, check_dtype, match_inputs
+from jgraph.core.feed import as_array, check_dtype, is_absent, match_inputs, place_of
 from jgraph.core.graph import Ref, spec_of
 from jgraph.core.model import Model
-from jgraph.core.spec import check_feed
+from jgraph.core.sizes import solve
+from jgraph.core.spec import axes_of
 from jgraph.data.checks import check_finite, check_range, check_weights
 from jgraph.data.rows import count_rows
 from jgraph.draw.specs import show
@@ -75,6 +76,8 @@ class Binding:
         inputs, targets, weights = bound
         nodes = self.objective.graph.nodes
         for node, array in zip(self.objective.inputs, inputs, strict=True):
+            if array is None:
+                continue
             place = f"{where}, input {nodes[node].path!r}"
             check_finite(place, array, nodes[node].layer.dtype)
             for reader in nodes:
@@ -94,7 +97,7 @@ class Binding:
     def cast(self, bound: Batch) -> Batch:
         """Bound rows as arrays of the drawn dtypes, on the device."""
         specs = [spec_of(self.model.graph, ref) for ref in jax.tree.leaves(self.model.graph.inputs)]
-        inputs = tuple(as_array(a, spec, "inputs") for a, spec in zip(bound[0], specs, strict=True))
+        inputs = tuple(None if a is None else as_array(a, s, "inputs") for a, s in zip(bound[0], specs, strict=True))
         targets, weights = (tuple(None if a is None else jnp.asarray(a) for a in part) for part in bound[1:])
         return inputs, targets, weights
 
@@ -109,11 +112,12 @@ class Binding:
         ]
 
     def _inputs(self, inputs: PyTree, where: str) -> tuple:
-        graph, sizes, bound = self.model.graph, {}, {}
+        graph, bound, axes = self.model.graph, {}, []
         for name, ref, value in match_inputs(graph, inputs, where):
-            place, spec = f"{where}, input {name or graph.nodes[ref.node].path!r}", spec_of(graph, ref)
-            bound[ref.node] = check_dtype(value, spec, place)
-            check_feed(place, bound[ref.node], spec, sizes)
+            place, spec = place_of(graph, ref, name, where), spec_of(graph, ref)
+            bound[ref.node] = None if is_absent(graph, ref, value) else check_dtype(value, spec, place)
+            axes += [] if bound[ref.node] is None else axes_of(place, bound[ref.node], spec)
+        solve(axes)
         return tuple(bound[ref.node] for ref in jax.tree.leaves(graph.inputs))
 
     def _targets(self, targets: PyTree, where: str) -> tuple:

@@ -1,0 +1,53 @@
+"""Which nodes are computed together: a nested model whose activations are to be computed again is one block."""
+
+from collections.abc import Iterator, Sequence
+
+import jax
+
+from jgraph.core.graph import Node, Ref
+from jgraph.errors import GraphError
+
+Block = tuple[int, ...]
+"""Places of nodes that are computed one after the other, the node that closes a nested model last."""
+
+
+def blocks_of(nodes: Sequence[Node]) -> list[Block]:
+    """The blocks in the order in which they can be computed; most are of one node.
+
+    Raises:
+        GraphError: what is to be one block is read from outside before it is closed.
+    """
+    home: dict[int, int] = {}
+    for place in reversed(range(len(nodes))):  # a model is closed after its nodes
+        node = nodes[place]
+        if node.owner in home:
+            home[place] = home[node.owner]
+        elif node.layer.is_graph and node.treatment.remat:
+            home[place] = place
+    members: dict[int, list[int]] = {}
+    for place in sorted(home):
+        members.setdefault(home[place], []).append(place)
+    _check(nodes, home, members)
+    return [tuple(members.get(p, [p])) for p in range(len(nodes)) if home.get(p, p) == p]
+
+
+def _check(nodes: Sequence[Node], home: dict[int, int], members: dict[int, list[int]]) -> None:
+    states = {close: {nodes[p].layer for p in places if nodes[p].inference.state} for close, places in members.items()}
+    spans = {close: places[0] for close, places in members.items()}
+    for place, node in enumerate(nodes):
+        peeks = [home[r] for r in reads_of(node) if r in home and home[r] not in (r, home.get(place))]
+        shares = [c for c, layers in states.items() if spans[c] < place < c != home.get(place) and node.layer in layers]
+        for close in peeks + shares:
+            if place < close:
+                raise GraphError(
+                    f"{nodes[close].path!r} as one block",
+                    expected="nodes that others read, or whose state they change, only when the block is done",
+                    got=f"{node.path!r}, which does so before",
+                    cure=f"Give the rule to its nodes one by one: '{nodes[close].path}/*'.",
+                )
+
+
+def reads_of(node: Node) -> Iterator[int]:
+    """The places that a node reads."""
+    leaves = jax.tree.leaves((node.args, node.kwargs, node.mask))
+    return (leaf.node for leaf in leaves if isinstance(leaf, Ref))

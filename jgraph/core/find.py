@@ -1,0 +1,69 @@
+"""Finding nodes of a model by path and by call."""
+
+from typing import Any
+
+import jax
+
+from jgraph.core.graph import Node, Ref
+from jgraph.core.layer import InputLayer
+from jgraph.errors import GraphError, PathError, listing, nearest
+
+
+def nodes_at(model: Any, path: str, where: str = "") -> list[tuple[int, Node]]:
+    """The calls of the layer or nested model at a path, with their places.
+
+    Raises:
+        PathError: there is no such path; the nearest one is suggested.
+    """
+    found = [(place, node) for place, node in enumerate(model.nodes) if node.path == path]
+    if not found:
+        paths = list(model.layers)
+        raise PathError(
+            f"{model!r}{where and ', '}{where}",
+            expected="a path of the model",
+            got=repr(path),
+            cure=f"{nearest(path, paths)}Known: {listing(paths)}.",
+        )
+    return found
+
+
+def node_at(model: Any, path: str, call: int | None = None, where: str = "") -> tuple[int, Node]:
+    """The call of the layer or nested model at a path, with its place.
+
+    Raises:
+        PathError: there is no such path, or it was called several times and `call` does not say which.
+    """
+    found = nodes_at(model, path, where)
+    if (call is None and len(found) > 1) or (call is not None and not 0 <= call < len(found)):
+        reads = [f"call={node.call} on {_reads(model, node)}" for _, node in found]
+        raise PathError(
+            f"{model!r}{where and ', '}{where}, {path!r}",
+            expected=f"one of {'; '.join(reads)}",
+            got=f"call={call}",
+            cure="Say which call.",
+        )
+    return found[call or 0]
+
+
+def given_to(node: Node) -> Any:
+    """What a node's layer was called on, as references: one argument, a tuple of several, or those and the keywords.
+
+    Raises:
+        GraphError: the node is an input, or a nested model that this graph has only a part of.
+    """
+    if isinstance(node.layer, InputLayer) or (node.layer.is_graph and node.given is None):
+        raise GraphError(
+            f"input_of {node.path!r}",
+            expected="a layer that reads something in this graph",
+            got="an input" if isinstance(node.layer, InputLayer) else "a nested model that was cut open",
+            cure="Read model.inputs, or ask the whole model.",
+        )
+    if node.given is not None:
+        return node.given[0]
+    args = node.args[0] if len(node.args) == 1 else node.args
+    return (node.args, node.kwargs) if node.kwargs else args
+
+
+def _reads(model: Any, node: Node) -> str:
+    given = node.given[0] if node.given else (node.args, node.kwargs)
+    return listing(model.nodes[ref.node].path for ref in jax.tree.leaves(given) if isinstance(ref, Ref))

@@ -1,0 +1,211 @@
+"""One table of rules for how the nodes of a model are computed and kept, by patterns of their paths."""
+
+import dataclasses
+import fnmatch
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jgraph.core.graph import Node
+from jgraph.core.layer import InputLayer
+from jgraph.core.treatment import PLAIN, Treatment
+from jgraph.draw.terminal import table
+from jgraph.errors import ArgumentError, PathError, listing, nearest
+
+SETTINGS = tuple(field.name for field in dataclasses.fields(Treatment))
+COLUMNS = ("path", "layer", "computed in", "kept in", "remat", "trainable", "rules")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Policy:
+    """Rules `{pattern: {setting: value}}` for the nodes of a model.
+
+    A pattern is a path in which `*` stands for anything, slashes too, `?` for one character and `[ab]` for one of
+    these. A rule for a nested model is one for everything in it. The settings: `remat` (activations are computed again
+    for the gradient; for a nested model as one block, of which only the inputs are kept), `dtype` (what the node
+    computes in; floating inputs and params are cast, state stays), `param_dtype` (what its params are made and kept
+    in), `trainable` (whether its params are trained; a frozen layer with state is applied as it is outside of
+    training, as Keras does).
+
+    A policy is a value: `model.with_policy(policy)` and `jg.Model(inputs, outputs, policy=policy)` give a model that
+    has it. It travels with the model into files and checkpoints.
+
+    Raises:
+        ArgumentError: a setting is not known, or has a value that it cannot have.
+
+    >>> import jgraph as jg
+    >>> x = jg.Input((4,), name="x")
+    >>> model = jg.Model(x, jg.layers.Dense(2, name="head")(jg.layers.Dense(3, name="body")(x)))
+    >>> policy = jg.Policy({"body": {"dtype": "bfloat16"}, "head": {"trainable": False}})
+    >>> model.with_policy(policy).layers["head"]
+    Dense(2, name='head')
+    >>> policy.plan(model).treatments["body"].dtype
+    'bfloat16'
+    """
+
+    rules: Mapping[str, Mapping[str, Any]]
+
+    def __post_init__(self) -> None:
+        wrong = not isinstance(self.rules, Mapping) or not all(
+            isinstance(p, str) and isinstance(s, Mapping) and s for p, s in self.rules.items()
+        )
+        if wrong:
+            raise ArgumentError(
+                "Policy",
+                expected="a dict of rules, each a dict of settings",
+                got=repr(self.rules),
+                cure="Write jg.Policy({'encoder/*': {'remat': True}}).",
+            )
+        checked = {p: MappingProxyType({n: _checked(p, n, v) for n, v in s.items()}) for p, s in self.rules.items()}
+        object.__setattr__(self, "rules", MappingProxyType(checked))
+
+    def plan(self, model: Any) -> "Plan":
+        """What every layer of a model gets; print it.
+
+        Raises:
+            PathError: a rule matches no layer of the model. ArgumentError: two rules say different things of one layer,
+            or a rule about params matches only layers without any.
+        """
+        nodes = [node for node in model.nodes if not isinstance(node.layer, InputLayer)]
+        names: dict[Any, dict[str, bool]] = {}  # the paths by which each layer can be meant, true for its own
+        for node in nodes:
+            own = names.setdefault(node.layer, {})
+            own[node.path] = True
+            for path in _owners(model.nodes, node):
+                own.setdefault(path, False)
+        found: dict[Any, dict[str, dict[str, Any]]] = {layer: {} for layer in names}
+        for pattern, settings in self.rules.items():
+            hits = [layer for layer, paths in names.items() if _meant(pattern, paths) is not None]
+            _check_hits(model, pattern, settings, hits, names)
+            for layer in hits:
+                inherited = not _meant(pattern, names[layer])
+                found[layer][pattern] = {n: v for n, v in settings.items() if not (inherited and n == "remat")}
+        rows = [_row(node, found[node.layer]) for node in nodes if node.call == 0]
+        return Plan(tuple(rows), repr(model))
+
+    def __repr__(self) -> str:
+        return f"Policy({ {p: dict(s) for p, s in self.rules.items()} })"
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanRow:
+    """What one layer gets: its path and kind, its treatment, and the rules that say so."""
+
+    path: str
+    kind: str
+    treatment: Treatment
+    kept: str
+    rules: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a policy gives to every layer of a model; printing it shows a table."""
+
+    rows: tuple[PlanRow, ...]
+    title: str
+
+    @property
+    def treatments(self) -> dict[str, Treatment]:
+        """The treatment of each layer by its path."""
+        return {row.path: row.treatment for row in self.rows}
+
+    def __str__(self) -> str:
+        cells = []
+        for row in self.rows:
+            how = row.treatment
+            trained = "-" if row.kept == "-" else "yes" if how.trainable else "no"
+            remat, rules = "yes" if how.remat else "-", ", ".join(row.rules) or "-"
+            cells.append([row.path, row.kind, how.dtype or "as given", row.kept, remat, trained, rules])
+        return table(f"Plan for {self.title}", COLUMNS, cells, [], numbers=[])
+
+
+def _checked(pattern: str, name: str, value: Any) -> Any:
+    where = f"Policy, rule {pattern!r}"
+    if name not in SETTINGS:
+        raise ArgumentError(
+            where,
+            expected=f"settings among {listing(SETTINGS)}",
+            got=repr(name),
+            cure=f"{nearest(name, SETTINGS)}Write {{{pattern!r}: {{'remat': True}}}}.",
+        )
+    if name in ("remat", "trainable"):
+        if isinstance(value, bool):
+            return value
+        raise ArgumentError(f"{where}, {name}", expected="True or False", got=repr(value), cure="Write one of them.")
+    try:
+        dtype = None if value is None else jnp.dtype(value)
+    except TypeError:
+        dtype = jnp.dtype(bool)
+    if dtype is None:
+        return None
+    if not jnp.issubdtype(dtype, jnp.floating) or jax.dtypes.canonicalize_dtype(dtype) != dtype:
+        cure = "Name one such as 'bfloat16', 'float16' or 'float32'; 'float64' needs jax_enable_x64."
+        raise ArgumentError(f"{where}, {name}", expected="a floating dtype", got=repr(value), cure=cure)
+    return str(dtype)
+
+
+def _owners(nodes: tuple[Node, ...], node: Node) -> Iterator[str]:
+    """The paths of the nested models that a node is in, innermost first."""
+    while node.owner is not None:
+        node = nodes[node.owner]
+        yield node.path
+
+
+def _meant(pattern: str, paths: Mapping[str, bool]) -> bool | None:
+    """Whether a pattern means a layer itself (true), only through a nested model that it is in, or not (`None`)."""
+    hits = [own for path, own in paths.items() if fnmatch.fnmatchcase(path, pattern)]
+    return any(hits) if hits else None
+
+
+def _check_hits(model: Any, pattern: str, settings: Mapping[str, Any], hits: list[Any], names: dict) -> None:
+    if not hits:
+        paths = [path for own in names.values() for path, is_own in own.items() if is_own]
+        raise PathError(
+            f"the rule {pattern!r} for {model!r}",
+            expected="a pattern of the path of a layer",
+            got="one that matches none",
+            cure=f"{nearest(pattern, paths)}Known: {listing(paths)}.",
+        )
+    with_arrays = {n.layer for n in model.nodes if n.inference.params or n.inference.state}
+    about = [name for name in ("trainable", "param_dtype") if name in settings]
+    if about and not with_arrays & set(hits):
+        raise ArgumentError(
+            f"the rule {pattern!r} for {model!r}",
+            expected=f"layers with params, as it sets {listing(about)}",
+            got=f"{listing(map(repr, hits), 4)}, which have none",
+            cure="Leave the rule out, or match other layers.",
+        )
+
+
+def _row(node: Node, found: dict[str, dict[str, Any]]) -> PlanRow:
+    chosen: dict[str, tuple[str, Any]] = {}
+    for pattern, settings in found.items():
+        for name, value in settings.items():
+            first, other = chosen.setdefault(name, (pattern, value))
+            if other != value:
+                raise ArgumentError(
+                    f"the rules for {node.path!r}",
+                    expected=f"one value of {name!r}",
+                    got=f"{other!r} of the rule {first!r} and {value!r} of the rule {pattern!r}",
+                    cure="Narrow one of them, so that no layer is matched by both.",
+                )
+    treatment = dataclasses.replace(node.treatment, **{name: value for name, (_, value) in chosen.items()})
+    leaves = jax.tree.leaves((node.inference.params, node.inference.state))
+    dtypes = {str(s.dtype) for s in jax.tree.leaves(node.inference.params)} if treatment.param_dtype is None else set()
+    kept = ", ".join(sorted(dtypes)) or treatment.param_dtype or "-"
+    return PlanRow(node.path, node.layer.describe(), treatment, kept if leaves else "-", tuple(found))
+
+
+def changed(treatment: Treatment) -> str:
+    """What a treatment changes, in short, for tables; empty where nothing.
+
+    >>> changed(Treatment(dtype="bfloat16", trainable=False))
+    'bfloat16, frozen'
+    """
+    words = [treatment.dtype, treatment.param_dtype and f"kept in {treatment.param_dtype}"]
+    words += ["remat" * treatment.remat, "frozen" * (not treatment.trainable)]
+    return "" if treatment == PLAIN else ", ".join(filter(None, words))

@@ -1,0 +1,212 @@
+"""Drawing a model's nodes again, on the same inputs, with one thing changed."""
+
+import dataclasses
+import graphlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+from jgraph.core.flat import closing_call, symbol_of
+from jgraph.core.graph import Graph, Node, Ref
+from jgraph.core.layer import InputLayer, Layer
+from jgraph.core.nest import call_within
+from jgraph.core.symbol import Symbol, Within, automatic_mask, make_call, with_masks
+from jgraph.draw.specs import show_tree
+from jgraph.errors import GraphError, ShapeError
+from jgraph.typing import PyTree
+
+Symbols = tuple[Any, ...]
+"""The symbols of one node: its outputs, each with its mask."""
+
+Change = Callable[["Replay", int, Node], Symbols | None]
+"""Draws what stands at a place from now on, or gives `None` where that is what stood there."""
+
+
+class Replay:
+    """A drawing in the making: the nodes of a graph, drawn once more on the graph's own inputs.
+
+    `swaps` are layers and nested models that others take the place of; a nested model that is called is drawn afresh,
+    so that its inner nodes are those of what took its place. A nested call whose inputs are not in the graph, because
+    the graph was cut there, is drawn node by node as it stands.
+    """
+
+    def __init__(self, graph: Graph, swaps: Mapping[Any, Any], change: Change | None = None) -> None:
+        self.graph, self.swaps, self.change = graph, swaps, change
+        self.symbols: dict[int, Symbols] = {}
+        self.inner: dict[int, tuple[Any, list[Symbols]]] = {}
+        self.tokens = {place: object() for place, node in enumerate(graph.nodes) if node.layer.is_graph}
+        self.units = [self._unit(place) for place in range(len(graph.nodes))]
+
+    def run(self) -> "Replay":
+        """Draws everything, each node after what it reads."""
+        nodes = self.graph.nodes
+        waits: dict[int, set[int]] = {unit: set() for unit in self.units}
+        for place, node in enumerate(nodes):
+            unit = self.units[place]
+            reads = node.given if node.given is not None else (node.args, node.kwargs, node.mask)
+            if unit == place:
+                waits[unit] |= {self.units[ref.node] for ref in jax.tree.leaves(reads) if isinstance(ref, Ref)}
+        for place in graphlib.TopologicalSorter(waits).static_order():
+            node = nodes[place]
+            changed = None if self.change is None else self.change(self, place, node)
+            self.symbols[place] = self.drawn(place, node) if changed is None else changed
+        return self
+
+    def _unit(self, place: int) -> int:
+        """The outermost call of a nested model that draws this node, or the node itself."""
+        unit, owner = place, self.graph.nodes[place].owner
+        while owner is not None:
+            unit = owner if self.graph.nodes[owner].given is not None else unit
+            owner = self.graph.nodes[owner].owner
+        return unit
+
+    def drawn(self, place: int, node: Node) -> Symbols:
+        """The node as it stood, or what takes its layer's place."""
+        if isinstance(node.layer, InputLayer):
+            return self.graph.symbols[place]
+        if node.given is not None:
+            return self.called(place, node, self.inputs_of(node.given))
+        args, kwargs, mask = self.tree((node.args, node.kwargs, node.mask if node.by_hand else None))
+        if node.layer in self.swaps:
+            return self.placed(node, args, kwargs, mask)
+        within = Within(self.tokens[node.owner], node.origin or 0) if node.owner is not None else None
+        stands: dict[str, Any] = {"path": node.path, "treatment": node.treatment, "within": within}
+        if node.layer.is_graph:
+            return closing_call(node.layer, args[0], None, token=self.tokens[place], **stands).symbols()
+        mask = mask if node.by_hand else automatic_mask(args, kwargs)
+        return make_call(node.layer, args, kwargs, mask, node.by_hand, **stands).symbols()
+
+    def called(self, place: int, node: Node, inputs: PyTree) -> Symbols:
+        """A call of a nested model, drawn afresh; its inner nodes can be read from then on."""
+        layer = self.swaps.get(node.layer, node.layer)
+        if not isinstance(layer, Layer) or not layer.is_graph:
+            return self.placed(node, (inputs,), {}, None)
+        model = as_model(layer, inputs)
+        stands = {} if node.layer in self.swaps and layer.name not in (None, node.layer.name) else {"path": node.path}
+        call, symbols = call_within(layer, model, inputs, treatment=node.treatment, **stands)
+        self.inner[place] = model, symbols
+        return alike(node, jax.tree.unflatten(call.inference.tree, call.symbols()))
+
+    def placed(self, node: Node, args: tuple, kwargs: dict[str, Any], mask: Any) -> Symbols:
+        """Another layer, or what a function draws, in a node's place: under its path, unless it has a name."""
+        layer = self.swaps.get(node.layer, node.layer)
+        if not isinstance(layer, Layer):
+            return alike(node, layer(*args, **kwargs))
+        elsewhere = any(other.layer is layer for other in self.graph.nodes if other.layer is not node.layer)
+        if layer.is_graph and layer.name is None and len(args) == 1 and not kwargs:
+            call, _ = call_within(
+                layer, as_model(layer, args[0]), with_masks(args[0], mask, repr(layer)), path=node.path
+            )
+        elif layer.is_graph or layer.name is not None or elsewhere:
+            return alike(node, layer(*args, **kwargs) if mask is None else layer(*args, mask=mask, **kwargs))
+        else:
+            by_hand = mask is not None
+            mask = mask if by_hand else automatic_mask(args, kwargs)
+            call = make_call(layer, args, kwargs, mask, by_hand, path=node.path, treatment=node.treatment)
+        return alike(node, jax.tree.unflatten(call.inference.tree, call.symbols()))
+
+    # Reading what is drawn
+
+    def tree(self, tree: PyTree) -> Any:
+        """A tree with the new symbols in place of references."""
+        return jax.tree.map(lambda leaf: self.at(leaf) if isinstance(leaf, Ref) else leaf, tree)
+
+    def inputs_of(self, given: PyTree) -> PyTree:
+        """What a nested model is called on: its inputs, with the masks that were set by hand."""
+        inputs, masks = self.tree(given)
+        symbols, structure = jax.tree.flatten(inputs, is_leaf=lambda leaf: leaf is None)
+        masked = [s if s is None else dataclasses.replace(s, mask=m) for s, m in zip(symbols, masks, strict=True)]
+        return jax.tree.unflatten(structure, masked)
+
+    def at(self, ref: Ref) -> Symbol:
+        """The new symbol at a reference; one within a nested model is found there by its path."""
+        unit = self.units[ref.node]
+        if unit == ref.node:
+            return symbol_of(self.symbols[unit], ref)
+        model, symbols = self.inner.get(unit, (None, []))
+        names, call = self._within(ref.node, unit)
+        found = [p for p, n in enumerate(model.nodes) if (n.path, n.call) == (names, call)] if model else []
+        if not found:
+            node = self.graph.nodes[ref.node]
+            raise GraphError(
+                f"{node.path!r}",
+                expected="a node that is still there, as it is read from outside of the nested model it is in",
+                got="an edit that takes it away",
+                cure="Edit what reads it first, or end the graph elsewhere.",
+            )
+        return symbol_of(symbols[found[0]], ref)
+
+    def _within(self, place: int, unit: int) -> tuple[str, int]:
+        """Path and call of a node in the nested model whose call it is a part of."""
+        chain = [place]
+        while self.graph.nodes[chain[-1]].owner != unit:
+            chain.append(self.graph.nodes[chain[-1]].owner or 0)
+        model = as_model(self.graph.nodes[unit].layer, jax.tree.map(self.graph.symbol, self.graph.nodes[unit].given[0]))
+        found = self.graph.nodes[chain.pop()].origin or 0
+        for below in reversed(chain):
+            origin = self.graph.nodes[below].origin
+            found = next(p for p, n in enumerate(model.nodes) if (n.owner, n.origin) == (found, origin))
+        return model.nodes[found].path, model.nodes[found].call
+
+
+def as_model(layer: Any, inputs: PyTree) -> Any:
+    """A nested model as such: a plain stack becomes one on the inputs that it is called on."""
+    return layer.on(inputs.spec) if hasattr(layer, "on") else layer
+
+
+def alike(node: Node, made: PyTree) -> Symbols:
+    """The symbols of what takes a node's place, once it is found to have as many outputs.
+
+    Raises:
+        ShapeError: it has not, or gave no symbols.
+    """
+    symbols = tuple(jax.tree.leaves(made))
+    alike = jax.tree.structure(made) == node.inference.tree
+    if not alike or not all(isinstance(s, Symbol) for s in symbols):
+        raise ShapeError(
+            f"what takes the place of {node.path!r}",
+            expected=f"outputs in the structure of those before: {show_tree(node.inference.outputs)}",
+            got=show_tree(made),
+            cure="Change what reads them in the same way, or draw a model of your own from model.inputs.",
+        )
+    return symbols
+
+
+def lifted(model: Any, swaps: Mapping[Any, Any]) -> Any:
+    """The model with other layers in the place of some, in all models nested in it too."""
+    swaps, same = dict(swaps), set()
+    for node in model.nodes:  # what is nested in another is closed before it
+        layer = node.layer
+        if not layer.is_graph or layer in swaps or layer in same:
+            continue
+        inner = as_model(layer, None if node.given is None else jax.tree.map(model.graph.symbol, node.given[0]))
+        if any(own.layer in swaps for own in inner.nodes if own.owner is None):
+            swaps[layer] = made(inner, Replay(inner.graph, swaps).run())
+        else:
+            same.add(layer)
+    return made(model, Replay(model.graph, swaps).run())
+
+
+def made(old: Any, replay: Replay, inputs: PyTree = None, outputs: PyTree = None) -> Any:
+    """The model of what was drawn, with the treatments that its paths had.
+
+    Raises:
+        GraphError: what was drawn reads the drawing that it takes the place of, which would be a cycle.
+    """
+    graph = old.graph
+    inputs = jax.tree.map(graph.symbol, graph.inputs) if inputs is None else inputs
+    new = type(old)(inputs, replay.tree(graph.outputs) if outputs is None else outputs, name=old.name)
+    kept = new.graph.kept - {node.path for node in graph.nodes} | (new.graph.kept & graph.kept)
+    object.__setattr__(new, "graph", dataclasses.replace(new.graph, kept=kept))
+    before = {s[0].call.token: n.path for s, n in zip(graph.symbols, graph.nodes, strict=True)}
+    before = {token: path for token, path in before.items() if not isinstance(old.layers[path], InputLayer)}
+    for symbols in new.graph.symbols:
+        if symbols[0].call.token in before:
+            raise GraphError(
+                f"{old!r}, edited at {before[symbols[0].call.token]!r}",
+                expected="a drawing that reads only the symbols it is given",
+                got="one that also reads the model's old symbols, which the edit would make a cycle of",
+                cure="Use the function's arguments, not model.output_of(...), within the function.",
+            )
+    return new.with_treatments({node.path: node.treatment for node in graph.nodes})

@@ -1,0 +1,86 @@
+"""How a node is computed, beside what it computes: dtypes, whether it is trained, what is kept for the gradient.
+
+`initialized` and `applied` are the only ways in which jgraph calls a layer's `init` and `apply`, so that what is
+inferred when a graph is drawn is what is computed when it runs.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jgraph.typing import Key, Params, PyTree, State
+
+
+@dataclasses.dataclass(frozen=True)
+class Treatment:
+    """What a policy says of a node.
+
+    `remat`: activations inside are computed again for the gradient, not kept; that of a nested model is one block.
+    `dtype`: floating inputs and params are cast to it before the layer is applied, floating outputs after; state is
+    not. `param_dtype`: the dtype that floating params are made and kept in. `trainable`: whether params are trained;
+    where not, no gradient reaches them, and a layer with state is applied as it is outside of training, so that its
+    state stays too (as Keras' frozen `BatchNormalization`).
+    """
+
+    remat: bool = False
+    dtype: str | None = None
+    param_dtype: str | None = None
+    trainable: bool = True
+
+    def typing(self) -> "Treatment":
+        """The part that changes dtypes."""
+        return Treatment(dtype=self.dtype, param_dtype=self.param_dtype)
+
+
+PLAIN = Treatment()
+
+
+def initialized(
+    layer: Any, treatment: Treatment, key: Key, specs: tuple, options: dict[str, Any]
+) -> tuple[Params, State]:
+    """What the layer's `init` makes, params in the dtype of the treatment."""
+    made = layer.init(key, *specs, **options)
+    if treatment.param_dtype is None:
+        return made
+    params, state = made
+    return cast(params, treatment.param_dtype), state
+
+
+def applied(
+    layer: Any,
+    treatment: Treatment,
+    params: Params,
+    state: State,
+    args: tuple,
+    options: dict[str, Any],
+    train: bool = False,
+    key: Key | None = None,
+) -> Any:
+    """What the layer's `apply` gives under a treatment."""
+    if not treatment.trainable:
+        params, train = jax.lax.stop_gradient(params), train and not state
+    if treatment.dtype is None:
+        return layer.apply(params, state, *args, **options, train=train, key=key)
+    params, args, options = cast((params, args, options), treatment.dtype)
+    result = layer.apply(params, state, *args, **options, train=train, key=key)
+    if isinstance(result, tuple) and len(result) == 2:  # anything else is refused where the layer is drawn
+        return cast(result[0], treatment.dtype), result[1]
+    return result
+
+
+def cast(tree: PyTree, dtype: str) -> PyTree:
+    """The tree with its floating arrays in a dtype; everything else, Python's numbers too, as it is.
+
+    >>> import jax.numpy as jnp
+    >>> cast({"a": jnp.ones(2), "b": jnp.ones(2, "int32"), "c": 1.5}, "bfloat16")["a"].dtype
+    dtype(bfloat16)
+    """
+
+    def one(leaf: Any) -> Any:
+        is_array = isinstance(leaf, (jax.Array, np.ndarray, np.generic))
+        return jnp.asarray(leaf, dtype) if is_array and jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    return jax.tree.map(one, tree)
