@@ -2,6 +2,7 @@
 
 from jgraph import callbacks as callbacks
 from jgraph import errors as errors
+from jgraph import interop as interop
 from jgraph import layers as layers
 from jgraph import losses as losses
 from jgraph import metrics as metrics

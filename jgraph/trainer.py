@@ -43,6 +43,7 @@ class Trainer:
     (targets, outputs) -> per-example values, or `None` for an output that is not trained. Cross-entropies are taken
     on logits: an end in softmax or sigmoid is seen through, a linear end is logits; `print(trainer)` shows which.
     With `learning_rate` (a number or a schedule), `optimizer` is a factory such as `optax.adam`.
+    Rate and weights may be traced, as where a function that makes a trainer is differentiated by them.
 
     Raises:
         KeyMismatchError: a key names no output, or an output has no loss.
@@ -316,4 +317,5 @@ def _row(target: Target) -> list[str]:
     if target.loss is None:
         return [target.name, "none", "-", "-", metrics, mask]
     end = "logits (the output)" if target.linear else f"logits, before {target.loss.link}"
-    return [target.name, target.loss.name, f"{target.weight:g}", end if target.logits else "output", metrics, mask]
+    weight = f"{target.weight:g}" if isinstance(target.weight, float) else "traced"
+    return [target.name, target.loss.name, weight, end if target.logits else "output", metrics, mask]

@@ -15,6 +15,7 @@ DOCUMENTED = {
     "drawing": ("Input", "Model", "Policy", "Sequential", "Layer", "layers", "op", "as_layer"),
     "training": ("Trainer", "Run", "TrainState", "callbacks", "losses", "metrics"),
     "files": ("save", "load"),
+    "other libraries": ("interop",),
     "errors": ("errors",),
 }
 

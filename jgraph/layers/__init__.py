@@ -7,7 +7,9 @@ from jgraph.layers.convolution import DepthwiseConv2D as DepthwiseConv2D
 from jgraph.layers.convolution import SeparableConv2D as SeparableConv2D
 from jgraph.layers.dense import Dense as Dense
 from jgraph.layers.embedding import Embedding as Embedding
+from jgraph.layers.equinox_module import EquinoxModule as EquinoxModule
 from jgraph.layers.flax_module import FlaxModule as FlaxModule
+from jgraph.layers.flax_module import NNXModule as NNXModule
 from jgraph.layers.lift import Pair as Pair
 from jgraph.layers.merging import Add as Add
 from jgraph.layers.merging import Concatenate as Concatenate
@@ -24,3 +26,4 @@ from jgraph.layers.recurrent import LSTM as LSTM
 from jgraph.layers.regularization import Dropout as Dropout
 from jgraph.layers.reshaping import Flatten as Flatten
 from jgraph.layers.reshaping import Reshape as Reshape
+from jgraph.layers.stax_pair import StaxPair as StaxPair

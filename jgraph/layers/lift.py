@@ -1,10 +1,12 @@
-"""Making layers of what is none yet: a pair of functions, or a module of Flax."""
+"""Making layers of what is none yet: a pair of functions, or a module of another library."""
 
 from typing import Any
 
 from jgraph.core.layer import Layer
 from jgraph.errors import ArgumentError
-from jgraph.layers.flax_module import FlaxModule
+from jgraph.layers.equinox_module import EquinoxModule
+from jgraph.layers.flax_module import FlaxModule, NNXModule
+from jgraph.layers.stax_pair import StaxPair, is_stax_init
 from jgraph.typing import Function, Key, Params, PyTree, Spec, State
 
 
@@ -34,11 +36,22 @@ class Pair(Layer):
         return "pair"
 
 
-def as_layer(init: Any, apply: Function | None = None, *, name: str | None = None) -> Layer:
-    """A layer from a Flax Linen module, or of two functions: `init(key, *specs)`, `apply(params, state, *inputs, ...)`.
+def as_layer(init: Any, apply: Any = None, *, name: str | None = None) -> Layer:
+    """A layer from a module of another library, or of two functions `init` and `apply`.
+
+    | given | a layer of |
+    |---|---|
+    | `init(key, *specs)`, `apply(params, state, *inputs, train, key)` | the two functions |
+    | a Flax Linen module | `jg.layers.FlaxModule` |
+    | a Flax NNX module | `jg.layers.NNXModule`, which starts from the module's own arrays |
+    | an Equinox module, and its `eqx.nn.State` if it has one | `jg.layers.EquinoxModule`, the same |
+    | a pair of stax | `jg.layers.StaxPair` |
+
+    Two things may also be given as one tuple: `jg.as_layer(stax.Dense(3))`,
+    `jg.as_layer(eqx.nn.make_with_state(Block)(...))`.
 
     Raises:
-        ArgumentError: neither was given.
+        ArgumentError: it is none of these.
 
     >>> import jgraph as jg
     >>> def double(params, state, x, train, key):
@@ -47,18 +60,29 @@ def as_layer(init: Any, apply: Function | None = None, *, name: str | None = Non
     >>> double(jg.Input((3,)))
     <Symbol float32[batch, 3]>
     """
-    if apply is None and _is_linen(init):
-        return FlaxModule(init, name=name)
-    if callable(init) and callable(apply):
-        return Pair(init, apply, name=name)
+    given: Any = init
+    if apply is None and isinstance(init, tuple) and len(init) == 2:
+        given, apply = init
+    if _is_module(given, "equinox"):
+        return EquinoxModule(given, apply, name=name)
+    if apply is None and _is_module(given, "flax.linen"):
+        return FlaxModule(given, name=name)
+    if apply is None and _is_module(given, "flax.nnx"):
+        return NNXModule(given, name=name)
+    if callable(given) and callable(apply) and not _is_module(given, "flax"):
+        return (StaxPair if is_stax_init(given) else Pair)(given, apply, name=name)
+    kinds = [f"the class {t.__name__}" if isinstance(t, type) else type(t).__name__ for t in (given, apply)]
     raise ArgumentError(
         "as_layer",
-        expected="a Flax Linen module, or two functions init and apply",
-        got=f"{type(init).__name__}" + (f" and {type(apply).__name__}" if apply is not None else ""),
-        cure="Write jg.as_layer(nn.Dense(64)) or jg.as_layer(init, apply).",
+        expected="a module of Flax or Equinox, a pair of stax, or two functions init and apply",
+        got=kinds[0] if apply is None else " and ".join(kinds),
+        cure=f"Make an object of the class: jg.as_layer({given.__name__}(...))."
+        if isinstance(given, type)
+        else "Write jg.as_layer(nn.Dense(64)) or jg.as_layer(init, apply).",
     )
 
 
-def _is_linen(value: Any) -> bool:
-    """Looks at the names of the classes, so that Flax is imported only by those who use it."""
-    return any(f"{c.__module__}.{c.__qualname__}" == "flax.linen.module.Module" for c in type(value).__mro__)
+def _is_module(value: Any, package: str) -> bool:
+    """Looks at the names of the classes, so that a library is imported only by those who use it."""
+    classes = type(value).__mro__
+    return any(c.__name__ == "Module" and f"{c.__module__}.".startswith(f"{package}.") for c in classes)

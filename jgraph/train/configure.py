@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 
 from jgraph.core.ends import End, end_of, open_end
 from jgraph.core.graph import Graph, Ref, spec_of
@@ -21,8 +22,10 @@ from jgraph.losses.library import LOSSES
 from jgraph.losses.loss import Loss, resolve
 from jgraph.metrics.library import METRICS
 from jgraph.metrics.metric import Metric
+from jgraph.train.actions import number_of
 from jgraph.train.objective import Objective, Target
 from jgraph.tree import leaves_with_names
+from jgraph.typing import Array
 
 ACCURACIES = {
     "binary_crossentropy": "binary_accuracy",
@@ -134,16 +137,22 @@ def by_output(model: Model, where: str, value: Any) -> dict[str, Any]:
     )
 
 
-def _weight(name: str, value: Any, loss: Loss | None) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if value is not None and (not number or loss is None):
+def _weight(name: str, value: Any, loss: Loss | None) -> Array | float:
+    traced = _is_traced(value)
+    if value is not None and (loss is None or not (traced or math.isfinite(number_of(value)))):
         raise ArgumentError(
             f"Trainer, loss_weights of {name!r}",
             expected="a finite number, for an output with a loss",
             got=f"{value!r}{'' if loss else ' for an output without one'}",
             cure="Leave it out for a weight of 1.",
         )
-    return 1.0 if value is None else float(value)
+    return 1.0 if value is None else value if traced else float(value)
+
+
+def _is_traced(value: Any) -> bool:
+    """Whether it is a number of a function that JAX differentiates or compiles, whose value cannot be looked at."""
+    real = isinstance(value, Tracer) and jnp.isdtype(value.dtype, ("integral", "real floating"))
+    return real and value.shape == ()
 
 
 def _metrics(name: str, value: Any, loss: Loss | None) -> tuple[Metric, ...]:
@@ -273,8 +282,8 @@ def make_optimizer(optimizer: Any, learning_rate: Any) -> tuple[optax.GradientTr
         return optax.with_extra_args_support(optimizer), None
     if not callable(optimizer):
         raise ArgumentError(where, expected="a factory, beside learning_rate", got=type(optimizer).__name__, cure=cure)
-    number = isinstance(learning_rate, (int, float)) and not isinstance(learning_rate, bool)
-    if not callable(learning_rate) and not (number and 0 <= learning_rate < math.inf):
+    fixed = not callable(learning_rate) and not _is_traced(learning_rate)
+    if fixed and not 0 <= number_of(learning_rate) < math.inf:
         raise ArgumentError(
             "Trainer, learning_rate",
             expected="a finite number of at least 0, or a schedule from steps to such numbers",
@@ -282,7 +291,8 @@ def make_optimizer(optimizer: Any, learning_rate: Any) -> tuple[optax.GradientTr
             cure="Write learning_rate=1e-3, or a schedule of optax.",
         )
     rate: Any = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
-    first = float(rate(0))
+    first = rate(0)  # while JAX traces, also what a schedule computes has no value yet
+    first = first if isinstance(first, Tracer) else float(first)
     try:
         factory: Any = optimizer
         return optax.inject_hyperparams(factory)(learning_rate=first), rate

@@ -28,7 +28,7 @@ class Target:
     spec: Spec
     output: Ref
     loss: Loss | None
-    weight: float = 1.0
+    weight: Array | float = 1.0
     metrics: tuple[Metric, ...] = ()
     logits: Ref | None = None
     linear: bool = False

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 import jgraph as jg
+from jgraph.errors import ArgumentError
 
 TOLERANCE = 1e-6  # float32, a few dozen terms
 
@@ -121,6 +122,30 @@ def test_outputs_without_a_loss_need_no_targets() -> None:
     assert_equal(first, second)
     assert set(logs) == {"loss", "a/loss"}
     assert_equal(first.params["b"], train_state.params["b"])
+
+
+def test_rates_and_weights_are_numbers_of_numpy_and_jax_and_may_be_traced() -> None:
+    x = jg.Input((4,), name="x")
+    model, ones = jg.Model(x, jg.layers.Dense(1, name="y")(x)), np.ones((8, 1))
+    printed = []
+
+    def trained(rate: Any, weight: Any) -> Any:
+        trainer = jg.Trainer(model, optax.sgd, loss="mse", loss_weights=weight, learning_rate=rate)
+        printed.append(str(trainer))
+        train_state, logs = trainer.step(trainer.init(jax.random.key(0)), (data()[0], ones))
+        return train_state.params, logs
+
+    wanted = trained(0.25, 2.0)
+    for kind in (np.float32, np.float64, jnp.float32):
+        assert_equal(trained(kind(0.25), kind(2.0)), wanted)
+    assert_close(jax.jit(trained)(0.25, 2.0), wanted)
+    assert_close(jax.jit(lambda weight: trained(lambda step: jnp.full((), 0.25), weight))(2.0), wanted)
+    assert "traced" in printed[-1]
+    assert "traced" not in printed[0]
+    with pytest.raises(ArgumentError, match=r"loss_weights of 'y'.*finite"):
+        jax.jit(trained)(0.25, jnp.ones(3))
+    with pytest.raises(ArgumentError, match=r"learning_rate.*finite"):
+        jax.jit(trained)(True, 2.0)
 
 
 class L2(jg.Layer):
