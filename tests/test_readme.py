@@ -1,4 +1,4 @@
-"""The README: its Python runs as it stands, its commands exist, and its map of the project is true."""
+"""The README and the pages of docs: their Python runs as it stands; the README's commands and map are true."""
 
 import contextlib
 import io
@@ -13,26 +13,45 @@ import jgraph as jg
 from jgraph.train.callback import HOOKS
 
 ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+README = ROOT / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
 class Outcome(NamedTuple):
-    """What the README's Python leaves: its names, what it prints, and the folder that it ran in."""
+    """What a page's Python leaves: its names, what it prints, and the folder that it ran in."""
 
     names: dict[str, Any]
     printed: str
     folder: Path
 
 
+def run_page(page: Path, folder: Path) -> Outcome:
+    """Runs all Python blocks of a page in a folder, one after the other; errors name the page and the line."""
+    text, printed = page.read_text(encoding="utf-8"), io.StringIO()
+    names: dict[str, Any] = {"__name__": page.stem.lower()}
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        for block in re.finditer(r"```python\n(.*?)```", text, re.DOTALL):
+            above = "\n" * text.count("\n", 0, block.start(1))
+            exec(compile(above + block[1], str(page), "exec"), names)
+    return Outcome(names, printed.getvalue(), folder)
+
+
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """All blocks, run once, one after the other."""
-    folder, printed = tmp_path_factory.mktemp("readme"), io.StringIO()
-    names: dict[str, Any] = {"__name__": "readme"}
-    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
-        for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
-            exec(compile(block, "README.md", "exec"), names)
-    return Outcome(names, printed.getvalue(), folder)
+    """The README's, run once."""
+    return run_page(README, tmp_path_factory.mktemp("readme"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+    assert run_page(page, tmp_path).names.keys() > {"__name__"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_has_a_title(page: Path) -> None:
+    assert re.match(r"# \S", page.read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow
