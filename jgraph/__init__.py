@@ -6,6 +6,7 @@ from jgraph import interop as interop
 from jgraph import layers as layers
 from jgraph import losses as losses
 from jgraph import metrics as metrics
+from jgraph.core.carry import carry as carry
 from jgraph.core.layer import Input as Input
 from jgraph.core.layer import Layer as Layer
 from jgraph.core.layer import op as op

@@ -1,8 +1,9 @@
 """Saving a model with its weights, and loading it without the code that drew it."""
 
+import dataclasses
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jgraph.core.fingerprint import differences
 from jgraph.core.model import Model
 from jgraph.errors import ArgumentError, LoadError, listing, nearest
 from jgraph.storage.checkpoint import RECORD, compare, read_arrays, read_record, write
 from jgraph.storage.steps import best_whole, newest_whole, read_step, steps_in
-from jgraph.tree import leaves_with_names, match, name_of
+from jgraph.tree import leaves_with_names, match, put
 from jgraph.typing import Params, State
 
 WORDS = ("best", "latest")
@@ -43,11 +45,18 @@ def save(path: str | os.PathLike[str], model: Model, params: Params, state: Stat
     cure = "Give the trees that belong to this model."
     match(params, model.params_spec, "save, params", cure)
     match(state, model.state_spec, "save, state", cure)
-    write(path, {"params": params, "state": state}, {"model": model.to_json()})
+    record = {"model": model.to_json(), "fingerprint": model.fingerprint}
+    write(path, {"params": params, "state": state}, record)
 
 
 def load(
-    path: str | os.PathLike[str], *, step: int | str | None = None, allow: Iterable[Any] = ()
+    path: str | os.PathLike[str],
+    into: Model | None = None,
+    *,
+    step: int | str | None = None,
+    partial: bool = False,
+    start: tuple[Params, State] | None = None,
+    allow: Iterable[Any] = (),
 ) -> tuple[Model, Params, State]:
     """Reads what `save` wrote, or a step that a `Checkpoint` wrote: `(model, params, state)`.
 
@@ -55,12 +64,19 @@ def load(
     one with the best monitored value.
 
     Layers of jgraph and functions of jgraph, `jax.numpy`, `jax.nn` and `jax.lax` are found by name; layers, functions
-    and Flax modules from elsewhere are given in `allow`. Nothing in the file is executed.
+    and Flax modules from elsewhere are given in `allow`, and so are layers of modules that no file can say. Nothing in
+    the file is executed.
+
+    With `into`, the values are for that model, and the file must hold the same graph (`model.fingerprint`). With
+    `partial`, it may hold another one: the leaves that have the same path, shape and dtype are taken, the others are
+    left out, or come from `start`, `(params, state)` of that model, such as `model.init(key)`; the logger `jgraph`
+    lists them. To carry by layer rather than by path, load without `into` and use `jg.carry`.
 
     Raises:
-        ArgumentError: the step is none of these.
+        ArgumentError: the step is none of these, or `partial` and `start` are given without what they are for.
         LoadError: there is no such directory or step, it is damaged (the leaf is named), of a version that is not
-        known, or names something that is not in `allow`.
+        known, names something that is not in `allow`, or holds another graph (the leaves that differ are listed with
+        both sides).
 
     >>> import jgraph as jg
     >>> jg.load("nowhere.jgraph")
@@ -70,24 +86,121 @@ def load(
     Traceback (most recent call last):
     jgraph.errors.LoadError: runs/nowhere: expected a whole step with a score, got no steps. ...
     """
+    _check_into(into, partial, start)
+    saved = _saved(path, step)
+    if into is None:
+        model = Model.from_json(saved.text, allow=allow)
+        compare(saved.where, _specs(model), {n: {"shape": leaf["shape"]} for n, leaf in saved.leaves.items()})
+        return (model, *_filled(model, saved.read(), None))
+    if not partial:
+        compare(saved.where, _specs(into), saved.leaves)
+        _check_graph(saved, into)
+        return (into, *_filled(into, saved.read(), None))
+    fits, said = _fitting(saved, into)
+    for sentence in said:
+        logging.getLogger("jgraph").warning(sentence)
+    tree = saved.read()
+    return (into, *_filled(into, {name: tree[name] for name in fits}, start))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Saved:
+    """What a file says: where it is, the model, shape and dtype of its leaves by path, and how to read these."""
+
+    where: str
+    text: str
+    fingerprint: str
+    leaves: dict[str, dict[str, Any]]
+    read: Callable[[], dict[str, Any]]
+
+
+def _saved(path: str | os.PathLike[str], step: int | str | None) -> _Saved:
     if step is not None:
         _check_step(path, step)
-        return _load_step(path, step, allow)
+        return _saved_step(path, step)
     _check_no_steps(path)
     content = read_record(path)
-    model = _model(path, content["record"], allow)
-    specs = {"params": model.params_spec, "state": model.state_spec}
-    tree = read_arrays(path, specs, content["leaves"])
-    return model, tree["params"], tree["state"]
+    leaves, record = content["leaves"], content["record"]
+    specs: dict[str, Any] = {"params": {}, "state": {}}
+    for name, leaf in leaves.items():
+        *above, last = name.split("/")
+        put(specs, above, {last: jax.ShapeDtypeStruct(leaf["shape"], leaf["dtype"])})
+    return _Saved(
+        str(path),
+        *_graph_of(record, str(path), "fingerprint"),
+        leaves,
+        lambda: dict(leaves_with_names(read_arrays(path, specs, leaves))),
+    )
 
 
-def _model(path: str | os.PathLike[str], record: dict[str, Any], allow: Iterable[Any]) -> Model:
-    text = record.get("model")
-    if text is None:
-        raise LoadError(
-            str(path), expected="a saved model", got="something else that jgraph saved", cure="Load another."
+def _graph_of(record: dict[str, Any], where: str, key: str) -> tuple[str, str]:
+    """The model's JSON and its fingerprint."""
+    if record.get("model") is None:
+        raise LoadError(where, expected="a saved model", got="something else that jgraph saved", cure="Load another.")
+    return record["model"], record.get(key, "")
+
+
+def _check_into(into: Any, partial: bool, start: Any) -> None:
+    if into is not None and not isinstance(into, Model):
+        raise ArgumentError("load, into", expected="a jg.Model", got=repr(into), cure="Write jg.load(path, model).")
+    if (partial and into is None) or (start is not None and not partial):
+        raise ArgumentError(
+            "load",
+            expected="into=model with partial=True, and both with start=(params, state)",
+            got="partial without into" if partial else "start without partial",
+            cure="Write jg.load(path, into=model, partial=True, start=model.init(key)).",
         )
-    return Model.from_json(text, allow=allow)
+    if start is not None and into is not None:
+        pair = start if isinstance(start, tuple) and len(start) == 2 else (None, None)
+        cure = "Write start=model.init(key)."
+        match(pair[0], into.params_spec, "load, start, params", cure)
+        match(pair[1], into.state_spec, "load, start, state", cure)
+
+
+def _specs(model: Model) -> dict[str, Any]:
+    return {"params": model.params_spec, "state": model.state_spec}
+
+
+def _filled(model: Model, found: dict[str, Any], start: tuple[Params, State] | None) -> tuple[Params, State]:
+    """The model's trees of what was found by path, and of start values where there is nothing; else without."""
+    begun = {} if start is None else dict(leaves_with_names({"params": start[0], "state": start[1]}))
+    trees: dict[str, Any] = {"params": {}, "state": {}}
+    for name, _ in leaves_with_names(_specs(model)):
+        *above, last = name.split("/")
+        if name in found or name in begun:
+            put(trees, above, {last: found.get(name, begun.get(name))})
+    return trees["params"], trees["state"]
+
+
+def _check_graph(saved: _Saved, into: Model) -> None:
+    """Compares the graphs, once their leaves are found to be the same."""
+    if saved.fingerprint == into.fingerprint:
+        return
+    both = differences(saved.text, into.to_json())
+    raise LoadError(
+        saved.where,
+        expected="the same graph, but differing: " + "; ".join(f"{p or 'its ends'}: {b[0]}" for p, b in both.items()),
+        got="; ".join(f"{p or 'its ends'}: {b[1]}" for p, b in both.items()),
+        cure="Load it without into=, or with partial=True, which takes the leaves that fit.",
+    )
+
+
+def _fitting(saved: _Saved, into: Model) -> tuple[list[str], list[str]]:
+    """The leaves that can be taken, and what is to be said of the others."""
+    here = {name: (list(s.shape), str(s.dtype)) for name, s in leaves_with_names(_specs(into))}
+    there = {name: (leaf["shape"], leaf["dtype"]) for name, leaf in saved.leaves.items()}
+    fits = [name for name in here if there.get(name) == here[name]]
+    lists = {
+        "are new here": [name for name in here if name not in there],
+        "are not needed here": [name for name in there if name not in here],
+        "have another shape or dtype here": [name for name in here if name in there and name not in fits],
+    }
+    said = [f"load {saved.where}: {listing(names, 1000)} {what}" for what, names in lists.items() if names]
+    if not fits:
+        raise LoadError(
+            saved.where, expected="a leaf that fits", got="none", cure="It is the file of another model. " + said[0]
+        )
+    return fits, said
 
 
 def _check_no_steps(path: str | os.PathLike[str]) -> None:
@@ -118,14 +231,16 @@ def _check_step(path: str | os.PathLike[str], step: int | str) -> None:
         )
 
 
-def _load_step(path: str | os.PathLike[str], step: int | str, allow: Iterable[Any]) -> tuple[Model, Params, State]:
+def _saved_step(path: str | os.PathLike[str], step: int | str) -> _Saved:
     tree, record, where = _read(path, step)
-    model, saved = _model(where, record, allow), tree.get("train_state", {})
-    found = {"params": saved.get("params", {}), "state": saved.get("model_state", {})}
-    shapes = {name: {"shape": list(leaf.shape)} for name, leaf in leaves_with_names(found)}
-    compare(where, {"params": model.params_spec, "state": model.state_spec}, shapes)
-    tree = jax.tree_util.tree_map_with_path(lambda at, leaf: _on_device(leaf, f"{where}, leaf {name_of(at)!r}"), found)
-    return model, tree["params"], tree["state"]
+    state = tree.get("train_state", {})
+    found = dict(leaves_with_names({"params": state.get("params", {}), "state": state.get("model_state", {})}))
+    leaves = {name: {"shape": list(leaf.shape), "dtype": str(leaf.dtype)} for name, leaf in found.items()}
+
+    def read() -> dict[str, Any]:
+        return {name: _on_device(leaf, f"{where}, leaf {name!r}") for name, leaf in found.items()}
+
+    return _Saved(str(where), *_graph_of(record, str(where), "graph"), leaves, read)
 
 
 def _read(path: str | os.PathLike[str], step: int | str) -> tuple[dict[str, Any], dict[str, Any], Path]:

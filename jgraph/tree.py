@@ -39,6 +39,14 @@ def write(tree: dict[str, Any], path: Sequence[str], subtree: dict[str, Any]) ->
         tree.setdefault(path[-1], {}).update(subtree)
 
 
+def put(tree: dict[str, Any], path: Sequence[str], leaves: dict[str, Any]) -> None:
+    """Puts leaves into the dict at a path, which may be empty, of nested dicts that this caller is still building."""
+    if path:
+        write(tree, path, leaves)
+    else:
+        tree.update(leaves)
+
+
 def match(tree: PyTree, expected: PyTree, where: str, cure: str) -> None:
     """Checks that a tree of arrays has the leaves and shapes of a tree of specs; the first difference is named.
 

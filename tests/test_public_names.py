@@ -12,7 +12,7 @@ import jgraph
 
 # What the README documents, topic by topic. A name more or less here is a change of the contract.
 DOCUMENTED = {
-    "drawing": ("Input", "Model", "Policy", "Sequential", "Layer", "layers", "op", "as_layer"),
+    "drawing": ("Input", "Model", "Policy", "carry", "Sequential", "Layer", "layers", "op", "as_layer"),
     "training": ("Trainer", "Run", "TrainState", "callbacks", "losses", "metrics"),
     "files": ("save", "load"),
     "other libraries": ("interop",),

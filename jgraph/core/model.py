@@ -14,6 +14,7 @@ from jgraph.core import edit
 from jgraph.core.blocks import blocks_of
 from jgraph.core.feed import batch_size_of, bind, match_inputs
 from jgraph.core.find import given_to, node_at
+from jgraph.core.fingerprint import fingerprint_of
 from jgraph.core.flat import Record, leaf_at, records_of, redraw
 from jgraph.core.graph import Graph, Node, Ref, flatten, specs_of
 from jgraph.core.layer import Layer
@@ -318,6 +319,18 @@ class Model(Layer):
         return summarize(self.graph, self.name or "Model")
 
     # Copies and files
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """The sha256 of what the graph is: the same however the drawing was written down, in any process.
+
+        Paths, classes, configurations, references, constants, masks and treatments decide; saved with every model and
+        checkpoint.
+
+        Raises:
+            SaveError: the model holds something without a name, such as a lambda.
+        """
+        return fingerprint_of(self.graph)
 
     def to_json(self) -> str:
         """The architecture as text: stable, versioned, naming only public things.

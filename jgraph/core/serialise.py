@@ -29,7 +29,7 @@ def to_json(model: Any) -> str:
     Raises:
         SaveError: it holds something that has no public name and no name of its own.
     """
-    writer = _Writer()
+    writer = Writer()
     place = writer.layer(model)
     content = {"format": FORMAT, "version": VERSION, "model": place, "layers": writer.table}
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
@@ -71,7 +71,7 @@ def from_json(text: str, allow: Iterable[Any], rebuild: Callable[..., Any]) -> A
         ) from error
 
 
-class _Writer:
+class Writer:
     """Writes values; `table` gathers the layers, each once, those that others hold first.
 
     `customs` are the things that a file names only by their own name, which must therefore be theirs alone; `given`
@@ -85,13 +85,15 @@ class _Writer:
         self.given: dict[str, Layer] = {}
 
     def layer(self, layer: Any) -> int:
+        """The place of a layer in the table, where it is written now if it was not before."""
         if layer not in self.places:
-            entry = self._model(layer) if hasattr(layer, "graph") else self._plain(layer)
+            entry = self._model(layer) if hasattr(layer, "graph") else self.plain(layer)
             self.places[layer] = len(self.table)
             self.table.append(entry)
         return self.places[layer]
 
-    def _plain(self, layer: Layer) -> dict[str, Any]:
+    def plain(self, layer: Layer) -> dict[str, Any]:
+        """The entry of a layer that is no model."""
         if not layer.written:
             return {"class": GIVEN, "name": self._own_name(layer)}
         names = [f.name for f in dataclasses.fields(layer) if f.name != "name"]
@@ -103,7 +105,7 @@ class _Writer:
         return {
             "class": "Model",
             "name": model.name,
-            "nodes": [self._node(record) for record in records_of(graph)],
+            "nodes": [self.node(record) for record in records_of(graph)],
             "inputs": self.value(graph.inputs, "inputs"),
             "outputs": self.value(graph.outputs, "outputs"),
             "kept": sorted(graph.kept),
@@ -119,7 +121,8 @@ class _Writer:
             )
         return layer.name
 
-    def _node(self, record: Record) -> dict[str, Any]:
+    def node(self, record: Record) -> dict[str, Any]:
+        """The entry of a node."""
         node: dict[str, Any] = {"path": record.path, "layer": self.layer(record.layer)}
         if record.treatment != PLAIN:
             said = {n: v for n, v in vars(record.treatment).items() if v != getattr(PLAIN, n)}
@@ -138,6 +141,7 @@ class _Writer:
         return node
 
     def value(self, value: Any, where: str) -> Any:
+        """A value as JSON can hold it; everything but numbers, texts and lists as an object with a tag."""
         if value is None or isinstance(value, (bool, str)) or (type(value) is int):
             return value
         if type(value) is float:

@@ -24,6 +24,9 @@ from jgraph.typing import PyTree
 
 RECORD = "jgraph.json"
 FORMAT, VERSION = "jgraph directory", 1
+LISTED = 40
+"""How many leaves an error lists."""
+
 SAVED = "the bytes that were saved"
 DAMAGED = "The file is damaged: take a copy of it, or save anew."
 
@@ -126,7 +129,7 @@ def read_arrays(directory: str | os.PathLike[str], specs: PyTree, leaves: dict[s
     Raises:
         LoadError: leaves are missing, extra, of another shape, or damaged; they are named.
     """
-    compare(directory, specs, leaves)
+    compare(directory, specs, {name: {"shape": leaf["shape"]} for name, leaf in leaves.items()})
     if not leaves:
         return specs
     tree = _load_arrays(Path(directory).absolute() / ARRAYS, specs, leaves)
@@ -137,21 +140,28 @@ def read_arrays(directory: str | os.PathLike[str], specs: PyTree, leaves: dict[s
 
 
 def compare(directory: str | os.PathLike[str], specs: PyTree, leaves: dict[str, Any]) -> None:
-    """Checks that a record's `leaves` are those of `specs`, and of the same shapes.
+    """Checks that a record's `leaves` are those of `specs`: of the same shapes, and of the same dtypes where it says.
 
     Raises:
-        LoadError: leaves are missing, extra or of another shape; they are named.
+        LoadError: leaves are missing, extra, of another shape or dtype; they are listed, with both sides.
     """
-    expected = {name: list(spec.shape) for name, spec in leaves_with_names(specs)}
-    stored = {name: leaf["shape"] for name, leaf in leaves.items()}
-    differing = [n for n in {**stored, **expected} if stored.get(n) != expected.get(n)]
-    if differing:
-        raise LoadError(
-            str(directory),
-            expected="; ".join(f"{n}: {expected.get(n, 'no leaf')}" for n in differing[:8]),
-            got="; ".join(f"{n}: {stored.get(n, 'no leaf')}" for n in differing[:8]),
-            cure="The weights belong to another model.",
-        )
+    typed = any("dtype" in leaf for leaf in leaves.values())
+    wanted = {n: (list(spec.shape), str(spec.dtype) * typed) for n, spec in leaves_with_names(specs)}
+    stored = {name: (leaf["shape"], leaf.get("dtype", "")) for name, leaf in leaves.items()}
+    differing = [n for n in {**stored, **wanted} if stored.get(n) != wanted.get(n)]
+    if not differing:
+        return
+
+    def show(side: dict[str, Any]) -> str:
+        texts = [f"{n}: {side[n][1]}{side[n][0]}" if n in side else f"{n}: no leaf" for n in differing[:LISTED]]
+        return "; ".join(texts) + f" (and {len(differing) - LISTED} more)" * (len(differing) > LISTED)
+
+    raise LoadError(
+        str(directory),
+        expected=show(wanted),
+        got=show(stored),
+        cure="The weights belong to another model; jg.load(path, into=model, partial=True) takes those that fit.",
+    )
 
 
 def _swap(draft: Path, target: Path) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping
@@ -103,11 +102,6 @@ def _memory(name: str, saved: Mapping[str, Any], arrays: Mapping[str, Any], like
     values = {**arrays, **saved["values"]}
     leaves = [_like(leaf, values[str(place)]) for place, leaf in enumerate(jax.tree.leaves(like))]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
-
-
-def graph_hash(text: str) -> str:
-    """The hash of a model's JSON."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_same(directory: str, saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jgraph.core.fingerprint import differences
 from jgraph.core.model import Model
 from jgraph.data.fingerprint import fingerprint
 from jgraph.errors import ArgumentError, CallbackError, LoadError, NameClashError, ResumeError, listing
@@ -24,11 +25,10 @@ from jgraph.train.configuration import plain
 from jgraph.train.hooks import form
 from jgraph.train.objective import Target
 from jgraph.train.plan import Plan
-from jgraph.train.record import check_leaves, check_same, graph_hash, key_like, run_of
+from jgraph.train.record import check_leaves, check_same, key_like, run_of
 from jgraph.train.source import Source
 from jgraph.train.state import Run, TrainState
 from jgraph.train.step import Step
-from jgraph.tree import leaves_with_names
 from jgraph.typing import PyTree
 
 PROBES = (0, 1, 10, 100, 1_000, 10_000, 100_000)
@@ -137,7 +137,7 @@ def about_run(
         "data": None if rows is None else fingerprint(rows.bound),
         "validation data": None if held_out is None or held_out.rows is None else fingerprint(held_out.rows.bound),
     }
-    return About(text, graph_hash(text), identity, configurations(cast))
+    return About(text, model.fingerprint, identity, configurations(cast))
 
 
 def _told(target: Target) -> str:
@@ -178,9 +178,10 @@ def resumed(
     given, saved = about(), About(*(record[field.name] for field in dataclasses.fields(About)))
     check_leaves(where, tree["train_state"], template)
     if saved.graph != given.graph:
-        old, new = (dict(leaves_with_names(json.loads(text))) for text in (saved.model, given.model))
-        differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-        check_same(where, {n: old.get(n) for n in differing[:8]}, {n: new.get(n) for n in differing[:8]})
+        differing = differences(saved.model, given.model).items()
+        old, new = ({f"model, {path or 'its ends'}": pair[side] for path, pair in differing} for side in (0, 1))
+        check_same(where, old, new)
+        check_same(where, {"model's graph": saved.graph}, {"model's graph": given.graph})
     check_same(where, saved.identity, given.identity)
     both = [name for name in saved.callbacks if name in given.callbacks]
     for name in both:

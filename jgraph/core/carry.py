@@ -1,0 +1,136 @@
+"""Taking what has been learnt from one model to another: params, state, optimizer state, or a whole train state."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+
+from jgraph.errors import KeyMismatchError, listing
+from jgraph.tree import leaves_with_names, name_of, put
+from jgraph.typing import PyTree
+
+KINDS = ("params", "state")
+
+
+class Carried(NamedTuple):
+    """What `carry` gives: the tree, and the paths of the leaves that it could not take and those it had no use for."""
+
+    tree: PyTree
+    new: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
+def carry(old_model: Any, new_model: Any, tree: PyTree, start: PyTree = None) -> Carried:
+    """Carries a tree of an old model over to a new one: params, state, or anything that holds trees like these.
+
+    A layer that both models have, as after an edit, is found wherever it lives now; of models without a layer in
+    common, as after loading, the paths decide. A leaf stays where its layer, its name and its shape stay. `start`, a
+    tree of the new model such as `new_model.init(key)[0]` or `new_trainer.init(key)`, gives the form of the result and
+    the values of what is new; without it, what is new is left out. The result holds the old arrays themselves.
+
+    Raises:
+        KeyMismatchError: the tree holds no params or state of the old model.
+
+    >>> import jax, jgraph as jg
+    >>> old = jg.Sequential([jg.Input((4,)), jg.layers.Dense(3, name="body"), jg.layers.Dense(2, name="head")])
+    >>> params, state = old.init(jax.random.key(0))
+    >>> new = old.replace("head", jg.layers.Dense(5))
+    >>> carried = jg.carry(old, new, params, start=new.init(jax.random.key(1))[0])
+    >>> carried.new, carried.dropped
+    (('head/bias', 'head/kernel'), ('head/bias', 'head/kernel'))
+    >>> carried.tree["body"]["kernel"] is params["body"]["kernel"]
+    True
+    """
+    branches = _Branches(old_model, new_model)
+    empty = isinstance(tree, dict) and not jax.tree.leaves(tree)
+    is_branch = lambda leaf: branches.kind_of(leaf) is not None  # noqa: E731
+    result = jax.tree_util.tree_map_with_path(branches.moved, tree, is_leaf=is_branch)
+    if not branches.kinds and not empty:
+        raise KeyMismatchError(
+            "carry, tree",
+            expected=f"params or state of {old_model!r}, or what holds such trees",
+            got=f"the leaves {listing((name for name, _ in leaves_with_names(tree)), 6)}",
+            cure="Give the trees that belong to the old model.",
+        )
+    if start is not None:
+        return _filled(start, branches.found, branches.dropped)
+    kind = branches.kinds[0] if branches.kinds else "state"
+    new = [name for name in _leaves(new_model, kind) if name not in branches.found] if isinstance(tree, dict) else []
+    return Carried(result, tuple(new), tuple(branches.dropped))
+
+
+class _Branches:
+    """Moves the branches of a tree that are params or state; gathers what it found by its new path, and what not."""
+
+    def __init__(self, old: Any, new: Any) -> None:
+        self.moves = {kind: dict(_moves(old, new, kind)) for kind in KINDS}
+        self.known = {kind: _leaves(old, kind) for kind in KINDS}
+        self.found: dict[str, Any] = {}
+        self.dropped: list[str] = []
+        self.kinds: list[str] = []
+
+    def kind_of(self, branch: Any) -> str | None:
+        """Whether nested dicts are params or state of the old model, or a part of them."""
+        if not isinstance(branch, dict):
+            return None
+        names = {name for name, _ in leaves_with_names(branch)}
+        return next((kind for kind in KINDS if names and names <= self.known[kind].keys()), None)
+
+    def moved(self, path: Any, branch: Any) -> Any:
+        """Such a branch as one of the new model; any other leaf as it is."""
+        prefix, kind = name_of(path), self.kind_of(branch)
+        if kind is None:
+            self.found[prefix] = branch
+            return branch
+        self.kinds.append(kind)
+        made: dict[str, Any] = {}
+        for name, leaf in leaves_with_names(branch):
+            if name in self.moves[kind]:
+                *above, last = self.moves[kind][name]
+                put(made, above, {last: leaf})
+                self.found[_joined(prefix, "/".join((*above, last)))] = leaf
+            else:
+                self.dropped.append(_joined(prefix, name))
+        return made
+
+
+def _filled(start: PyTree, found: dict[str, Any], dropped: list[str]) -> Carried:
+    """The tree that a new model begins with, with all that was found of the old one."""
+    new: list[str] = []
+    used: set[str] = set()
+
+    def chosen(path: Any, leaf: Any) -> Any:
+        name = name_of(path)
+        old = found.get(name)
+        if old is None or getattr(old, "shape", None) != getattr(leaf, "shape", None):
+            new.append(name)
+            return leaf
+        used.add(name)
+        same = getattr(old, "dtype", None) == getattr(leaf, "dtype", None)
+        return old if same else old.astype(leaf.dtype)
+
+    tree = jax.tree_util.tree_map_with_path(chosen, start)
+    return Carried(tree, tuple(new), (*dropped, *(name for name in found if name not in used)))
+
+
+def _moves(old: Any, new: Any, kind: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Where each leaf of the old model's tree goes in the new one's."""
+    before = {node.layer: node for node in old.nodes if node.call == 0}
+    by_path = {node.path: node for node in before.values()}
+    shared = any(node.layer in before for node in new.nodes)
+    for node in new.nodes:
+        source = before.get(node.layer) if shared else by_path.get(node.path)
+        if node.call or source is None:
+            continue
+        want = dict(leaves_with_names(getattr(node.inference, kind)))
+        for name, spec in leaves_with_names(getattr(source.inference, kind)):
+            if name in want and want[name].shape == spec.shape:
+                yield f"{source.path}/{name}", (*node.names, *name.split("/"))
+
+
+def _leaves(model: Any, kind: str) -> dict[str, Any]:
+    return dict(leaves_with_names(getattr(model, f"{kind}_spec")))
+
+
+def _joined(prefix: str, name: str) -> str:
+    return f"{prefix}/{name}" if prefix else name

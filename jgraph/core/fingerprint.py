@@ -1,0 +1,90 @@
+"""What a graph is, as one hash, and in what two graphs differ.
+
+The hash is of the nodes in their order, which is the same however the drawing was written down: paths, classes and
+configurations of layers, references, constants, masks, treatments, and the structure of inputs and outputs. What a
+layer was called by its user, and the model's own name, do not count, as paths say it; nor does history.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from jgraph.core.flat import Record, records_of
+from jgraph.core.graph import Graph
+from jgraph.core.layer import Layer
+from jgraph.core.serialise import Writer
+
+
+def fingerprint_of(graph: Graph) -> str:
+    """The sha256 of a graph, as 64 hexadecimal digits.
+
+    Raises:
+        SaveError: the graph holds something that no file could say, such as a lambda.
+    """
+    writer = _Canonical()
+    content = {
+        "nodes": [writer.record(record) for record in records_of(graph)],
+        "inputs": writer.value(graph.inputs, "inputs"),
+        "outputs": writer.value(graph.outputs, "outputs"),
+        "layers": writer.table,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class _Canonical(Writer):
+    """Writes what decides about a graph, and nothing else: a nested model is what its nodes in this graph are."""
+
+    def layer(self, layer: Layer) -> int:
+        if layer.is_graph and layer not in self.places:
+            self.places[layer] = len(self.table)
+            self.table.append({"class": "Model"})
+        return super().layer(layer)
+
+    def plain(self, layer: Layer) -> dict[str, Any]:
+        entry = super().plain(layer)
+        return {key: value for key, value in entry.items() if key != "name" or not layer.written}
+
+    def record(self, record: Record) -> dict[str, Any]:
+        node = self.node(record)
+        return {key: value for key, value in node.items() if key != "given"}
+
+    def value(self, value: Any, where: str) -> Any:
+        written = super().value(value, where)
+        if isinstance(value, dict):  # keywords mean the same in any order
+            written["$dict"].sort(key=lambda pair: json.dumps(pair[0], sort_keys=True))
+        return written
+
+
+def differences(saved: str, given: str) -> dict[str, tuple[str, str]]:
+    """By path, the nodes in which two models' JSON differ, as each says it; `""` for the inputs and outputs.
+
+    Raises:
+        KeyError, ValueError: a text is no model's JSON.
+    """
+    both = [_nodes_by_path(json.loads(text)) for text in (saved, given)]
+    paths = [path for path in {**both[0], **both[1]} if both[0].get(path) != both[1].get(path)]
+    return {path: (both[0].get(path, "no node"), both[1].get(path, "no node")) for path in paths}
+
+
+def _nodes_by_path(content: dict[str, Any]) -> dict[str, str]:
+    layers, model = content["layers"], content["layers"][content["model"]]
+    order = [node["path"] for node in model["nodes"]]
+
+    def said(value: Any) -> Any:
+        """A value with paths in place of references, which differ wherever a node comes or goes."""
+        if isinstance(value, dict) and "$ref" in value:
+            place, index = value["$ref"]
+            return f"<{order[place]}{f' #{index}' if index else ''}>"
+        if isinstance(value, dict):
+            return {key: said(below) for key, below in value.items()}
+        return [said(below) for below in value] if isinstance(value, list) else value
+
+    found: dict[str, str] = {}
+    for node in model["nodes"]:
+        layer = layers[node["layer"]]
+        kind = {"class": layer["class"], **layer.get("fields", {})}
+        rest = {key: said(value) for key, value in node.items() if key not in ("path", "layer", "within", "given")}
+        text = json.dumps({**kind, **rest}, sort_keys=True)
+        found[node["path"]] = f"{found[node['path']]} and {text}" if node["path"] in found else text
+    ends = {"inputs": said(model["inputs"]), "outputs": said(model["outputs"])}
+    return {**found, "": json.dumps(ends, sort_keys=True)}
