@@ -320,12 +320,17 @@ def test_free_axes_stay_free() -> None:
 
 
 def test_inputs_by_keyword_and_several_inputs() -> None:
-    query, value = jg.Input((3, 4), name="query"), jg.Input((5, 4), name="value")
-    module: Any = nnx.MultiHeadAttention(2, 4, decode=False, rngs=nnx.Rngs(0))
-    model = jg.Model([query, value], jg.as_layer(module, name="it")(query, inputs_k=value))
-    arrays = [np.random.default_rng(i).normal(size=(2, n, 4)).astype("float32") for i, n in enumerate((3, 5))]
-    params, state = model.init(KEY)
-    assert_close(model.apply(params, state, arrays)[0], module(arrays[0], inputs_k=arrays[1]))
+    class Scaled(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.dense = nnx.Linear(5, 3, rngs=rngs)
+
+        def __call__(self, x: Any, power: int, *, scale: Any) -> Any:
+            return self.dense(x) ** power * scale
+
+    x, scale = jg.Input((5,), name="x"), jg.Input((3,), name="scale")
+    module = made(Scaled)
+    model = jg.Model([x, scale], jg.as_layer(module, name="it")(x, 2, scale=scale))
+    assert_close(model.apply(*model.init(KEY), [X, X[:, :3]])[0], module(X, 2, scale=X[:, :3]))
 
 
 def test_bad_modules_are_refused() -> None:
