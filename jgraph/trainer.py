@@ -44,11 +44,14 @@ class Trainer:
     on logits: an end in softmax or sigmoid is seen through, a linear end is logits; `print(trainer)` shows which.
     With `learning_rate` (a number or a schedule), `optimizer` is a factory such as `optax.adam`.
     Rate and weights may be traced, as where a function that makes a trainer is differentiated by them.
+    Frozen layers (`model.freeze(...)`) keep their params and state: the optimizer never sees them, and they get no
+    gradients. Gradients come in the dtypes of the params; losses and metrics are taken in at least float32.
 
     Raises:
         KeyMismatchError: a key names no output, or an output has no loss.
         ArgumentError: something is not a model, optimizer, loss, weight or metric.
         LossError: a cross-entropy on an output that ends in something else, or a metric that does not fit its loss.
+        GraphError: all params of the model are frozen.
 
     >>> import jax, jax.numpy as jnp, jgraph as jg, optax
     >>> x = jg.Input((4,), name="x")
@@ -116,7 +119,7 @@ class Trainer:
         params, state = drawn[0] if params is None else params, drawn[1] if state is None else state
         match(params, self.model.params_spec, "Trainer.init, params", "Give the tree that model.init makes.")
         match(state, self.model.state_spec, "Trainer.init, state", "Give the tree that model.init makes.")
-        opt_state = self.step_function.optimizer.init(params)
+        opt_state = self.step_function.init_optimizer(params)
         scale = jnp.ones((), jnp.float32)
         return TrainState(jnp.zeros((), jnp.int32), params, state, opt_state, fold(key, "steps"), scale)
 
@@ -251,7 +254,7 @@ class Trainer:
     def _template(self) -> TrainState:
         """A train state of specs, but for the key."""
         specs = self.model.params_spec, self.model.state_spec
-        opt_state = jax.eval_shape(self.step_function.optimizer.init, specs[0])
+        opt_state = jax.eval_shape(self.step_function.init_optimizer, specs[0])
         step: Any = jax.ShapeDtypeStruct((), jnp.int32)
         scale: Any = jax.ShapeDtypeStruct((), jnp.float32)
         return TrainState(step, *specs, opt_state, jax.random.key(0), scale)

@@ -1,6 +1,6 @@
 """Pytrees by path: reading, writing and comparing nested dicts, and naming leaves for messages."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -45,6 +45,36 @@ def put(tree: dict[str, Any], path: Sequence[str], leaves: dict[str, Any]) -> No
         write(tree, path, leaves)
     else:
         tree.update(leaves)
+
+
+def divide(tree: dict[str, Any], paths: Iterable[Sequence[str]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Nested dicts in two: all but what is at these paths, and what is at them; what is left empty is left out.
+
+    >>> divide({"a": {"b": 1, "c": 2}, "d": 3}, [("a", "b"), ("d",)])
+    ({'a': {'c': 2}}, {'a': {'b': 1}, 'd': 3})
+    """
+    below: dict[str, list[Sequence[str]]] = {}
+    for path in paths:
+        below.setdefault(path[0], []).append(path[1:])
+    if not below or not isinstance(tree, dict):
+        return tree, {}
+    rest, part = {}, {}
+    for name, subtree in tree.items():
+        inner = below.get(name, [])
+        left, taken = ({}, subtree) if () in inner else divide(subtree, inner) if inner else (subtree, {})
+        rest |= {name: left} if left or not inner else {}
+        part |= {name: taken} if inner else {}
+    return rest, part
+
+
+def together(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """The nested dicts that `divide` divided.
+
+    >>> together({"a": {"c": 2}}, {"a": {"b": 1}, "d": 3})
+    {'a': {'c': 2, 'b': 1}, 'd': 3}
+    """
+    common = {name: together(first[name], second[name]) for name in second if name in first}
+    return {**first, **second, **common} if second else first
 
 
 def match(tree: PyTree, expected: PyTree, where: str, cure: str) -> None:

@@ -1,6 +1,7 @@
 """Which nodes are computed together: a nested model whose activations are to be computed again is one block."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jax
 
@@ -32,19 +33,23 @@ def blocks_of(nodes: Sequence[Node]) -> list[Block]:
 
 
 def _check(nodes: Sequence[Node], home: dict[int, int], members: dict[int, list[int]]) -> None:
-    states = {close: {nodes[p].layer for p in places if nodes[p].inference.state} for close, places in members.items()}
-    spans = {close: places[0] for close, places in members.items()}
-    for place, node in enumerate(nodes):
-        peeks = [home[r] for r in reads_of(node) if r in home and home[r] not in (r, home.get(place))]
-        shares = [c for c, layers in states.items() if spans[c] < place < c != home.get(place) and node.layer in layers]
-        for close in peeks + shares:
-            if place < close:
-                raise GraphError(
-                    f"{nodes[close].path!r} as one block",
-                    expected="nodes that others read, or whose state they change, only when the block is done",
-                    got=f"{node.path!r}, which does so before",
-                    cure=f"Give the rule to its nodes one by one: '{nodes[close].path}/*'.",
-                )
+    """Checks that nothing needs a part of a block, or changes the state of its layers, while it is not done."""
+    keeping: dict[Any, dict[int, None]] = {}  # the blocks that change the state of each layer
+    for close, places in members.items():
+        for place in places:
+            if nodes[place].inference.state:
+                keeping.setdefault(nodes[place].layer, {})[close] = None
+    for place, node in enumerate(nodes if members else ()):
+        own = home.get(place, place)
+        early = [home[r] for r in reads_of(node) if home.get(r, own) != own and own < home[r]]
+        early += [c for c in keeping.get(node.layer, ()) if c != own and members[c][0] < place < c]
+        for close in early:
+            raise GraphError(
+                f"{nodes[close].path!r} as one block",
+                expected="nodes that others read, or whose state they change, only when the block is done",
+                got=f"{node.path!r}, which does so before",
+                cure=f"Give the rule to its nodes one by one: '{nodes[close].path}/*'.",
+            )
 
 
 def reads_of(node: Node) -> Iterator[int]:

@@ -41,6 +41,7 @@ class Model(Layer):
 
     Raises:
         GraphError: an output depends on an input that is not among `inputs`; the input is named.
+        GraphError: what a policy makes one block is read from outside before its end.
         NameClashError: two layers have the same name.
         ShapeError: a shared layer is used on inputs that need different weights.
         SymbolError: something in `inputs` or `outputs` is no symbol.
@@ -67,6 +68,7 @@ class Model(Layer):
         object.__setattr__(self, "name", name)
         self.__post_init__()
         object.__setattr__(self, "graph", flatten(inputs, outputs, f"Model {name!r}" if name else "Model"))
+        blocks_of(self.nodes)  # a block that cannot be one is refused now
         if policy is not None:
             object.__setattr__(self, "graph", self.with_policy(policy).graph)
 
@@ -155,7 +157,8 @@ class Model(Layer):
     def predict(self, params: Params, state: State, inputs: PyTree, *, batch_size: int = 32) -> PyTree:
         """Outputs for any number of rows as NumPy arrays, computed in batches by one compiled program.
 
-        A last batch that is not full is filled up where no layer mixes rows, and run at its own size otherwise.
+        A last batch that is not full is filled up where no layer mixes rows, and run at its own size otherwise. Outputs
+        have the dtypes that `model.outputs` show, bfloat16 too where a policy says so.
 
         Raises:
             ArgumentError: `batch_size` is not a positive integer.
@@ -293,18 +296,20 @@ class Model(Layer):
             raise ArgumentError(
                 f"{self!r}, policy", expected="a jg.Policy", got=repr(policy), cure="Write jg.Policy({...})."
             )
-        return self.with_treatments(policy.plan(self).treatments)
+        settings = {row.path: row.settings for row in policy.plan(self).rows}
+        return self._treated([dataclasses.replace(n.treatment, **settings.get(n.path, {})) for n in self.nodes])
 
     def with_treatments(self, treatments: Mapping[str, Treatment]) -> "Model":
         """The model with these treatments, by path; what a policy, or an edit, has found out."""
-        if all(treatments.get(node.path, node.treatment) == node.treatment for node in self.nodes):
+        return self._treated([treatments.get(node.path, node.treatment) for node in self.nodes])
+
+    def _treated(self, treatments: Sequence[Treatment]) -> "Model":
+        """The model with one treatment for each of its nodes."""
+        if all(new == node.treatment for new, node in zip(treatments, self.nodes, strict=True)):
             return self
-        records = tuple(
-            dataclasses.replace(r, treatment=treatments.get(r.path, r.treatment)) for r in records_of(self.graph)
-        )
-        model = rebuild(records, self.graph.inputs, self.graph.outputs, self.name, self.graph.kept)
-        blocks_of(model.nodes)  # a block that cannot be one is refused now
-        return model
+        pairs = zip(records_of(self.graph), treatments, strict=True)
+        records = tuple(dataclasses.replace(record, treatment=new) for record, new in pairs)
+        return rebuild(records, self.graph.inputs, self.graph.outputs, self.name, self.graph.kept)
 
     def select(self, tree: PyTree, of: "Model | None" = None) -> PyTree:
         """The model's part of another model's `params` or `state`: by layer where the two share them, else by path.

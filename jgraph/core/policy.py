@@ -83,8 +83,9 @@ class Policy:
             for layer in hits:
                 inherited = not _meant(pattern, names[layer])
                 found[layer][pattern] = {n: v for n, v in settings.items() if not (inherited and n == "remat")}
-        rows = [_row(node, found[node.layer]) for node in nodes if node.call == 0]
-        return Plan(tuple(rows), repr(model))
+        first = {node.path: node for node in reversed(nodes)}
+        shown = [node for node in nodes if node.call == 0 or node.treatment != first[node.path].treatment]
+        return Plan(tuple(_row(node, found[node.layer]) for node in shown), repr(model))
 
     def __repr__(self) -> str:
         return f"Policy({ {p: dict(s) for p, s in self.rules.items()} })"
@@ -92,11 +93,17 @@ class Policy:
 
 @dataclasses.dataclass(frozen=True)
 class PlanRow:
-    """What one layer gets: its path and kind, its treatment, and the rules that say so."""
+    """What one layer gets: its path and kind, its treatment, what the policy sets of it, and the rules that say so.
+
+    Where a call of a layer is treated otherwise than the first one, as that of a nested model that was frozen, it has a
+    row of its own.
+    """
 
     path: str
+    call: int
     kind: str
     treatment: Treatment
+    settings: Mapping[str, Any]
     kept: str
     rules: tuple[str, ...]
 
@@ -110,8 +117,8 @@ class Plan:
 
     @property
     def treatments(self) -> dict[str, Treatment]:
-        """The treatment of each layer by its path."""
-        return {row.path: row.treatment for row in self.rows}
+        """The treatment of each layer, in its first call, by its path."""
+        return {row.path: row.treatment for row in self.rows if row.call == 0}
 
     def __str__(self) -> str:
         cells = []
@@ -119,7 +126,8 @@ class Plan:
             how = row.treatment
             trained = "-" if row.kept == "-" else "yes" if how.trainable else "no"
             remat, rules = "yes" if how.remat else "-", ", ".join(row.rules) or "-"
-            cells.append([row.path, row.kind, how.dtype or "as given", row.kept, remat, trained, rules])
+            path = f"{row.path} [{row.call}]" if row.call else row.path
+            cells.append([path, row.kind, how.dtype or "as given", row.kept, remat, trained, rules])
         return table(f"Plan for {self.title}", COLUMNS, cells, [], numbers=[])
 
 
@@ -170,15 +178,16 @@ def _check_hits(model: Any, pattern: str, settings: Mapping[str, Any], hits: lis
             got="one that matches none",
             cure=f"{nearest(pattern, paths)}Known: {listing(paths)}.",
         )
-    with_arrays = {n.layer for n in model.nodes if n.inference.params or n.inference.state}
-    about = [name for name in ("trainable", "param_dtype") if name in settings]
-    if about and not with_arrays & set(hits):
-        raise ArgumentError(
-            f"the rule {pattern!r} for {model!r}",
-            expected=f"layers with params, as it sets {listing(about)}",
-            got=f"{listing(map(repr, hits), 4)}, which have none",
-            cure="Leave the rule out, or match other layers.",
-        )
+    with_params = {n.layer for n in model.nodes if n.inference.params}
+    with_state = {n.layer for n in model.nodes if n.inference.state}  # which freezing keeps too
+    for name, holders in (("trainable", with_params | with_state), ("param_dtype", with_params)):
+        if name in settings and not holders & set(hits):
+            raise ArgumentError(
+                f"the rule {pattern!r} for {model!r}",
+                expected=f"layers with params, as it sets {name!r}",
+                got=f"{listing(map(repr, hits), 4)}, which have none",
+                cure="Leave the rule out, or match other layers.",
+            )
 
 
 def _row(node: Node, found: dict[str, dict[str, Any]]) -> PlanRow:
@@ -193,11 +202,14 @@ def _row(node: Node, found: dict[str, dict[str, Any]]) -> PlanRow:
                     got=f"{other!r} of the rule {first!r} and {value!r} of the rule {pattern!r}",
                     cure="Narrow one of them, so that no layer is matched by both.",
                 )
-    treatment = dataclasses.replace(node.treatment, **{name: value for name, (_, value) in chosen.items()})
+    settings = {name: value for name, (_, value) in chosen.items()}
+    treatment = dataclasses.replace(node.treatment, **settings)
     leaves = jax.tree.leaves((node.inference.params, node.inference.state))
     dtypes = {str(s.dtype) for s in jax.tree.leaves(node.inference.params)} if treatment.param_dtype is None else set()
     kept = ", ".join(sorted(dtypes)) or treatment.param_dtype or "-"
-    return PlanRow(node.path, node.layer.describe(), treatment, kept if leaves else "-", tuple(found))
+    kept = kept if leaves else "-"
+    rules = tuple(pattern for pattern, own in found.items() if own)
+    return PlanRow(node.path, node.call, node.layer.describe(), treatment, settings, kept, rules)
 
 
 def changed(treatment: Treatment) -> str:

@@ -11,7 +11,7 @@ from jgraph.core.blocks import Block, blocks_of, reads_of
 from jgraph.core.graph import Node, Ref
 from jgraph.core.infer import init_options, outgoing_masks, takes_mask
 from jgraph.core.layer import InputLayer
-from jgraph.core.treatment import applied, initialized
+from jgraph.core.treatment import applied, initialized, penalized
 from jgraph.errors import RandomKeyError
 from jgraph.keys import fold
 from jgraph.tree import read, write
@@ -46,10 +46,9 @@ def run(
         homes = {nodes[p].path: nodes[p].names for p in block if not nodes[p].layer.is_graph}
         own = {path: read(params, names) for path, names in homes.items()}
         held = {path: states.get(path, read(state, names)) for path, names in homes.items()}
-        made, held, cost = body(own, held, outside, key)
+        made, held, penalty = body(own, held, outside, key, penalty)
         values.update(made)
         states.update(held)
-        penalty = penalty + cost
     return values, _merge(nodes, states), penalty
 
 
@@ -61,11 +60,11 @@ def _through(
     states: dict[str, State],
     outside: Values,
     key: Key | None,
+    penalty: Array | float,
 ) -> tuple[Values, dict[str, State], Array | float]:
-    """Computes the nodes of a block; params and states come and go by path."""
+    """Computes the nodes of a block; params and states come and go by path, penalties are added up."""
     made: Values = {}
     values = ChainMap(made, outside)
-    penalty: Array | float = 0.0
     for place in block:
         node = nodes[place]
         if node.layer.is_graph:  # its own nodes stand before it; it only gathers what they gave
@@ -104,7 +103,7 @@ def _apply(
     outputs = jax.tree.leaves(tree)
     if any(fate is not None and not isinstance(fate, int) for fate in node.inference.masks):
         outputs += outgoing_masks(node.layer, mask, args, len(outputs))
-    return outputs, state, node.layer.penalty(params, args, tree) if node.layer.penalizes() else 0.0
+    return outputs, state, penalized(node.layer, node.treatment, params, args, tree)
 
 
 def _resolve(tree: Any, values: Mapping[int, Sequence[Any]]) -> Any:

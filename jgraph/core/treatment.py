@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jgraph.typing import Key, Params, PyTree, State
+from jgraph.typing import Array, Key, Params, PyTree, State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Treatment:
     `dtype`: floating inputs and params are cast to it before the layer is applied, floating outputs after; state is
     not. `param_dtype`: the dtype that floating params are made and kept in. `trainable`: whether params are trained;
     where not, no gradient reaches them, and a layer with state is applied as it is outside of training, so that its
-    state stays too (as Keras' frozen `BatchNormalization`).
+    state stays too (as Keras' frozen `BatchNormalization`). A layer that is called inside a frozen model and outside of
+    it is trained through its other calls alone.
     """
 
     remat: bool = False
@@ -71,6 +72,33 @@ def applied(
     return result
 
 
+def penalized(layer: Any, treatment: Treatment, params: Params, args: tuple, outputs: PyTree) -> Array | float:
+    """The layer's penalty under a treatment, taken in at least float32."""
+    if not layer.penalizes():
+        return 0.0
+    params = params if treatment.trainable else jax.lax.stop_gradient(params)
+    return layer.penalty(*widened((params, args, outputs)))
+
+
+def widened(tree: PyTree) -> PyTree:
+    """The tree with its floating arrays in at least float32, in which all sums are taken.
+
+    >>> import jax.numpy as jnp
+    >>> widened([jnp.ones(2, "bfloat16"), jnp.ones(2, "int8")])[0].dtype
+    dtype('float32')
+    """
+
+    def one(leaf: Any) -> Any:
+        return cast(leaf, str(jnp.promote_types(leaf.dtype, jnp.float32))) if is_floating(leaf) else leaf
+
+    return jax.tree.map(one, tree)
+
+
+def is_floating(leaf: Any) -> bool:
+    """Whether it is an array of floating numbers."""
+    return isinstance(leaf, (jax.Array, np.ndarray, np.generic)) and jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
 def cast(tree: PyTree, dtype: str) -> PyTree:
     """The tree with its floating arrays in a dtype; everything else, Python's numbers too, as it is.
 
@@ -78,9 +106,4 @@ def cast(tree: PyTree, dtype: str) -> PyTree:
     >>> cast({"a": jnp.ones(2), "b": jnp.ones(2, "int32"), "c": 1.5}, "bfloat16")["a"].dtype
     dtype(bfloat16)
     """
-
-    def one(leaf: Any) -> Any:
-        is_array = isinstance(leaf, (jax.Array, np.ndarray, np.generic))
-        return jnp.asarray(leaf, dtype) if is_array and jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
-
-    return jax.tree.map(one, tree)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype) if is_floating(leaf) else leaf, tree)

@@ -1,21 +1,39 @@
 """The layers: Keras 3's names, arguments, parameter names and shapes, as pairs of pure functions."""
 
 from jgraph.layers.activation import Activation as Activation
+from jgraph.layers.activation import Identity as Identity
+from jgraph.layers.attention import AdditiveAttention as AdditiveAttention
+from jgraph.layers.attention import Attention as Attention
+from jgraph.layers.attention import MultiHeadAttention as MultiHeadAttention
 from jgraph.layers.convolution import Conv1D as Conv1D
 from jgraph.layers.convolution import Conv2D as Conv2D
 from jgraph.layers.convolution import DepthwiseConv2D as DepthwiseConv2D
 from jgraph.layers.convolution import SeparableConv2D as SeparableConv2D
 from jgraph.layers.dense import Dense as Dense
+from jgraph.layers.dot import Dot as Dot
+from jgraph.layers.dot import dot as dot
 from jgraph.layers.embedding import Embedding as Embedding
 from jgraph.layers.equinox_module import EquinoxModule as EquinoxModule
 from jgraph.layers.flax_module import FlaxModule as FlaxModule
 from jgraph.layers.flax_module import NNXModule as NNXModule
 from jgraph.layers.lift import Pair as Pair
+from jgraph.layers.masking import Masking as Masking
 from jgraph.layers.merging import Add as Add
+from jgraph.layers.merging import Average as Average
 from jgraph.layers.merging import Concatenate as Concatenate
+from jgraph.layers.merging import Maximum as Maximum
+from jgraph.layers.merging import Minimum as Minimum
+from jgraph.layers.merging import Multiply as Multiply
+from jgraph.layers.merging import Subtract as Subtract
 from jgraph.layers.merging import add as add
+from jgraph.layers.merging import average as average
 from jgraph.layers.merging import concatenate as concatenate
+from jgraph.layers.merging import maximum as maximum
+from jgraph.layers.merging import minimum as minimum
+from jgraph.layers.merging import multiply as multiply
+from jgraph.layers.merging import subtract as subtract
 from jgraph.layers.normalization import BatchNormalization as BatchNormalization
+from jgraph.layers.pooling import AveragePooling1D as AveragePooling1D
 from jgraph.layers.pooling import AveragePooling2D as AveragePooling2D
 from jgraph.layers.pooling import GlobalAveragePooling1D as GlobalAveragePooling1D
 from jgraph.layers.pooling import GlobalAveragePooling2D as GlobalAveragePooling2D
@@ -27,3 +45,4 @@ from jgraph.layers.regularization import Dropout as Dropout
 from jgraph.layers.reshaping import Flatten as Flatten
 from jgraph.layers.reshaping import Reshape as Reshape
 from jgraph.layers.stax_pair import StaxPair as StaxPair
+from jgraph.layers.time_distributed import TimeDistributed as TimeDistributed

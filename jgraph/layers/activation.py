@@ -1,10 +1,10 @@
-"""An activation function as a layer."""
+"""Element by element: an activation function as a layer, and the layer that changes nothing."""
 
 from typing import Any
 
 from jgraph.core.layer import Layer
 from jgraph.ops.activations import activation, check_activation
-from jgraph.typing import Array, Function, Key, Params, State
+from jgraph.typing import Array, Function, Key, Params, PyTree, State
 
 
 class Activation(Layer):
@@ -38,4 +38,27 @@ class Activation(Layer):
 
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
         """Rows and steps stay where they are."""
+        return mask
+
+
+class Identity(Layer):
+    """`y = x`, for any tree of tensors; masks stay with their tensors. As `keras.layers.Identity`.
+
+    >>> import jgraph as jg
+    >>> jg.layers.Identity()(jg.Input((4,)))
+    <Symbol float32[batch, 4]>
+    """
+
+    mixes_rows = False
+    logits = "as inputs"
+
+    def apply(
+        self, params: Params, state: State, x: PyTree, *, train: bool = False, key: Key | None = None
+    ) -> tuple[PyTree, State]:
+        """Gives back what it gets."""
+        del params, train, key
+        return x, state
+
+    def pass_mask(self, mask: Any, *inputs: Any) -> Any:
+        """Everything stays where it is."""
         return mask

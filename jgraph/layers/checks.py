@@ -144,3 +144,18 @@ def check_width(layer: Any, x: Any, axis: int = -1) -> int:
             cure="Give the input that size instead of None.",
         )
     return x.shape[axis]
+
+
+def check_features(layer: Any, x: Any) -> None:
+    """Checks that an input has an axis beside the batch axis.
+
+    Raises:
+        ShapeError: it has none.
+    """
+    if len(x.shape) < 2:
+        raise ShapeError(
+            repr(layer),
+            expected="an axis beside the batch axis",
+            got=show(x),
+            cure="Draw an input with more axes.",
+        )

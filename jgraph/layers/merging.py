@@ -1,8 +1,8 @@
-"""Several tensors into one."""
+"""Several tensors into one: functions of two folded over a list, and concatenation; what becomes of their masks."""
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +11,66 @@ from jgraph.core.layer import Layer
 from jgraph.draw.specs import show_tree
 from jgraph.errors import ShapeError
 from jgraph.layers.checks import check_axis
-from jgraph.typing import Array, Key, Params, PyTree, Spec, State
+from jgraph.layers.masking import masks_of, widened
+from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State
 
 
-class Add(Layer):
+class _Merge(Layer):
+    """A function of two tensors folded over a list of them, which broadcast along axes of size 1."""
+
+    combine: ClassVar[Function]
+    count: ClassVar[int | None] = None
+    """How many inputs there have to be, `None` for any number."""
+    leaves_out: ClassVar[bool] = False
+    """Whether a masked step takes no part where another input's step counts."""
+    mixes_rows = False
+
+    def init(self, key: Key, xs: Sequence[Spec]) -> tuple[Params, State]:
+        """Checks the inputs; there is nothing to keep."""
+        one_rank = len({len(x.shape) for x in jax.tree.leaves(xs) if hasattr(x, "shape")}) == 1
+        expected = f"{self.count or ''} tensors of one rank".strip()
+        check_list(self, xs, expected, one_rank and (self.count is None or len(xs) == self.count))
+        return {}, {}
+
+    def apply(
+        self,
+        params: Params,
+        state: State,
+        xs: Sequence[Array],
+        *,
+        mask: Any = None,
+        train: bool = False,
+        key: Key | None = None,
+    ) -> tuple[Array, State]:
+        """Combines from left to right."""
+        del params, train, key
+        if mask is None or not self.leaves_out:
+            return functools.reduce(type(self).combine, xs), state
+        return combine_counted(type(self).combine, xs, masks_of(self, mask, len(xs))), state
+
+    def pass_mask(self, mask: Any, *inputs: Any) -> Any:
+        """The union of the masks, if all inputs have one."""
+        masks = masks_of(self, mask, len(inputs[0]))
+        real = [m for m in masks if m is not None]
+        wide = [widened(m, max(m.ndim for m in real)) for m in real]
+        return functools.reduce(jnp.logical_or, wide) if len(real) == len(masks) else None
+
+
+def combine_counted(combine: Function, xs: Sequence[Array], masks: Sequence[Array | None]) -> Array:
+    """Folds `combine` over the tensors; a step of one takes part where its mask says so, and 0 is where none does."""
+    reals = [jnp.ones((), bool) if m is None else widened(m, x.ndim) for m, x in zip(masks, xs, strict=True)]
+    total, counts = xs[0], reals[0]
+    for x, real in zip(xs[1:], reals[1:], strict=True):
+        total = jnp.where(counts, jnp.where(real, combine(total, x), total), x)
+        counts = counts | real
+    return jnp.where(counts, total, jnp.zeros((), total.dtype))
+
+
+class Add(_Merge):
     """The sum of a list of tensors, which broadcast along axes of size 1. As `keras.layers.Add`.
 
-    A mask is passed on where every input has one: true where any of them is (Keras' rule).
+    A mask is passed on where every input has one: true where any of them is. What a masked step
+    holds is counted where another input's step counts (Keras' rules).
 
     Raises:
         ShapeError: no list of inputs, or shapes that do not go together.
@@ -28,29 +81,119 @@ class Add(Layer):
     <Symbol float32[batch, 4]>
     """
 
+    combine = staticmethod(jnp.add)
+    logits = "as inputs"
+
+
+class Subtract(_Merge):
+    """The first of two tensors minus the second; they broadcast along axes of size 1. As `keras.layers.Subtract`.
+
+    A mask is passed on where every input has one: true where any of them is. What a masked step
+    holds is counted where another input's step counts (Keras' rules).
+
+    Raises:
+        ShapeError: no list of two inputs, or shapes that do not go together.
+
+    >>> import jgraph as jg
+    >>> x = jg.Input((4,))
+    >>> jg.layers.Subtract()([x, 2 * x])
+    <Symbol float32[batch, 4]>
+    """
+
+    combine = staticmethod(jnp.subtract)
+    count = 2
+    logits = "as inputs"
+
+
+class Multiply(_Merge):
+    """The product of a list of tensors, which broadcast along axes of size 1. As `keras.layers.Multiply`.
+
+    A mask is passed on where every input has one: true where any of them is. A masked step takes no
+    part where another input's step counts; where none does the output is 0 (Keras' rules).
+
+    Raises:
+        ShapeError: no list of inputs, or shapes that do not go together.
+
+    >>> import jgraph as jg
+    >>> x = jg.Input((4,))
+    >>> jg.layers.Multiply()([x, 2 * x])
+    <Symbol float32[batch, 4]>
+    """
+
+    combine = staticmethod(jnp.multiply)
+    leaves_out = True
+
+
+class Average(_Merge):
+    """The mean of a list of tensors, which broadcast along axes of size 1. As `keras.layers.Average`.
+
+    A mask is passed on where every input has one: true where any of them is. What a masked step
+    holds is counted where another input's step counts (Keras' rules).
+
+    Raises:
+        ShapeError: no list of inputs, or shapes that do not go together.
+
+    >>> import jgraph as jg
+    >>> x = jg.Input((4,))
+    >>> jg.layers.Average()([x, 2 * x])
+    <Symbol float32[batch, 4]>
+    """
+
+    combine = staticmethod(jnp.add)
     mixes_rows = False
     logits = "as inputs"
 
-    def init(self, key: Key, xs: Sequence[Spec]) -> tuple[Params, State]:
-        """Checks the inputs; there is nothing to keep."""
-        check_list(
-            self,
-            xs,
-            "tensors of one rank",
-            len({len(x.shape) for x in jax.tree.leaves(xs) if hasattr(x, "shape")}) == 1,
-        )
-        return {}, {}
-
     def apply(
-        self, params: Params, state: State, xs: Sequence[Array], *, train: bool = False, key: Key | None = None
+        self,
+        params: Params,
+        state: State,
+        xs: Sequence[Array],
+        *,
+        mask: Any = None,
+        train: bool = False,
+        key: Key | None = None,
     ) -> tuple[Array, State]:
-        """Adds from left to right."""
-        del params, train, key
-        return functools.reduce(jnp.add, xs), state
+        """Adds, and divides by the number of inputs."""
+        total, state = super().apply(params, state, xs, mask=mask, train=train, key=key)
+        return total / len(xs), state
 
-    def pass_mask(self, mask: Any, *inputs: Any) -> Any:
-        """The union of the masks, if all inputs have one."""
-        return None if mask is None or any(m is None for m in mask) else functools.reduce(jnp.logical_or, mask)
+
+class Maximum(_Merge):
+    """The largest of a list of tensors, element by element. As `keras.layers.Maximum`.
+
+    A mask is passed on where every input has one: true where any of them is. A masked step takes no
+    part where another input's step counts; where none does the output is 0 (Keras: what the first input holds).
+
+    Raises:
+        ShapeError: no list of inputs, or shapes that do not go together.
+
+    >>> import jgraph as jg
+    >>> x = jg.Input((4,))
+    >>> jg.layers.Maximum()([x, 2 * x])
+    <Symbol float32[batch, 4]>
+    """
+
+    combine = staticmethod(jnp.maximum)
+    leaves_out = True
+
+
+class Minimum(_Merge):
+    """The smallest of a list of tensors, element by element. As `keras.layers.Minimum`.
+
+    A mask is passed on where every input has one: true where any of them is. A masked step takes no
+    part where another input's step counts; where none does the output is 0 (Keras: what the first input holds).
+
+    Raises:
+        ShapeError: no list of inputs, or shapes that do not go together.
+
+    >>> import jgraph as jg
+    >>> x = jg.Input((4,))
+    >>> jg.layers.Minimum()([x, 2 * x])
+    <Symbol float32[batch, 4]>
+    """
+
+    combine = staticmethod(jnp.minimum)
+    leaves_out = True
 
 
 class Concatenate(Layer):
@@ -98,10 +241,8 @@ class Concatenate(Layer):
         """The masks, widened to the inputs, joined as the inputs are; true where any channel is."""
         if mask is None:
             return None
-        wide = [
-            jnp.broadcast_to(True if m is None else m.reshape(*m.shape, *[1] * (x.ndim - m.ndim)), x.shape)
-            for m, x in zip(mask, inputs[0], strict=True)
-        ]
+        pairs = zip(masks_of(self, mask, len(inputs[0])), inputs[0], strict=True)
+        wide = [jnp.broadcast_to(True if m is None else widened(m, x.ndim), x.shape) for m, x in pairs]
         return jnp.any(jnp.concatenate(wide, axis=self.axis), axis=-1)
 
 
@@ -116,11 +257,67 @@ def add(inputs: Sequence[Any], *, name: str | None = None) -> Any:
     return Add(name=name)(inputs)
 
 
+def subtract(inputs: Sequence[Any], *, name: str | None = None) -> Any:
+    """The first of two symbols minus the second: `Subtract(name=name)(inputs)`.
+
+    >>> import jgraph as jg
+    >>> x = jg.Input((4,))
+    >>> jg.layers.subtract([x, x])
+    <Symbol float32[batch, 4]>
+    """
+    return Subtract(name=name)(inputs)
+
+
+def multiply(inputs: Sequence[Any], *, name: str | None = None) -> Any:
+    """The product of a list of symbols: `Multiply(name=name)(inputs)`.
+
+    >>> import jgraph as jg
+    >>> x = jg.Input((4,))
+    >>> jg.layers.multiply([x, x])
+    <Symbol float32[batch, 4]>
+    """
+    return Multiply(name=name)(inputs)
+
+
+def average(inputs: Sequence[Any], *, name: str | None = None) -> Any:
+    """The mean of a list of symbols: `Average(name=name)(inputs)`.
+
+    >>> import jgraph as jg
+    >>> x = jg.Input((4,))
+    >>> jg.layers.average([x, x])
+    <Symbol float32[batch, 4]>
+    """
+    return Average(name=name)(inputs)
+
+
+def maximum(inputs: Sequence[Any], *, name: str | None = None) -> Any:
+    """The largest of a list of symbols: `Maximum(name=name)(inputs)`.
+
+    >>> import jgraph as jg
+    >>> x = jg.Input((4,))
+    >>> jg.layers.maximum([x, x])
+    <Symbol float32[batch, 4]>
+    """
+    return Maximum(name=name)(inputs)
+
+
+def minimum(inputs: Sequence[Any], *, name: str | None = None) -> Any:
+    """The smallest of a list of symbols: `Minimum(name=name)(inputs)`.
+
+    >>> import jgraph as jg
+    >>> x = jg.Input((4,))
+    >>> jg.layers.minimum([x, x])
+    <Symbol float32[batch, 4]>
+    """
+    return Minimum(name=name)(inputs)
+
+
 def concatenate(inputs: Sequence[Any], axis: int = -1, *, name: str | None = None) -> Any:
     """A list of symbols put one after the other: `Concatenate(axis, name=name)(inputs)`.
 
     >>> import jgraph as jg
-    >>> jg.layers.concatenate([jg.Input((4,)), jg.Input((3,))])
+    >>> x = jg.Input((4,))
+    >>> jg.layers.concatenate([x, jg.Input((3,))])
     <Symbol float32[batch, 7]>
     """
     return Concatenate(axis, name=name)(inputs)

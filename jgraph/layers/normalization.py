@@ -9,6 +9,7 @@ from jgraph.core.layer import Layer
 from jgraph.errors import ArgumentError
 from jgraph.layers.checks import check_axis, check_fraction, check_width
 from jgraph.layers.initializers import Initializer, check_initializer, draw
+from jgraph.layers.masking import widened
 from jgraph.typing import Array, Key, Params, Spec, State
 
 
@@ -101,7 +102,7 @@ def moments(x: Array, axis: int, mask: Array | None) -> tuple[Array, Array]:
     axes = tuple(a for a in range(x.ndim) if a != axis % x.ndim)
     if mask is None:
         return jnp.mean(x, axes), jnp.var(x, axes)
-    real = jnp.broadcast_to(mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim)), x.shape)
+    real = jnp.broadcast_to(widened(mask, x.ndim), x.shape)
     total = jnp.maximum(jnp.sum(real, axes, keepdims=True), 1)  # a batch that is masked whole is no 0 / 0
     mean = jnp.sum(jnp.where(real, x, 0), axes, keepdims=True) / total
     variance = jnp.sum(jnp.where(real, x - mean, 0) ** 2, axes, keepdims=True) / total

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jgraph.core.layer import Layer
 from jgraph.layers.checks import check_one_of, check_rank, check_window, sizes
 from jgraph.layers.convolution import AXES
-from jgraph.ops.pool import average_pool, max_pool
+from jgraph.layers.masking import widened
+from jgraph.ops.pool import average_pool, lowest, max_pool
 from jgraph.typing import Array, Function, Key, Params, Spec, State
 
 
@@ -48,7 +49,9 @@ class _Pooling(Layer):
 
 
 class MaxPooling1D(_Pooling):
-    """The largest of each window: [batch, steps, n] -> [batch, steps', n]. As `keras.layers.MaxPooling1D`.
+    """The largest of each window: [batch, steps, n] -> [batch, steps', n]; ends a mask.
+
+    As `keras.layers.MaxPooling1D`.
 
     Raises:
         ArgumentError: a size or the padding is not valid.
@@ -83,6 +86,24 @@ class MaxPooling2D(_Pooling):
 
     rank = 2
     pool = staticmethod(max_pool)
+
+
+class AveragePooling1D(_Pooling):
+    """The mean of each window, padding not counted: [batch, steps, n] -> [batch, steps', n]; ends a mask.
+
+    As `keras.layers.AveragePooling1D`.
+
+    Raises:
+        ArgumentError: a size or the padding is not valid.
+        ShapeError: the input has another rank, or is smaller than a window.
+
+    >>> import jgraph as jg
+    >>> jg.layers.AveragePooling1D(5)(jg.Input((100, 8)))
+    <Symbol float32[batch, 20, 8]>
+    """
+
+    rank = 1
+    pool = staticmethod(average_pool)
 
 
 class AveragePooling2D(_Pooling):
@@ -127,7 +148,10 @@ class _Global(Layer):
 
 
 class GlobalMaxPooling1D(_Global):
-    """The largest over all steps: [batch, steps, n] -> [batch, n]. As `keras.layers.GlobalMaxPooling1D`.
+    """The largest over all steps, the masked ones left out: [batch, steps, n] -> [batch, n].
+
+    As `keras.layers.GlobalMaxPooling1D`, which warns that it destroys a mask and counts masked steps as others: what
+    stands in the padding would decide the maximum. A row whose steps are all masked gives 0.
 
     Raises:
         ShapeError: the input has another rank.
@@ -139,6 +163,25 @@ class GlobalMaxPooling1D(_Global):
 
     rank = 1
     reduce = staticmethod(jnp.max)
+    mixes_rows = False
+    logits = "as inputs"
+
+    def apply(
+        self,
+        params: Params,
+        state: State,
+        x: Array,
+        *,
+        mask: Array | None = None,
+        train: bool = False,
+        key: Key | None = None,
+    ) -> tuple[Array, State]:
+        """Takes the largest of the steps that the mask keeps."""
+        if mask is None:
+            return super().apply(params, state, x, train=train, key=key)
+        real = widened(mask, x.ndim)
+        largest = jnp.max(jnp.where(real, x, lowest(x.dtype)), axis=1, keepdims=self.keepdims)
+        return jnp.where(jnp.any(real, axis=1, keepdims=self.keepdims), largest, jnp.zeros((), x.dtype)), state
 
 
 class GlobalAveragePooling1D(_Global):
@@ -172,7 +215,7 @@ class GlobalAveragePooling1D(_Global):
         """Averages the steps that the mask keeps."""
         if mask is None:
             return super().apply(params, state, x, train=train, key=key)
-        real = mask[:, :, None]
+        real = widened(mask, x.ndim)
         total = jnp.sum(jnp.where(real, x, 0), axis=1, keepdims=self.keepdims)
         return total / jnp.maximum(jnp.sum(real, axis=1, keepdims=self.keepdims), 1), state
 

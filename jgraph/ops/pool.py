@@ -12,8 +12,16 @@ from jgraph.typing import Array
 
 def max_pool(x: Array, window: Sequence[int], strides: Sequence[int], padding: str) -> Array:
     """The largest element of each window: [batch, *space, channels] -> [batch, *space', channels]."""
-    lowest = -jnp.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min
-    return _over_windows(x, lowest, lax.max, window, strides, padding)
+    return _over_windows(x, lowest(x.dtype), lax.max, window, strides, padding)
+
+
+def lowest(dtype: Any) -> Any:
+    """The number of a dtype that no other is below, where a maximum starts from.
+
+    >>> lowest("float32"), lowest("int8")
+    (-inf, -128)
+    """
+    return -jnp.inf if jnp.issubdtype(dtype, jnp.floating) else int(jnp.iinfo(dtype).min)
 
 
 def average_pool(x: Array, window: Sequence[int], strides: Sequence[int], padding: str) -> Array:

@@ -17,14 +17,14 @@ from jgraph.core.model import Model
 from jgraph.core.spec import BATCH
 from jgraph.core.symbol import Symbol
 from jgraph.draw.specs import show
-from jgraph.errors import ArgumentError, KeyMismatchError, LossError, NameClashError, listing, nearest
+from jgraph.errors import ArgumentError, GraphError, KeyMismatchError, LossError, NameClashError, listing, nearest
 from jgraph.losses.library import LOSSES
 from jgraph.losses.loss import Loss, resolve
 from jgraph.metrics.library import METRICS
 from jgraph.metrics.metric import Metric
 from jgraph.train.actions import number_of
 from jgraph.train.objective import Objective, Target
-from jgraph.tree import leaves_with_names
+from jgraph.tree import divide, leaves_with_names
 from jgraph.typing import Array
 
 ACCURACIES = {
@@ -43,6 +43,7 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
         ArgumentError: a loss, metric or weight is not one.
         LossError: a cross-entropy on an output that ends in something else; a metric that does not fit the loss.
         NameClashError: two logs would have one name, as those of `val_a` and the validation of `a`.
+        GraphError: all params of the model are frozen.
     """
     names = output_names(model)
     losses = by_output(model, "loss", loss)
@@ -73,6 +74,7 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
         targets.append(target)
     objective = _open(graph, tuple(targets), ends, single=len(names) == 1)
     _check_logs(objective)
+    _check_trained(model, objective)
     return objective
 
 
@@ -90,6 +92,18 @@ def _check_logs(objective: Objective) -> None:
             expected="logs of different names",
             got=f"{listing(twice)} twice",
             cure="Rename an output or metric.",
+        )
+
+
+def _check_trained(model: Model, objective: Objective) -> None:
+    """There must be something to train, unless the model has no params at all."""
+    holders = [node.path for node in model.nodes if node.call == 0 and node.inference.params]
+    if holders and not jax.tree.leaves(divide(model.params_spec, objective.frozen)[0]):
+        raise GraphError(
+            "Trainer, model",
+            expected="a layer whose params are trained",
+            got=f"only frozen ones: {listing(holders)}",
+            cure="Unfreeze what is to be trained: model.unfreeze('head').",
         )
 
 

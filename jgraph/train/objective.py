@@ -1,6 +1,7 @@
 """What is minimised and measured: losses, weights and metrics by output, as one vector of sums."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 
 from jgraph.core.graph import Graph, Ref, specs_of
 from jgraph.core.run import run
+from jgraph.core.treatment import widened
 from jgraph.losses.loss import Loss, align, check_differentiable, check_values
 from jgraph.metrics.metric import Metric, weighted_sums, widen
 from jgraph.tree import match
@@ -45,7 +47,8 @@ class Objective:
     """Runs a graph on a batch and sums up its losses and metrics.
 
     The sums are one vector: for every output with a loss `[sum(weight * value), sum(weight)]` of the loss and of each
-    metric, then `[penalty, 1]` of the step. One vector, because every array costs at each dispatch.
+    metric, then `[penalty, 1]` of the step. One vector, because every array costs at each dispatch. Whatever a node
+    computes in, losses and metrics are taken in at least float32.
     """
 
     graph: Graph
@@ -63,6 +66,13 @@ class Objective:
         """Whether a loss, a metric or a penalty may depend on several rows of the batch at once."""
         judges = any(judge.mixes_rows for target in self.targets for judge in target.judges)
         return judges or any(node.layer.penalizes() for node in self.graph.nodes)
+
+    @functools.cached_property
+    def frozen(self) -> frozenset[tuple[str, ...]]:
+        """Where in the params those are that are not trained, as no call of their layer is."""
+        trained = {node.path for node in self.graph.nodes if node.treatment.trainable}
+        nodes = (node for node in self.graph.nodes if node.path not in trained)
+        return frozenset((*node.names, name) for node in nodes for name in node.inference.params)
 
     def init(self) -> Array:
         """The sums of no examples."""
@@ -155,7 +165,7 @@ def _counted(truth: Array, weights: Array) -> Array:
 
 
 def _read(values: Any, ref: Ref | None) -> Any:
-    return None if ref is None else values[ref.node][ref.index]
+    return None if ref is None else widened(values[ref.node][ref.index])
 
 
 def _mean(sums: Any, numbers: Any = jnp) -> Any:

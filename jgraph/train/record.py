@@ -120,8 +120,8 @@ def check_same(directory: str, saved: Mapping[str, Any], given: Mapping[str, Any
         )
 
 
-def check_leaves(directory: str, tree: Mapping[str, Any], template: PyTree) -> None:
-    """Compares the leaves of a saved train state with those that a trainer makes.
+def check_leaves(directory: str, tree: Mapping[str, Any], template: PyTree, optimizer: bool = True) -> None:
+    """Compares the leaves of a saved train state with those that a trainer makes, those of the optimizer too or not.
 
     Raises:
         ResumeError: some are missing, too many, or of another shape or dtype; all of them are named, and nothing else.
@@ -129,7 +129,8 @@ def check_leaves(directory: str, tree: Mapping[str, Any], template: PyTree) -> N
     saved = {name: (tuple(a.shape), str(a.dtype)) for name, a in leaves_with_names(tree)}
     wanted = {name: (tuple(s.shape), str(s.dtype)) for name, s in leaves_with_names(_specs(template))}
     differing = [name for name in {**saved, **wanted} if saved.get(name) != wanted.get(name)]
-    if own := [name for name in differing if not name.startswith("opt_state/")]:
+    own = [name for name in differing if not name.startswith("opt_state/")]
+    if own or not optimizer:
         differing = sorted(own, key=lambda name: not name.startswith("params/"))  # the optimizer's follow from these
     if differing:
 

@@ -10,11 +10,15 @@ import optax
 
 from jgraph.train.objective import Objective
 from jgraph.train.state import TrainState
-from jgraph.typing import Array, PyTree, State
+from jgraph.tree import divide, together
+from jgraph.typing import Array, Params, PyTree, State
 
 
 class Found(NamedTuple):
-    """What a batch says about some params: its loss and sums, the next model state, and the gradients."""
+    """What a batch says about some params: its loss and sums, the next model state, and the gradients.
+
+    Gradients are those of the params that are trained; `loss_of` takes such.
+    """
 
     loss: Array
     sums: Array
@@ -45,6 +49,14 @@ class Step:
         found = self.look(train_state, batch, real)
         return self.update(train_state, found), found.sums
 
+    def divide(self, params: Params) -> tuple[Params, Params]:
+        """The params that are trained, which alone the optimizer ever sees, and those that are frozen."""
+        return divide(params, self.objective.frozen)
+
+    def init_optimizer(self, params: Params) -> PyTree:
+        """The optimizer's state before the first step."""
+        return self.optimizer.init(self.divide(params)[0])
+
     def init(self) -> Array:
         """The sums of an epoch without steps."""
         empty = self.objective.init()
@@ -53,28 +65,32 @@ class Step:
     def look(self, train_state: TrainState, batch: tuple, real: Array | None) -> Found:
         """Runs a batch forward and backward."""
         key = jax.random.fold_in(train_state.key, train_state.step)
+        trained, frozen = self.divide(train_state.params)
 
-        def loss_of(params: PyTree) -> tuple[Array, tuple[Array, PyTree]]:
+        def loss_of(trained: PyTree) -> tuple[Array, tuple[Array, PyTree]]:
+            params = together(trained, frozen)
             loss, sums, state = self.objective.evaluate(
                 params, train_state.model_state, batch, real, train=True, key=key
             )
             return loss, (sums, state)
 
-        (loss, (sums, model_state)), grads = jax.value_and_grad(loss_of, has_aux=True)(train_state.params)
-        return Found(loss, sums, model_state, grads, lambda params: loss_of(params)[0])
+        (loss, (sums, model_state)), grads = jax.value_and_grad(loss_of, has_aux=True)(trained)
+        return Found(loss, sums, model_state, grads, lambda trained: loss_of(trained)[0])
 
     def update(self, train_state: TrainState, found: Found) -> TrainState:
         """Applies gradients, at the step's learning rate where it is known, else with the updates scaled."""
         opt_state, scale = train_state.opt_state, train_state.lr_scale
         if self.rate is not None:
             opt_state = with_rate(opt_state, self.learning_rate(train_state))
+        trained, frozen = self.divide(train_state.params)
         searching = {"value": found.loss, "grad": found.grads, "value_fn": found.loss_of}
-        updates, opt_state = self.optimizer.update(found.grads, opt_state, train_state.params, **searching)
+        updates, opt_state = self.optimizer.update(found.grads, opt_state, trained, **searching)
         if self.rate is None:
             updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
+        moved: Any = optax.apply_updates(trained, updates)
         return train_state.replace(
             step=train_state.step + 1,
-            params=optax.apply_updates(train_state.params, updates),
+            params=together(moved, frozen),
             model_state=found.model_state,
             opt_state=opt_state,
         )

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jgraph as jg
@@ -289,3 +290,87 @@ def test_one_mask_for_each_input_of_a_nested_model() -> None:
     model = jg.Model([x, keep], nested([x, 2 * x], mask=[None, keep]))
     masks = [node.mask for node in model.nodes if isinstance(node.layer, jg.layers.LSTM)]
     assert [mask is None for mask in masks] == [True, False]
+
+
+def tagged() -> tuple[jg.Model, np.ndarray, np.ndarray]:
+    """A label for every token: Embedding, LSTM, TimeDistributed; with tokens and labels."""
+    t = text()
+    hidden = L.LSTM(3, return_sequences=True)(embedded(t))
+    model = jg.Model(t, L.TimeDistributed(L.Dense(4), name="tags")(hidden))
+    return model, TOKENS, np.array([[1, 3, -1, -1], [0, 2, 2, 3], [-1, -1, -1, -1]], np.int32)
+
+
+def test_masked_steps_are_out_of_loss_and_metric_of_a_sequence() -> None:
+    """Against float64: the mean over the steps of all rows that count, in evaluate and in the step."""
+    model, tokens, labels = tagged()
+    trainer = jg.Trainer(model, optax.sgd(0.0), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    train_state = trainer.init(KEY)
+    scores = np.asarray(model.apply(train_state.params, train_state.model_state, tokens)[0], "float64")
+    counts = tokens != 0
+    chosen = np.take_along_axis(scores, np.maximum(labels, 0)[..., None], -1)[..., 0]
+    loss = (np.log(np.exp(scores).sum(-1)) - chosen)[counts].mean()
+    accuracy = (scores.argmax(-1) == labels)[counts].mean()
+    for logs in (
+        trainer.evaluate(train_state, (tokens, labels)),
+        trainer.evaluate(train_state, (tokens, labels), batch_size=2),
+        trainer.step(train_state, (tokens, labels))[1],
+    ):
+        np.testing.assert_allclose(logs["loss"], loss, rtol=1e-5)
+        np.testing.assert_allclose(logs["accuracy"], accuracy, rtol=1e-6)
+
+
+def test_what_stands_at_masked_steps_moves_no_weight() -> None:
+    model, tokens, labels = tagged()
+    trainer = jg.Trainer(model, optax.sgd(0.1), loss="sparse_categorical_crossentropy")
+    train_state = trainer.init(KEY)
+    params = train_state.params
+    noisy = {**params, "embedding": {"embeddings": params["embedding"]["embeddings"].at[0].set(9.0)}}
+    moved = [
+        trainer.step(train_state.replace(params=p), (tokens, np.where(tokens != 0, labels, other)))[0].params
+        for p, other in ((params, 0), (noisy, 2))
+    ]
+    for part in ("lstm", "tags"):
+        jax.tree.map(np.testing.assert_array_equal, moved[0][part], moved[1][part])
+    np.testing.assert_array_equal(moved[0]["embedding"]["embeddings"][1:], moved[1]["embedding"]["embeddings"][1:])
+    np.testing.assert_array_equal(moved[1]["embedding"]["embeddings"][0], [9.0, 9.0])
+
+
+def test_masks_of_the_new_layers_cross_the_borders_of_models() -> None:
+    """Attention inside reads masks from outside; the mask that Masking makes inside comes out."""
+    a, b = jg.Input((None, 2), name="a"), jg.Input((None, 2), name="b")
+    y = L.MultiHeadAttention(1, 2)(L.Identity()(a), b)
+    inner = jg.Model([a, b], L.TimeDistributed(L.Dense(2))(L.add([y, a])), name="inner")
+    steps = jg.Input((None, 2), name="steps")
+    made = jg.Model(steps, L.Masking()(steps), name="made")
+    one, two = jg.Input((4, 2), name="one"), jg.Input((4, 2), name="two")
+    drawn = inner([made(one), made(two)])
+    model = jg.Model([one, two], L.GlobalMaxPooling1D()(drawn))
+    params, state = model.init(KEY)
+    x = np.random.default_rng(0).normal(size=(2, 2, 4, 2)).astype("float32")
+    x[0, :, 3], x[1, :, 2:] = 0, 0
+    short = jg.Model([a, b], L.GlobalMaxPooling1D()(inner([a, b])))
+    want = short.apply({"inner": params["inner"]}, {}, [x[0, :, :3], x[1, :, :2]])[0]
+    np.testing.assert_allclose(model.apply(params, state, [*x])[0], want, rtol=1e-5, atol=1e-6)
+
+
+def test_summary_shows_where_the_masks_of_the_new_layers_end() -> None:
+    t = text()
+    e = embedded(t)
+    y = L.TimeDistributed(L.Dense(2), name="each")(L.MultiHeadAttention(1, 2, name="heads")(e, e))
+    outputs = [
+        L.GlobalMaxPooling1D(name="largest")(y),
+        L.AveragePooling1D(2, name="windows")(L.Subtract(name="minus")([y, e])),
+        L.Dot(1, name="products")([L.Masking(name="again")(y), e]),
+    ]
+    lines = jg.Model(t, outputs).summary().splitlines()
+    column = {line.split()[0]: line.rstrip() for line in lines if line.strip()}
+    for name, end in {
+        "heads": "from embedding",
+        "each": "from embedding",
+        "minus": "made here",
+        "again": "made here",
+        "largest": "ends here",
+        "windows": "ends here",
+        "products": "ends here",
+    }.items():
+        assert column[name].endswith(end), column[name]

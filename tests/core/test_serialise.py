@@ -67,6 +67,10 @@ IMAGE, STEPS, ROW, TOKENS = (6, 6, 2), (5, 3), (4,), (7,)
 LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "Activation": (ROW, lambda x: L.Activation(jax.nn.gelu)(x)),
     "Add": (ROW, lambda x: L.Add()([x, x])),
+    "AdditiveAttention": (STEPS, lambda x: L.AdditiveAttention(False)([x, x], use_causal_mask=True)),
+    "Attention": (STEPS, lambda x: L.Attention(True, "concat", 0.5)([x, x, x], return_attention_scores=True)),
+    "Average": (ROW, lambda x: L.Average()([x, x])),
+    "AveragePooling1D": (STEPS, lambda x: L.AveragePooling1D(2, padding="same")(x)),
     "AveragePooling2D": (IMAGE, lambda x: L.AveragePooling2D((2, 3), strides=1, padding="same")(x)),
     "BatchNormalization": (IMAGE, lambda x: L.BatchNormalization(axis=1, momentum=0.5, scale=False)(x)),
     "Concatenate": (STEPS, lambda x: L.Concatenate(axis=1)([x, x])),
@@ -74,6 +78,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "Conv2D": (IMAGE, lambda x: L.Conv2D(4, (3, 1), strides=(2, 1), groups=2, use_bias=False)(x)),
     "Dense": (ROW, lambda x: L.Dense(3, jnp.tanh, bias_initializer="ones", name="named")(x)),
     "DepthwiseConv2D": (IMAGE, lambda x: L.DepthwiseConv2D(3, depth_multiplier=2)(x)),
+    "Dot": (STEPS, lambda x: L.Dot((1, -2), normalize=True)([x, x])),
     "Dropout": (STEPS, lambda x: L.Dropout(0.25, noise_shape=(None, 1, None))(x)),
     "Embedding": (TOKENS, lambda x: L.Embedding(9, 3, mask_zero=True)(x)),
     "Flatten": (IMAGE, lambda x: L.Flatten()(x)),
@@ -81,12 +86,25 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "GlobalAveragePooling1D": (STEPS, lambda x: L.GlobalAveragePooling1D(keepdims=True)(x)),
     "GlobalAveragePooling2D": (IMAGE, lambda x: L.GlobalAveragePooling2D()(x)),
     "GlobalMaxPooling1D": (STEPS, lambda x: L.GlobalMaxPooling1D()(x)),
+    "Identity": (ROW, lambda x: L.Identity()(x)),
     "LSTM": (STEPS, lambda x: L.LSTM(3, return_sequences=True, return_state=True, go_backwards=True)(x)),
+    "Masking": (STEPS, lambda x: L.LSTM(3)(L.Masking(mask_value=-1.0)(x))),
     "MaxPooling1D": (STEPS, lambda x: L.MaxPooling1D(2, padding="same")(x)),
     "MaxPooling2D": (IMAGE, lambda x: L.MaxPooling2D()(x)),
+    "Maximum": (ROW, lambda x: L.Maximum()([x, -x])),
+    "Minimum": (ROW, lambda x: L.Minimum()([x, -x])),
+    "MultiHeadAttention": (
+        STEPS,
+        lambda x: L.MultiHeadAttention(2, 4, output_shape=(2,))(
+            x, x, x, attention_mask=x[:, :, None, 0] > x[:, None, :, 1]
+        ),
+    ),
+    "Multiply": (ROW, lambda x: L.Multiply()([x, x])),
     "Pair": (ROW, lambda x: jg.as_layer(make_gain, use_gain, name="pair")(x)),
     "Reshape": (IMAGE, lambda x: L.Reshape((-1, 4))(x)),
     "SeparableConv2D": (IMAGE, lambda x: L.SeparableConv2D(4, 3, activation="softmax")(x)),
+    "Subtract": (ROW, lambda x: L.Subtract()([x, 2 * x])),
+    "TimeDistributed": (IMAGE, lambda x: L.TimeDistributed(jg.Sequential([L.Dense(3, "relu"), L.LSTM(2)]))(x)),
 }
 
 
@@ -318,14 +336,14 @@ def test_classes_that_are_no_layers_are_not_found(name: str) -> None:
     "text", ["", "{", "[]", "3", "null", '"text"', "{}", '{"format": "jgraph model"}', "[" * 100_000]
 )
 def test_what_is_no_model_is_refused(text: str) -> None:
-    with pytest.raises(LoadError, match=r"expected a jgraph model of version 1"):
+    with pytest.raises(LoadError, match=r"expected a jgraph model of version 2"):
         jg.Model.from_json(text)
 
 
-@pytest.mark.parametrize("version", [2, 0, None, "1"])
+@pytest.mark.parametrize("version", [3, 1, 0, None, "2"])
 def test_another_version_is_refused(version: Any) -> None:
     content = {**json.loads(draw("Dense").to_json()), "version": version}
-    with pytest.raises(LoadError, match=r"version 1, got version .*Load it with the jgraph that saved it"):
+    with pytest.raises(LoadError, match=r"version 2, got version .*Load it with the jgraph that saved it"):
         jg.Model.from_json(json.dumps(content))
 
 

@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 import jgraph as jg
+from jgraph.errors import LoadError
 
 X = np.random.default_rng(0).normal(size=(8, 5)).astype("float32")
 Y = np.sin(X[:, :1] * 2).astype("float32")
@@ -38,25 +40,32 @@ def value_and_grads(function: Any, params: Any, x: Any) -> Any:
     return jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(params, x)
 
 
-def trained(layer: jg.Layer, **options: Any) -> jg.Run:
-    """A fit of `Y` by the layer and a dense head, dropout's draws and a ragged last batch among it."""
+def assert_trains_and_resumes(layer: jg.Layer, folder: Path) -> jg.Run:
+    """The loss of a fit of the layer with a dense head falls, and a run that goes on from a checkpoint is the same."""
     x = jg.Input((5,), name="x")
     trainer = jg.Trainer(jg.Model(x, jg.layers.Dense(1)(layer(x))), optax.adam(1e-2), loss="mse")
-    return trainer.fit((X, Y), **{"epochs": 4, "batch_size": 3, "progress": False, **options})
-
-
-def assert_falls(run: jg.Run) -> None:
-    assert run.history["loss"][-1] < run.history["loss"][0]
-
-
-def assert_resumes_bitwise(layer: jg.Layer, folder: Path) -> None:
-    """Two epochs and two more after a checkpoint are four."""
-    whole = trained(layer)
-    trained(layer, epochs=2, callbacks=[jg.callbacks.Checkpoint(folder)])
-    again = trained(layer, callbacks=[jg.callbacks.Checkpoint(folder)], resume=folder)
-    jax.tree.map(np.testing.assert_array_equal, again.train_state.params, whole.train_state.params)
-    jax.tree.map(np.testing.assert_array_equal, again.train_state.model_state, whole.train_state.model_state)
+    options: dict[str, Any] = {"epochs": 8, "batch_size": 4, "progress": False}
+    whole = trainer.fit((X, Y), **options)
+    assert whole.history["loss"][-1] < whole.history["loss"][0]
+    options["callbacks"] = [jg.callbacks.Checkpoint(folder, every_epochs=5)]
+    trainer.fit((X, Y), **{**options, "epochs": 5})
+    again = trainer.fit((X, Y), **options, resume=folder)
+    jax.tree.map(np.testing.assert_array_equal, *(run.train_state.params for run in (again, whole)))
+    jax.tree.map(np.testing.assert_array_equal, *(run.train_state.model_state for run in (again, whole)))
     assert again.history == whole.history
+    return whole
+
+
+def assert_saves(layer: jg.Layer, folder: Path) -> None:
+    """A file says the layer's name; who loads gives the layer, and without it is told so."""
+    model, params, state = drawn(layer)
+    path = folder / "model.jgraph"
+    jg.save(path, model, params, state)
+    loaded, *trees = jg.load(path, allow=[layer])
+    assert_close(trees, [params, state])
+    assert_close(loaded.apply(params, state, X), model.apply(params, state, X))
+    with pytest.raises(LoadError, match=r"'it'.*allow=\[layer\]"):
+        jg.load(path)
 
 
 def assert_shared(layer: jg.Layer) -> None:

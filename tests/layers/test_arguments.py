@@ -12,6 +12,21 @@ from jgraph.errors import ArgumentError, DTypeError, ShapeError
 layers: Any = jg.layers
 lift: Any = jg
 
+
+class Penalized(jg.Layer):
+    """A layer with a penalty."""
+
+    def apply(self, params: Any, state: Any, x: Any, *, train: bool = False, key: Any = None) -> Any:
+        return x, state
+
+    def penalty(self, params: Any, inputs: Any, outputs: Any) -> Any:
+        return outputs.sum()
+
+
+def inputs(*shape: Any, dtype: str = "float32") -> Any:
+    return jg.Input(shape, dtype)
+
+
 ARGUMENTS: list[tuple[Callable[[], Any], str]] = [
     (lambda: layers.Dense(0), "Dense, units: expected positive integers, got 0"),
     (lambda: layers.Dense(-3), "Dense, units.*got -3"),
@@ -68,6 +83,22 @@ ARGUMENTS: list[tuple[Callable[[], Any], str]] = [
     (lambda: layers.Concatenate(axis=0), "Concatenate, axis.*batch axis, got 0"),
     (lambda: layers.Concatenate(axis=True), "Concatenate, axis"),
     (lambda: layers.Concatenate(axis="last"), "Concatenate, axis"),
+    (lambda: layers.Masking("0"), "Masking, mask_value.*got '0'"),
+    (lambda: layers.Masking(float("nan")), "Masking, mask_value.*not NaN.*such as -1.0"),
+    (lambda: layers.Dot(0), "Dot, axis.*batch axis, got 0"),
+    (lambda: layers.Dot((1, 2, 3)), r"Dot, axes.*one for each input, got \(1, 2, 3\)"),
+    (lambda: layers.Dot(1.0), "Dot, axis"),
+    (lambda: layers.Attention(score_mode="cat"), "Attention, score_mode: expected one of 'dot', 'concat'"),
+    (lambda: layers.AdditiveAttention(dropout=1.0), "AdditiveAttention, dropout"),
+    (lambda: layers.MultiHeadAttention(0, 3), "MultiHeadAttention, num_heads"),
+    (lambda: layers.MultiHeadAttention(2, 3, value_dim=0), "MultiHeadAttention, value_dim"),
+    (lambda: layers.MultiHeadAttention(2, 3, output_shape=()), "MultiHeadAttention, output_shape"),
+    (lambda: layers.MultiHeadAttention(2, 3, kernel_initializer="he"), "kernel_initializer"),
+    (lambda: layers.TimeDistributed(abs), "TimeDistributed, layer: expected a layer.*jg.op"),
+    (lambda: layers.TimeDistributed(jg.Sequential([Penalized()])), "a model without penalties"),
+    (lambda: layers.Multiply()([inputs(3, 1)] * 2, mask=inputs(3, dtype="bool")), "one mask for each of its 2 inputs"),
+    (lambda: layers.Add()([inputs(3, 1)] * 2, mask=[inputs(3, dtype="bool")]), "2 inputs, got 1 masks"),
+    (lambda: layers.Attention()([inputs(3, 1)] * 2, mask=inputs(3, dtype="bool")), "got a single one"),
     (lambda: layers.Reshape((-1, -1)), "Reshape, target_shape.*at most one"),
     (lambda: layers.Reshape((0, 2)), "Reshape, target_shape"),
     (lambda: layers.Reshape((True, 2)), "Reshape, target_shape"),
@@ -77,11 +108,11 @@ ARGUMENTS: list[tuple[Callable[[], Any], str]] = [
     (lambda: lift.as_layer(lambda key, x: ({}, {}), 3), "as_layer.*got function and int"),
     (lambda: lift.op(3), "op.*got int"),
 ]
-"""What is refused when the layer is made."""
+"""What is refused when the layer is made, or is given masks."""
 
 
-def inputs(*shape: Any, dtype: str = "float32") -> Any:
-    return jg.Input(shape, dtype)
+def attended(mask: Any) -> Any:
+    return layers.MultiHeadAttention(2, 3)(inputs(3, 4), inputs(5, 4), attention_mask=mask)
 
 
 SHAPES: list[tuple[Callable[[], Any], str]] = [
@@ -119,6 +150,26 @@ SHAPES: list[tuple[Callable[[], Any], str]] = [
     (lambda: layers.Concatenate(1)([inputs(2, 3), inputs(2, 4)]), "differ along axis 1 alone"),
     (lambda: layers.Concatenate(-2)([inputs(3), inputs(3)]), "axis -2"),
     (lambda: layers.Concatenate(2)([inputs(3), inputs(3)]), "axis 2"),
+    (lambda: layers.Subtract()([inputs(3)] * 3), "a list of 2 tensors of one rank"),
+    (lambda: layers.Maximum()(inputs(3)), "a list of tensors"),
+    (lambda: layers.Dot(1)([inputs(3), inputs(4)]), "2 tensors with one size along the axes 1"),
+    (lambda: layers.Dot(1)([inputs(None), inputs(None)]), "one size along the axes 1"),
+    (lambda: layers.Dot(-2)([inputs(3), inputs(3)]), "one size along"),
+    (lambda: layers.Dot(1)([inputs(3)]), "a list of 2 tensors"),
+    (lambda: layers.Masking()(inputs()), "an axis beside the batch axis"),
+    (lambda: layers.Attention()([inputs(3, 4)]), r"two or three tensors.*Give it \[query, value\]"),
+    (lambda: layers.Attention()([inputs(3, 4), inputs(5, 2)]), "queries as wide as the keys"),
+    (lambda: layers.AdditiveAttention()([inputs(4), inputs(5, 4)]), "rank 3"),
+    (lambda: layers.MultiHeadAttention(2, 3)(inputs(3, 4), inputs(5, 4), inputs(6, 4)), "as many keys as values"),
+    (lambda: layers.MultiHeadAttention(2, 3)(inputs(3, 4), inputs(5, None)), "a known size of axis -1"),
+    (lambda: attended(inputs(3, 4, dtype="bool")), r"attention_mask: expected \[queries, keys\]"),
+    (lambda: attended(inputs(5, dtype="bool")), r"attention_mask: expected \[queries, keys\]"),
+    (lambda: layers.TimeDistributed(layers.Dense(3))(inputs()), "an axis beside the batch axis"),
+    (lambda: layers.TimeDistributed(layers.Conv2D(3, 2))(inputs(5, 6, 2)), "rank 4"),
+    (
+        lambda: layers.TimeDistributed(layers.Dense(3))(inputs(5, 2), mask=inputs(4, dtype="bool")),
+        r"mask: expected the batch and time axes.*Give a mask of shape \[batch, time\]",
+    ),
     (lambda: layers.Reshape((2, 3))(inputs(7)), "rows of 6 elements, got 7"),
     (lambda: layers.Reshape((2, -1))(inputs(7)), "a multiple of 2 elements, got 7"),
 ]
@@ -128,6 +179,7 @@ DTYPES: list[tuple[Callable[[], Any], str]] = [
     (lambda: layers.Embedding(3, 2)(inputs(4)), "expected integers, got float32.*dtype='int32'"),
     (lambda: layers.Dropout(0.5)(inputs(4, dtype="int32")), "floating-point numbers, got int32"),
     (lambda: layers.LSTM(3)(inputs(5, 2), mask=inputs(5)), "mask.*bool"),
+    (lambda: attended(inputs(3, 5)), "attention_mask: expected bool.*got float32.*mask > 0"),
 ]
 
 

@@ -105,6 +105,11 @@ def test_max_pooling2d(config: dict[str, Any]) -> None:
     check_twin("MaxPooling2D", config, normal(2, 7, 6, 3))
 
 
+@pytest.mark.parametrize("config", [POOLINGS[0], POOLINGS[-1]], ids=label)
+def test_average_pooling1d(config: dict[str, Any]) -> None:
+    check_twin("AveragePooling1D", config, normal(2, 9, 3))
+
+
 @pytest.mark.parametrize("config", [{"pool_size": (2, 3), "strides": (1, 2)}, *POOLINGS], ids=label)
 def test_average_pooling2d(config: dict[str, Any]) -> None:
     check_twin("AveragePooling2D", config, normal(2, 7, 6, 3))
@@ -202,6 +207,84 @@ def test_shapes_and_merges(name: str) -> None:
             check_twin(name, {"axis": axis}, [one, two, one])
 
 
+@pytest.mark.parametrize("name", ["Subtract", "Multiply", "Average", "Maximum", "Minimum"])
+def test_merges(name: str) -> None:
+    one, two, low = normal(2, 6, 4), normal(2, 6, 4)[::-1], normal(2, 1, 4)
+    check_twin(name, {}, [one, low] if name == "Subtract" else [one, two, low])
+
+
+@pytest.mark.parametrize(
+    ("axes", "shapes"),
+    [
+        (1, [(2, 4), (2, 4)]),
+        ((1, 2), [(2, 5, 3), (2, 4, 5)]),
+        (-1, [(2, 5, 3), (2, 4, 3)]),
+        ((2, -1), [(2, 5, 3), (2, 3)]),
+        ((-1, 1), [(2, 5, 3), (2, 3, 4, 2)]),
+    ],
+    ids=str,
+)
+def test_dot(axes: Any, shapes: list[tuple[int, ...]]) -> None:
+    xs = [normal(*shapes[0]), normal(*shapes[1]) + 1]
+    check_twin("Dot", {"axes": axes}, xs, gradients=False)
+    check_twin("Dot", {"axes": axes, "normalize": True}, xs, gradients=axes in (1, (1, 2)))
+
+
+@pytest.mark.parametrize("name", ["Identity", "Masking"])
+def test_layers_that_change_little(name: str) -> None:
+    x = normal(3, 5, 4)
+    x[MASK] = -1.0
+    for config in [{}] if name == "Identity" else [{}, {"mask_value": -1.0}]:
+        check_twin(name, config, x)
+
+
+QUERY, VALUE, KEYS = normal(3, 4, 6), normal(3, 5, 6), normal(3, 5, 6) + 0.5
+QUERY_MASK = np.array([[1, 1, 0, 1], [1, 0, 0, 0], [1, 1, 1, 1]], bool)
+VALUE_MASK = np.array([[1, 1, 1, 0, 0], [1, 0, 1, 1, 0], [1, 0, 0, 0, 0]], bool)  # no query sees nothing, causally too
+
+
+@pytest.mark.parametrize("masks", [None, (QUERY_MASK, VALUE_MASK)], ids=["whole", "masked"])
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("Attention", {"use_scale": True}),
+        ("Attention", {"use_scale": True, "score_mode": "concat"}),
+        ("AdditiveAttention", {}),
+    ],
+    ids=label,
+)
+def test_attention(name: str, config: dict[str, Any], masks: Any) -> None:
+    mask = masks and list(masks)
+    check_twin(name, config, [QUERY, VALUE], mask=mask)
+    options = {"use_causal_mask": True, "return_attention_scores": True}
+    three = mask and [*mask, None]
+    check_twin(name, {**config, "use_scale": False}, [QUERY, VALUE, KEYS], mask=three, gradients=False, **options)
+
+
+SEEN = np.random.default_rng(0).random((3, 4, 5)) < 0.6
+SEEN[:, :, 0] = True
+
+
+@pytest.mark.parametrize(
+    ("config", "options"),
+    [
+        ({}, {"use_causal_mask": True}),
+        ({"output_shape": 7}, {"attention_mask": SEEN}),
+        ({"output_shape": (2, 3), "value_dim": 4}, {"attention_mask": SEEN[:, None], "return_attention_scores": True}),
+    ],
+    ids=["causal", "masked", "scores"],
+)
+def test_multi_head_attention(config: dict[str, Any], options: dict[str, Any]) -> None:
+    """Keras fails where `value_dim` differs from `key_dim`, unless it is asked for the scores too."""
+    config = {"num_heads": 2, "key_dim": 3, **config}
+    check_twin("MultiHeadAttention", config, QUERY, VALUE[..., :4], KEYS, gradients=False, **options)
+
+
+def test_gradients_of_multi_head_attention() -> None:
+    """Without biases: that of the keys has a gradient of 0, which is noise on both sides."""
+    check_twin("MultiHeadAttention", {"num_heads": 2, "key_dim": 3, "use_bias": False}, QUERY, VALUE)
+
+
 @pytest.mark.parametrize("rate", [0.25, 0.8])
 @pytest.mark.parametrize("noise_shape", [None, (None, 1, None), (None, None, 1), (1, None, None)], ids=str)
 def test_dropout(rate: float, noise_shape: tuple | None) -> None:
@@ -237,6 +320,8 @@ class TestMasks:
             ("Reshape", {"target_shape": (20,)}),
             ("Conv1D", {"filters": 2, "kernel_size": 2}),
             ("MaxPooling1D", {}),
+            ("AveragePooling1D", {"pool_size": 2}),
+            ("Identity", {}),
             ("GlobalMaxPooling1D", {}),
             ("GlobalAveragePooling1D", {}),
             *(("LSTM", {"units": 3, **c}) for c in product(return_sequences=[False, True], return_state=[False, True])),
@@ -255,7 +340,13 @@ class TestMasks:
         "masks", [(MASK, other), (MASK, None), (None, MASK), (None, None)], ids=["2", "1-", "-1", "0"]
     )
     @pytest.mark.parametrize(
-        ("name", "config"), [("Add", {}), *(("Concatenate", {"axis": a}) for a in (-1, 1, -2))], ids=label
+        ("name", "config"),
+        [
+            *((name, {}) for name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")),
+            *(("Concatenate", {"axis": a}) for a in (-1, 1, -2)),
+            ("Dot", {"axes": 2}),
+        ],
+        ids=label,
     )
     def test_merges(self, name: str, config: dict[str, Any], masks: tuple) -> None:
         xs = [self.x, self.x]
@@ -265,6 +356,14 @@ class TestMasks:
         assert (ours is None) == (theirs is None)
         if theirs is not None:
             np.testing.assert_array_equal(ours, theirs)
+
+    @pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
+    @pytest.mark.parametrize("masks", [(QUERY_MASK, VALUE_MASK), (None, VALUE_MASK), (QUERY_MASK, None)])
+    def test_attention(self, name: str, masks: tuple) -> None:
+        twin = make_twin(name, {}, ([QUERY, VALUE],))
+        ours, theirs = twin.ours.pass_mask(masks, [QUERY, VALUE]), twin.theirs.compute_mask([QUERY, VALUE], list(masks))
+        assert (ours is None) == (theirs is None)
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
 
     def test_concatenate_of_vectors(self) -> None:
         xs, masks = [self.x[:, 0], self.x[:, 1]], (MASK[:, 0], None)
@@ -295,6 +394,31 @@ class TestDifferences:
         x = normal(3, 5, 4)
         y, _ = jg.layers.GlobalAveragePooling1D().apply({}, {}, x, mask=jnp.zeros((3, 5), bool))
         np.testing.assert_array_equal(y, np.zeros((3, 4)))
+
+    def test_maximum_of_no_steps_is_zero_and_of_some_leaves_the_masked_ones_out(self) -> None:
+        """Keras warns that it destroys the mask, and takes the largest of what stands in the padding too."""
+        x, mask = normal(3, 5, 4), np.vstack([MASK[:2], np.zeros((1, 5), bool)])
+        y = np.asarray(jg.layers.GlobalMaxPooling1D().apply({}, {}, x, mask=mask)[0])
+        np.testing.assert_array_equal(y, [x[0, MASK[0]].max(0), x[1, MASK[1]].max(0), np.zeros(4)])
+
+    def test_masking_of_a_masked_input_keeps_both_masks(self) -> None:
+        """Keras forgets the mask that came, so that padding would count again."""
+        x = normal(3, 5, 4)
+        x[:, 0] = 0
+        twin = make_twin("Masking", {}, (x,))
+        made = np.asarray(twin.theirs.compute_mask(x, MASK))
+        np.testing.assert_array_equal(twin.ours.pass_mask(None, x), made)
+        np.testing.assert_array_equal(twin.ours.pass_mask(MASK, x), made & MASK)
+
+    @pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
+    def test_attention_to_nothing_is_zero(self, name: str) -> None:
+        """Keras averages the values that are masked."""
+        mask = [None, np.vstack([MASK[:2], np.zeros((1, 5), bool)])]
+        twin = make_twin(name, {}, ([QUERY, VALUE],))
+        ours, theirs = (np.asarray(f(twin.params, ([QUERY, VALUE],), False, mask)[0]) for f in twin.functions())
+        np.testing.assert_allclose(ours[:2], theirs[:2], rtol=1e-4, atol=1e-5)
+        assert not ours[2].any()
+        assert theirs[2].any()
 
     def test_embedding_of_an_index_out_of_range_is_nan(self) -> None:
         """Keras on JAX reads from the end for -1; a wrong vocabulary should not pass for a right one."""

@@ -13,6 +13,7 @@ from jgraph.ops.activations import ACTIVATIONS
 
 LACKED = {
     "activity_regularizer": "penalty",
+    "attention_axes": "attention is over one axis, time",
     "beta_constraint": "constraint",
     "beta_regularizer": "penalty",
     "bias_constraint": "constraint",
@@ -22,6 +23,7 @@ LACKED = {
     "depthwise_regularizer": "penalty",
     "embeddings_constraint": "constraint",
     "embeddings_regularizer": "penalty",
+    "flash_attention": "kernels are chosen per platform",
     "gamma_constraint": "constraint",
     "gamma_regularizer": "penalty",
     "kernel_constraint": "constraint",
@@ -37,9 +39,11 @@ LACKED = {
     "renorm_clipping": "another layer",
     "renorm_momentum": "another layer",
     "seed": "keys come from the path of the node",
+    "sliding_window": "an attention_mask",
     "stateful": "a layer keeps nothing between calls but its state",
     "synchronized": "under jit the batch is whole on every number of devices",
     "use_cudnn": "kernels are chosen per platform",
+    "use_gate": "another layer",
     "weights": "start values are given to trainer.init(params=...)",
 }
 """What Keras has and jgraph leaves out, with the reason. Penalties are a layer's method; constraints are optax's."""
@@ -112,8 +116,9 @@ def test_initializer_names() -> None:
 
 
 def test_functional_names() -> None:
-    for name in ("add", "concatenate"):
-        ours = inspect.signature(getattr(jg.layers, name)).parameters
-        theirs = inspect.signature(getattr(keras.layers, name)).parameters
-        assert [*ours][:-1] == [*theirs][:-1]
-        assert [p.default for p in ours.values()][:-1] == [p.default for p in theirs.values()][:-1]
+    """In Keras' order; what Keras hands on as `**kwargs` has to be named."""
+    for name in ("add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate", "dot"):
+        ours = inspect.signature(getattr(jg.layers, name)).parameters.values()
+        theirs = inspect.signature(getattr(keras.layers, name)).parameters.values()
+        named = [p for p in ours if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+        assert [(p.name, p.default) for p in named] == [(p.name, p.default) for p in theirs][:-1]

@@ -80,3 +80,38 @@ def test_a_list_of_one_is_itself_with_its_mask() -> None:
     np.testing.assert_array_equal(added, whole)
     np.testing.assert_array_equal(joined, whole)
     np.testing.assert_array_equal(mask, np.asarray(FIRST) != 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "want"),
+    [
+        ("Add", A + B),
+        ("Subtract", A - B),
+        ("Average", (A + B) / 2),
+        ("Multiply", A * B),
+        ("Maximum", np.maximum(A, B)),
+        ("Minimum", np.minimum(A, B)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_values_and_masked_steps(name: str, want: Any) -> None:
+    """A sum, difference or mean counts every value; a product or extreme leaves out what only one input masks."""
+    merge = getattr(jg.layers, name)()
+    np.testing.assert_allclose(merge.apply({}, {}, [A, B])[0], want, rtol=1e-6)
+    first = np.array([[1, 1, 0, 0]] * 3, bool)
+    second = np.array([[1, 0, 1, 0]] * 3, bool)
+    y = np.asarray(merge.apply({}, {}, [A, B], mask=(first, second))[0])
+    leaves_out = name in ("Multiply", "Maximum", "Minimum")
+    one, other = (A, B) if leaves_out else (want, want)
+    rest = np.zeros((3, 2)) if leaves_out else want[:, 3]
+    expected = np.stack([want[:, 0], one[:, 1], other[:, 2], rest], axis=1)
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+    np.testing.assert_array_equal(merge.pass_mask((first, second), [A, B]), first | second)
+    beside = np.asarray(merge.apply({}, {}, [A, B], mask=(first, None))[0])
+    np.testing.assert_allclose(beside, np.where(first[..., None] | (not leaves_out), want, B), rtol=1e-6)
+
+
+def test_masks_of_fewer_axes_are_those_of_whole_steps() -> None:
+    steps, parts = jnp.asarray([[True, False]]), jnp.asarray([[[False] * 3, [True, False, False]]])
+    union = jg.layers.Add().pass_mask((steps, parts), [jnp.ones((1, 2, 3, 1))] * 2)
+    np.testing.assert_array_equal(union, [[[True] * 3, [True, False, False]]])

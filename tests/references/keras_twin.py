@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 import jgraph as jg
+from jgraph.tree import leaves_with_names, read
 
 TOLERANCE = 1e-5  # float32: both sum in their own order, over at most some hundred terms
 
@@ -19,18 +20,21 @@ class Twin:
 
     ours: Any
     theirs: Any
-    params: dict[str, np.ndarray]
+    params: dict[str, Any]
     state: dict[str, np.ndarray]
     seeds: list[np.ndarray]
 
-    def apply(self, params: Any, inputs: tuple, train: bool, mask: Any) -> tuple[Any, Any]:
-        options = {} if mask is None else {"mask": mask}
+    def functions(self) -> tuple[Any, Any]:
+        return self.apply, self.stateless_call
+
+    def apply(self, params: Any, inputs: tuple, train: bool, mask: Any, **options: Any) -> tuple[Any, Any]:
+        options |= {} if mask is None else {"mask": mask}
         return self.ours.apply(params, self.state, *inputs, train=train, key=jax.random.key(1), **options)
 
-    def stateless_call(self, params: Any, inputs: tuple, train: bool, mask: Any) -> tuple[Any, Any]:
-        options = {} if mask is None else {"mask": mask}
+    def stateless_call(self, params: Any, inputs: tuple, train: bool, mask: Any, **options: Any) -> tuple[Any, Any]:
+        options |= {} if mask is None else {"mask": mask}
         options |= {"training": train} if self.theirs._call_has_training_arg else {}
-        trained = [params[v.name] for v in self.theirs.trainable_variables]
+        trained = [read(params, path) for path in paths_of(self.theirs.trainable_variables)]
         outputs, values = self.theirs.stateless_call(trained, [*self.state.values(), *self.seeds], *inputs, **options)
         return outputs, dict(zip(self.state, values, strict=False))
 
@@ -44,23 +48,39 @@ def make_twin(name: str, config: dict[str, Any], inputs: tuple, seed: int = 0) -
     moving = [v for v in theirs.non_trainable_variables if "seed" not in v.name]
     specs = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), inputs)
     made = jax.eval_shape(lambda key: ours.init(key, *specs), jax.random.key(0))
-    expected = tuple({v.name: v.shape for v in group} for group in (theirs.trainable_variables, moving))
-    assert tuple({k: v.shape for k, v in tree.items()} for tree in made) == expected
+    groups = theirs.trainable_variables, moving
+    expected = tuple({"/".join(p): v.shape for p, v in zip(paths_of(g), g, strict=True)} for g in groups)
+    assert tuple({name: v.shape for name, v in leaves_with_names(tree)} for tree in made) == expected
     random = np.random.default_rng(seed)
-    params = {v.name: random.normal(size=v.shape).astype("float32") * 0.5 for v in theirs.trainable_variables}
+    params: dict[str, Any] = {}
+    for path, v in zip(paths_of(theirs.trainable_variables), theirs.trainable_variables, strict=True):
+        at = params.setdefault(path[0], {}) if len(path) > 1 else params
+        at[path[-1]] = np.asarray(random.normal(size=v.shape) * 0.5, "float32")
     state = {v.name: random.uniform(0.5, 1.5, v.shape).astype("float32") for v in moving}
     return Twin(ours, theirs, params, state, [np.asarray(v.value) for v in seeds])
 
 
+def paths_of(variables: Any) -> list[list[str]]:
+    """The names of Keras' variables, with the name of the part they belong to where several parts have one."""
+    twice = len({v.name for v in variables}) < len(variables)
+    return [v.path.split("/")[-2:] if twice else [v.name] for v in variables]
+
+
 def check_twin(
-    name: str, config: dict[str, Any], *inputs: Any, train: bool = False, mask: Any = None, gradients: bool = True
+    name: str,
+    config: dict[str, Any],
+    *inputs: Any,
+    train: bool = False,
+    mask: Any = None,
+    gradients: bool = True,
+    **options: Any,
 ) -> None:
-    """Compares outputs, the next state, and the gradients of parameters and floating inputs."""
+    """Compares outputs, the next state, and the gradients of parameters and floating inputs; the calls take options."""
     twin = make_twin(name, config, inputs)
     run = _gradients if gradients else jax.jit(_outputs, static_argnums=0)
     ours, theirs = (
-        run(lambda *args, f=function: f(*args, train, mask), twin.params, inputs)
-        for function in (twin.apply, twin.stateless_call)
+        run(lambda *args, f=function: f(*args, train, mask, **options), twin.params, inputs)
+        for function in twin.functions()
     )
     for what, got, want in zip(("outputs", "state", "gradients"), ours, theirs, strict=False):
         assert_close(got, want, what)
@@ -94,3 +114,42 @@ def assert_close(got: Any, want: Any, what: str, tolerance: float = TOLERANCE) -
         assert a.shape == b.shape, (what, path, a.shape, b.shape)
         error, scale = np.max(np.abs(a - b), initial=0.0), np.max(np.abs(b), initial=1e-6)
         assert error <= tolerance * scale, f"{what}{jax.tree_util.keystr(path)} differs by {error:.2e} of {scale:.2e}"
+
+
+def check_drawing(draw: Any, inputs: dict[str, np.ndarray]) -> None:
+    """Draws one model with both libraries, whose layers have names, and compares outputs and gradients of all weights.
+
+    `draw(layers, Input)` takes Keras' layers and Input, or ours, and gives a dict of inputs and an output.
+    """
+    ours, theirs = jg.Model(*draw(jg.layers, jg.Input)), keras.Model(*draw(keras.layers, keras.Input))
+    random = np.random.default_rng(0)
+    spec = leaves_with_names(ours.params_spec)
+    flat = {name: np.asarray(random.normal(size=s.shape) * 0.5, "float32") for name, s in spec}
+    names = [_own_name(v.path, flat) for v in theirs.trainable_variables]
+    assert sorted(names) == sorted(flat)
+    seeds = [v.value for v in theirs.non_trainable_variables]
+
+    def our_output(flat: Any) -> Any:
+        return ours.apply(
+            jax.tree.unflatten(jax.tree.structure(ours.params_spec), [flat[n] for n, _ in spec]), {}, inputs
+        )
+
+    def their_output(flat: Any) -> Any:
+        return theirs.stateless_call([flat[n] for n in names], seeds, inputs)
+
+    def gradients(function: Any) -> Any:
+        def loss(flat: Any) -> Any:
+            y = function(flat)[0]
+            return jnp.sum(y * jnp.cos(jnp.arange(y.size)).reshape(y.shape)), y
+
+        return jax.jit(jax.grad(loss, has_aux=True))(flat)
+
+    assert_close(gradients(our_output), gradients(their_output), "gradients and outputs")
+
+
+def _own_name(path: str, names: Any) -> str:
+    """Keras' path without the cells and inner layers that we have no names for."""
+    parts = path.split("/")
+    return next(
+        "/".join(own) for own in (parts, [parts[0], *parts[-2:]], [parts[0], parts[-1]]) if "/".join(own) in names
+    )

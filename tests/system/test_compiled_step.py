@@ -135,7 +135,19 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 def test_importing_jgraph_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, cwd=ROOT)
     added = [name for name in json.loads(done.stdout) if not name.startswith("jgraph")]
-    heavy = {"flax", "orbax", "rich", "tensorflow", "keras", "grain", "matplotlib", "tensorboardX", "torch", "sklearn"}
+    heavy = {
+        "equinox",
+        "flax",
+        "grain",
+        "keras",
+        "matplotlib",
+        "orbax",
+        "rich",
+        "sklearn",
+        "tensorboardX",
+        "tensorflow",
+        "torch",
+    }
     assert not heavy & {name.split(".")[0] for name in added}
     assert {name.split(".")[0] for name in added if not name.startswith("_")} <= {"jax", *sys.stdlib_module_names}
 
