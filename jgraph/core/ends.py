@@ -46,8 +46,8 @@ def end_of(nodes: tuple[Node, ...], ref: Ref) -> End:
 
 
 def _within(nodes: tuple[Node, ...], ref: Ref) -> Ref:
-    """The reference behind the closing nodes of nested models."""
-    while nodes[ref.node].layer.is_graph:
+    """The reference behind nodes that hand on what they are given, as those that close a nested model do."""
+    while nodes[ref.node].layer.is_graph or nodes[ref.node].layer.logits == "the inputs":
         ref = jax.tree.leaves(nodes[ref.node].args)[ref.index]
     return ref
 

@@ -48,9 +48,9 @@ class Layer(Portable):
     mixes_rows: ClassVar[bool] = True
     """Whether a row's output may depend on other rows of the batch."""
 
-    logits: ClassVar[Literal["unknown", "always", "as inputs"]] = "unknown"
+    logits: ClassVar[Literal["unknown", "always", "as inputs", "the inputs"]] = "unknown"
     """Whether outputs are logits, ignoring a field `activation` that is applied last: always (an affine map), as the
-    inputs are (a sum, a reordering, a selection), or not known."""
+    inputs are (a sum, a reordering, a selection), not known; or the outputs are the inputs, leaf by leaf."""
 
     is_graph: ClassVar[bool] = False
     """Whether calling the layer draws nodes of its own, as models do."""

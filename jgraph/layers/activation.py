@@ -50,7 +50,7 @@ class Identity(Layer):
     """
 
     mixes_rows = False
-    logits = "as inputs"
+    logits = "the inputs"
 
     def apply(
         self, params: Params, state: State, x: PyTree, *, train: bool = False, key: Key | None = None

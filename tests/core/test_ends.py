@@ -278,3 +278,13 @@ def _values(trainer: jg.Trainer, train_state: jg.TrainState, inputs: Any) -> Any
     objective = trainer.objective
     fed = {objective.inputs[0]: jnp.asarray(inputs)}
     return run(objective.graph.nodes, fed, train_state.params, train_state.model_state, False, None)[0]
+
+
+def test_an_identity_is_seen_through_wherever_it_stands() -> None:
+    x = jg.Input((3,), name="x")
+    plain = jg.Model(x, jg.layers.Dense(2, activation="softmax", name="y")(x))
+    inner = jg.Input((2,))
+    nested = jg.Model(inner, jg.layers.Identity()(inner))
+    for model in (plain.insert_after("y", jg.layers.Identity()), plain.insert_after("y", nested)):
+        end = end_of(model.nodes, jax.tree.leaves(model.graph.outputs)[0])
+        assert (end.kind, end.node.path) == ("softmax", "y")
