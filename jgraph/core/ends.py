@@ -8,7 +8,7 @@ import jax
 
 from jgraph.core.graph import Graph, Node, Ref
 from jgraph.core.layer import Op
-from jgraph.ops.activations import activation, linear
+from jgraph.ops.activations import linear
 from jgraph.typing import Function, PyTree
 
 LINKS: dict[Function, str] = {jax.nn.softmax: "softmax", jax.nn.sigmoid: "sigmoid", jax.lax.logistic: "sigmoid"}
@@ -58,7 +58,7 @@ def _last_function(node: Node) -> Function:
     if isinstance(layer, Op):
         alone = len(node.args) == 1 and node.kwargs in ({}, {"axis": -1})
         return layer.function if alone and layer.function in LINKS else linear
-    return activation(layer.activation) if layer.logits == "always" and hasattr(layer, "activation") else linear
+    return layer.opened()[1]
 
 
 def open_end(graph: Graph, end: End) -> tuple[Graph, Ref]:
@@ -69,10 +69,11 @@ def open_end(graph: Graph, end: End) -> tuple[Graph, Ref]:
     node, place = end.node, end.ref.node
     if isinstance(node.layer, Op):
         return graph, node.args[0]
-    bare = dataclasses.replace(node, layer=dataclasses.replace(node.layer, activation="linear"))
+    layer, function = node.layer.opened()
+    bare = dataclasses.replace(node, layer=layer)
     last = dataclasses.replace(
         node,
-        layer=Op(_last_function(node)),
+        layer=Op(function),
         path=f"{node.path}:activation",
         args=(end.ref,),
         kwargs={},

@@ -14,6 +14,7 @@ from jgraph.core.portable import Portable
 from jgraph.core.spec import input_spec, known
 from jgraph.core.symbol import Call, Symbol, draw
 from jgraph.errors import ArgumentError, listing
+from jgraph.ops.activations import activation, linear
 from jgraph.ops.indexing import getitem
 from jgraph.typing import Array, Function, Key, Params, PyTree, Shape, Spec, State
 
@@ -121,6 +122,13 @@ class Layer(Portable):
     def penalizes(self) -> bool:
         """True where the class overrides `penalty`."""
         return type(self).penalty is not Layer.penalty
+
+    def opened(self) -> tuple["Layer", Function]:
+        """The layer without the activation that it applies last, and that activation; `linear` where there is none."""
+        if self.logits != "always" or not hasattr(self, "activation"):
+            return self, linear
+        last = activation(self.activation)  # pyright: ignore[reportAttributeAccessIssue]
+        return (self, linear) if last is linear else (dataclasses.replace(self, activation="linear"), last)
 
     def index_range(self) -> int | None:
         """How many indices an integer input may be one of, where the layer looks them up; `fit` checks data by it."""

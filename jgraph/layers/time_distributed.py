@@ -1,5 +1,6 @@
 """A layer applied to every time step."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -13,8 +14,8 @@ from jgraph.core.spec import BATCH
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError
 from jgraph.layers.checks import check_features
-from jgraph.ops.activations import activation, linear
-from jgraph.typing import Array, Key, Params, PyTree, Spec, State
+from jgraph.ops.activations import linear
+from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State
 
 
 class TimeDistributed(Layer):
@@ -64,9 +65,13 @@ class TimeDistributed(Layer):
 
     @property
     def logits(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """As the inner layer's, if nothing is applied last."""
-        last = activation(getattr(self.layer, "activation", None))
-        return self.layer.logits if last is linear else "unknown"
+        """As the inner layer's."""
+        return self.layer.logits
+
+    def opened(self) -> tuple[Layer, Function]:
+        """As the inner layer opens."""
+        inner, last = self.layer.opened()
+        return (self, last) if last is linear else (dataclasses.replace(self, layer=inner), last)
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Makes what the inner layer keeps."""

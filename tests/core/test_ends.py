@@ -288,3 +288,16 @@ def test_an_identity_is_seen_through_wherever_it_stands() -> None:
     for model in (plain.insert_after("y", jg.layers.Identity()), plain.insert_after("y", nested)):
         end = end_of(model.nodes, jax.tree.leaves(model.graph.outputs)[0])
         assert (end.kind, end.node.path) == ("softmax", "y")
+
+
+def test_what_is_done_at_every_step_is_seen_through() -> None:
+    x = jg.Input((4, 3), name="x")
+    model = jg.Model(x, jg.layers.TimeDistributed(jg.layers.Dense(2, activation="softmax"), name="y")(x))
+    trainer = jg.Trainer(model, optax.sgd(0.1), loss="sparse_categorical_crossentropy")
+    assert "softmax" in str(trainer)
+    params, state = model.init(jax.random.key(0))
+    rows, labels = np.random.default_rng(0).normal(size=(5, 4, 3)).astype("float32"), np.arange(20).reshape(5, 4) % 2
+    found = model.apply(params, state, rows)[0]
+    expected = -np.log(np.take_along_axis(np.asarray(found), labels[..., None], axis=-1)).mean()
+    logs = trainer.evaluate(trainer.init(jax.random.key(0), params, state), (rows, labels))
+    assert logs["loss"] == pytest.approx(expected, rel=1e-5)

@@ -185,7 +185,7 @@ def results(model: jg.Model) -> Any:
 
 def test_every_layer_is_tried_here() -> None:
     public = {name for name, kind in vars(L).items() if inspect.isclass(kind) and issubclass(kind, jg.Layer)}
-    assert public == set(LAYERS)
+    assert {name for name in public if vars(L)[name].written} == set(LAYERS)
 
 
 @pytest.mark.parametrize("name", EVERYTHING)

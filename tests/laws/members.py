@@ -4,9 +4,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax import nnx
+from jax.example_libraries import stax
 
 import jgraph as jg
 from jgraph.layers import (
@@ -153,6 +156,9 @@ LAYERS = [
     Member("time_distributed", lambda: TimeDistributed(LSTM(2, dropout=0.3)), ((None, 3, 2),)),
     Member("flax-dense", lambda: jg.as_layer(nn.Dense(4)), STEPS),
     Member("flax-batch_norm", lambda: jg.as_layer(nn.BatchNorm(momentum=0.9)), ((4,),)),
+    Member("nnx-linear", lambda: jg.as_layer(nnx.Linear(3, 4, rngs=nnx.Rngs(0))), STEPS),
+    Member("equinox-linear", lambda: jg.as_layer(eqx.nn.Linear(3, 4, key=jax.random.key(0))), ((3,),)),
+    Member("stax-dense", lambda: jg.as_layer(stax.Dense(4)), ((3,),)),
     Member("flax-dropout", lambda: jg.as_layer(nn.Dropout(0.5)), ((8,),)),
     Member("pair", lambda: scaled(train_noise=False), ((4,),)),
     Member("pair-noise", lambda: scaled(train_noise=True), ((4,),)),
