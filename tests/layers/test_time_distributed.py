@@ -136,5 +136,6 @@ def test_logits_of_each_step() -> None:
     chosen = np.take_along_axis(scores, labels[..., None], -1)[..., 0]
     want = (np.log(np.exp(scores).sum(-1)) - chosen).mean()
     np.testing.assert_allclose(trainer.evaluate(train_state, (X[:, 0], labels))["loss"], want, rtol=1e-5)
-    assert L.TimeDistributed(L.Dense(3, "relu")).logits == "unknown"
+    assert L.TimeDistributed(L.Dense(3, "softmax")).opened()[1] is jax.nn.softmax
+    assert L.TimeDistributed(L.Dense(3, "relu")).opened()[1] is jax.nn.relu
     assert L.TimeDistributed(L.LSTM(3)).logits == "unknown"
