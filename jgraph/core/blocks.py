@@ -34,15 +34,17 @@ def blocks_of(nodes: Sequence[Node]) -> list[Block]:
 
 def _check(nodes: Sequence[Node], home: dict[int, int], members: dict[int, list[int]]) -> None:
     """Checks that nothing needs a part of a block, or changes the state of its layers, while it is not done."""
-    keeping: dict[Any, dict[int, None]] = {}  # the blocks that change the state of each layer
-    for close, places in members.items():
-        for place in places:
-            if nodes[place].inference.state:
-                keeping.setdefault(nodes[place].layer, {})[close] = None
+    keeping = {c: {nodes[p].layer for p in places if nodes[p].inference.state} for c, places in members.items()}
+    begins = {places[0]: close for close, places in members.items()}
+    begun: dict[Any, dict[int, None]] = {}  # the blocks that change the state of each layer and are not done
     for place, node in enumerate(nodes if members else ()):
         own = home.get(place, place)
+        for layer in keeping.get(place, ()):
+            del begun[layer][place]
         early = [home[r] for r in reads_of(node) if home.get(r, own) != own and own < home[r]]
-        early += [c for c in keeping.get(node.layer, ()) if c != own and members[c][0] < place < c]
+        early += [c for c in begun.get(node.layer, ()) if c != own]
+        for layer in keeping.get(begins.get(place, -1), ()):
+            begun.setdefault(layer, {})[begins[place]] = None
         for close in early:
             raise GraphError(
                 f"{nodes[close].path!r} as one block",

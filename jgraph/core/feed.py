@@ -156,8 +156,12 @@ def batch_size_of(arrays: PyTree, where: str) -> int:
     return rows
 
 
-def check_symbols(graph: Graph, symbols: PyTree, where: str) -> dict[tuple[int, int], Symbol | None]:
+def check_symbols(
+    graph: Graph, symbols: PyTree, where: str, recast: bool = False
+) -> dict[tuple[int, int], Symbol | None]:
     """The symbols that a model is called on, by the reference of the input they stand for.
+
+    With `recast` they may be of another floating dtype, as where a policy says what the nodes before compute in.
 
     Raises:
         KeyMismatchError, ShapeError, DTypeError, SymbolError: as for arrays.
@@ -182,7 +186,8 @@ def check_symbols(graph: Graph, symbols: PyTree, where: str) -> dict[tuple[int, 
                 got="an optional input",
                 cure="Draw the model's own input with optional=True.",
             )
-        if value.dtype != spec.dtype:
+        floating = all(jnp.issubdtype(kind, jnp.floating) for kind in (value.dtype, spec.dtype))
+        if value.dtype != spec.dtype and not (recast and floating):
             raise DTypeError(
                 place, expected=str(spec.dtype), got=str(value.dtype), cure="Draw the model for this dtype."
             )

@@ -15,9 +15,9 @@ def nodes_at(model: Any, path: str, where: str = "") -> list[tuple[int, Node]]:
     Raises:
         PathError: there is no such path; the nearest one is suggested.
     """
-    found = [(place, node) for place, node in enumerate(model.nodes) if node.path == path]
+    found = [(place, model.nodes[place]) for place in model.graph.places.get(path, ())]
     if not found:
-        paths = list(model.layers)
+        paths = list(model.graph.places)
         raise PathError(
             f"{model!r}{where and ', '}{where}",
             expected="a path of the model",

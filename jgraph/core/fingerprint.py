@@ -6,6 +6,7 @@ layer was called by its user, and the model's own name, do not count, as paths s
 """
 
 import hashlib
+import itertools
 import json
 from typing import Any
 
@@ -56,17 +57,29 @@ class _Canonical(Writer):
 
 
 def differences(saved: str, given: str) -> dict[str, tuple[str, str]]:
-    """By path, the nodes in which two models' JSON differ, as each says it; `""` for the inputs and outputs.
+    """By path, in what the nodes of two models' JSON differ, as each says it; `""` for the inputs and outputs.
 
     Raises:
         KeyError, ValueError: a text is no model's JSON.
     """
     both = [_nodes_by_path(json.loads(text)) for text in (saved, given)]
     paths = [path for path in {**both[0], **both[1]} if both[0].get(path) != both[1].get(path)]
-    return {path: (both[0].get(path, "no node"), both[1].get(path, "no node")) for path in paths}
+    pairs = {path: (both[0].get(path, []), both[1].get(path, [])) for path in paths}
+    return {path: (_told(saved, given), _told(given, saved)) for path, (saved, given) in pairs.items()}
 
 
-def _nodes_by_path(content: dict[str, Any]) -> dict[str, str]:
+def _told(calls: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
+    """What calls of one path say where the others say something else."""
+    if not calls:
+        return "no node"
+    found = []
+    for call, other in itertools.zip_longest(calls, others[: len(calls)], fillvalue={}):
+        other = other if other.get("class") == call.get("class") else {}
+        found += [{key: call.get(key) for key in {**call, **other} if call.get(key) != other.get(key)}]
+    return " and ".join(json.dumps(own, sort_keys=True) for own in found if own) or f"{len(calls)} calls"
+
+
+def _nodes_by_path(content: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     layers, model = content["layers"], content["layers"][content["model"]]
     order = [node["path"] for node in model["nodes"]]
 
@@ -79,12 +92,10 @@ def _nodes_by_path(content: dict[str, Any]) -> dict[str, str]:
             return {key: said(below) for key, below in value.items()}
         return [said(below) for below in value] if isinstance(value, list) else value
 
-    found: dict[str, str] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     for node in model["nodes"]:
         layer = layers[node["layer"]]
         kind = {"class": layer["class"], **layer.get("fields", {})}
         rest = {key: said(value) for key, value in node.items() if key not in ("path", "layer", "within", "given")}
-        text = json.dumps({**kind, **rest}, sort_keys=True)
-        found[node["path"]] = f"{found[node['path']]} and {text}" if node["path"] in found else text
-    ends = {"inputs": said(model["inputs"]), "outputs": said(model["outputs"])}
-    return {**found, "": json.dumps(ends, sort_keys=True)}
+        found.setdefault(node["path"], []).append({**kind, **rest})
+    return {**found, "": [{"inputs": said(model["inputs"]), "outputs": said(model["outputs"])}]}

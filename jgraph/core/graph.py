@@ -1,7 +1,8 @@
 """From a drawing to a flat graph: nodes in topological order, each with its name, and references as integers."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -66,6 +67,14 @@ class Graph:
     outputs: PyTree
     symbols: tuple[tuple[Symbol, ...], ...]
     kept: frozenset[str]
+
+    @functools.cached_property
+    def places(self) -> Mapping[str, list[int]]:
+        """Where the calls of each path stand, in their order."""
+        places: dict[str, list[int]] = {}
+        for place, node in enumerate(self.nodes):
+            places.setdefault(node.path, []).append(place)
+        return places
 
     def symbol(self, ref: Ref) -> Symbol:
         """The named symbol that a reference stands for."""
@@ -245,6 +254,9 @@ def whole(
     stack = [symbol]
     while stack:
         call = sources.get((stack[-1].call.token, stack[-1].index), stack[-1].call)
+        if call.token in complete:
+            stack.pop()
+            continue
         reads = [sources.get((s.call.token, s.index), s.call) for s in call.sources()]
         if waiting := [s for s, c in zip(call.sources(), reads, strict=True) if c.token not in complete]:
             stack.extend(waiting)
@@ -339,7 +351,7 @@ def check_weights(nodes: list[Node]) -> None:
     first: dict[Any, Node] = {}
     for node in nodes:
         home = first.setdefault(node.layer, node)
-        if home is not node and _weights(home) != _weights(node):
+        if home.inference is not node.inference and _weights(home) != _weights(node):
             raise ShapeError(
                 f"{node.path} ({node.layer!r})",
                 expected=f"the same weights at each call: call {home.call} needs {_weights(home)}",

@@ -21,8 +21,11 @@ def draw_within(scope: Any, model: Any, inputs: PyTree) -> PyTree:
 
 
 def call_within(scope: Any, model: Any, inputs: PyTree, **stands: Any) -> tuple[Call, list[tuple[Symbol, ...]]]:
-    """The closing call of a nested model, and the symbols of its nodes by their place in it."""
-    given = check_symbols(model.graph, inputs, repr(scope))
+    """The closing call of a nested model, and the symbols of its nodes by their place in it.
+
+    A call with a treatment is one that is drawn again.
+    """
+    given = check_symbols(model.graph, inputs, repr(scope), recast="treatment" in stands)
     masks = [None if symbol is None else symbol.mask for symbol in given.values()]
     token, path = object(), stands.get("path")
     named = {} if path is None else {"scope": None, "prefix": f"{path}/"}

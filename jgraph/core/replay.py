@@ -34,9 +34,11 @@ class Replay:
     def __init__(self, graph: Graph, swaps: Mapping[Any, Any], change: Change | None = None) -> None:
         self.graph, self.swaps, self.change = graph, swaps, change
         self.symbols: dict[int, Symbols] = {}
-        self.inner: dict[int, tuple[Any, list[Symbols]]] = {}
+        self.inner: dict[int, dict[tuple[str, int], Symbols]] = {}
+        self.before: dict[int, tuple[tuple[Node, ...], dict[tuple[int | None, int | None], int]]] = {}
         self.tokens = {place: object() for place, node in enumerate(graph.nodes) if node.layer.is_graph}
-        self.units = [self._unit(place) for place in range(len(graph.nodes))]
+        self.units = self._units()
+        self.layers = {node.layer for node in graph.nodes}
 
     def run(self) -> "Replay":
         """Draws everything, each node after what it reads."""
@@ -53,13 +55,14 @@ class Replay:
             self.symbols[place] = self.drawn(place, node) if changed is None else changed
         return self
 
-    def _unit(self, place: int) -> int:
-        """The outermost call of a nested model that draws this node, or the node itself."""
-        unit, owner = place, self.graph.nodes[place].owner
-        while owner is not None:
-            unit = owner if self.graph.nodes[owner].given is not None else unit
-            owner = self.graph.nodes[owner].owner
-        return unit
+    def _units(self) -> list[int]:
+        """Of each node the outermost call of a nested model that draws it, or the node itself."""
+        nodes, units = self.graph.nodes, list(range(len(self.graph.nodes)))
+        for place in reversed(range(len(nodes))):  # a model is closed after its nodes
+            owner = nodes[place].owner
+            if owner is not None and (units[owner] != owner or nodes[owner].given is not None):
+                units[place] = units[owner]
+        return units
 
     def drawn(self, place: int, node: Node) -> Symbols:
         """The node as it stood, or what takes its layer's place."""
@@ -85,7 +88,7 @@ class Replay:
         model = as_model(layer, inputs)
         stands = {} if node.layer in self.swaps and layer.name not in (None, node.layer.name) else {"path": node.path}
         call, symbols = call_within(layer, model, inputs, treatment=node.treatment, **stands)
-        self.inner[place] = model, symbols
+        self.inner[place] = {(n.path, n.call): drawn for n, drawn in zip(model.nodes, symbols, strict=True)}
         return alike(node, jax.tree.unflatten(call.inference.tree, call.symbols()))
 
     def placed(self, node: Node, args: tuple, kwargs: dict[str, Any], mask: Any) -> Symbols:
@@ -93,7 +96,7 @@ class Replay:
         layer = self.swaps.get(node.layer, node.layer)
         if not isinstance(layer, Layer):
             return alike(node, layer(*args, **kwargs))
-        elsewhere = any(other.layer is layer for other in self.graph.nodes if other.layer is not node.layer)
+        elsewhere = layer is not node.layer and layer in self.layers
         if layer.is_graph and layer.name is None and len(args) == 1 and not kwargs:
             call, _ = call_within(
                 layer, as_model(layer, args[0]), with_masks(args[0], mask, repr(layer)), path=node.path
@@ -124,10 +127,8 @@ class Replay:
         unit = self.units[ref.node]
         if unit == ref.node:
             return symbol_of(self.symbols[unit], ref)
-        model, symbols = self.inner.get(unit, (None, []))
-        names, call = self._within(ref.node, unit)
-        found = [p for p, n in enumerate(model.nodes) if (n.path, n.call) == (names, call)] if model else []
-        if not found:
+        found = self.inner.get(unit, {}).get(self._within(ref.node, unit))
+        if found is None:
             node = self.graph.nodes[ref.node]
             raise GraphError(
                 f"{node.path!r}",
@@ -135,19 +136,21 @@ class Replay:
                 got="an edit that takes it away",
                 cure="Edit what reads it first, or end the graph elsewhere.",
             )
-        return symbol_of(symbols[found[0]], ref)
+        return symbol_of(found, ref)
 
     def _within(self, place: int, unit: int) -> tuple[str, int]:
         """Path and call of a node in the nested model whose call it is a part of."""
-        chain = [place]
-        while self.graph.nodes[chain[-1]].owner != unit:
-            chain.append(self.graph.nodes[chain[-1]].owner or 0)
-        model = as_model(self.graph.nodes[unit].layer, jax.tree.map(self.graph.symbol, self.graph.nodes[unit].given[0]))
-        found = self.graph.nodes[chain.pop()].origin or 0
+        nodes, chain = self.graph.nodes, [place]
+        while nodes[chain[-1]].owner != unit:
+            chain.append(nodes[chain[-1]].owner or 0)
+        if unit not in self.before:
+            model = as_model(nodes[unit].layer, jax.tree.map(self.graph.symbol, nodes[unit].given[0]))
+            self.before[unit] = model.nodes, {(n.owner, n.origin): p for p, n in enumerate(model.nodes)}
+        inner, places = self.before[unit]
+        found = nodes[chain.pop()].origin or 0
         for below in reversed(chain):
-            origin = self.graph.nodes[below].origin
-            found = next(p for p, n in enumerate(model.nodes) if (n.owner, n.origin) == (found, origin))
-        return model.nodes[found].path, model.nodes[found].call
+            found = places[found, nodes[below].origin]
+        return inner[found].path, inner[found].call
 
 
 def as_model(layer: Any, inputs: PyTree) -> Any:

@@ -64,6 +64,7 @@ def _through(
 ) -> tuple[Values, dict[str, State], Array | float]:
     """Computes the nodes of a block; params and states come and go by path, penalties are added up."""
     made: Values = {}
+    states = dict(states)
     values = ChainMap(made, outside)
     for place in block:
         node = nodes[place]
@@ -78,7 +79,8 @@ def _through(
                 raise _no_key(node, note) from error
             error.add_note(note)
             raise
-        states, penalty = {**states, node.path: new}, penalty + cost
+        states[node.path] = new
+        penalty = penalty + cost
     return made, states, penalty
 
 

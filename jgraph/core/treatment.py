@@ -89,7 +89,7 @@ def widened(tree: PyTree) -> PyTree:
     """
 
     def one(leaf: Any) -> Any:
-        return cast(leaf, str(jnp.promote_types(leaf.dtype, jnp.float32))) if is_floating(leaf) else leaf
+        return jnp.asarray(leaf, jnp.float32) if is_floating(leaf) and jnp.finfo(leaf.dtype).bits < 32 else leaf
 
     return jax.tree.map(one, tree)
 
