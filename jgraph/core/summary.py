@@ -5,24 +5,31 @@ from typing import Any
 
 import jax
 
-from jgraph.core.graph import Graph, Node, Ref
+from jgraph.core.graph import Graph, Node, Ref, specs_of
 from jgraph.core.layer import InputLayer, Op
+from jgraph.core.policy import changed, frozen_of
 from jgraph.draw.specs import show_size
 from jgraph.draw.terminal import table
+from jgraph.tree import divide
 from jgraph.typing import PyTree
 
 COLUMNS = ("path", "layer", "output shape", "params", "connected to", "mask")
 
 
 def summarize(graph: Graph, title: str) -> str:
-    """The table of a graph with its totals, as text."""
+    """The table of a graph with its totals, as text; where some node is treated by a policy, it says how."""
     rows = [_row(graph, place, node) for place, node in enumerate(graph.nodes)]
     homes = [n for n in graph.nodes if n.call == 0]
     notes = [""]
     for kind, word in (("params", "Parameters"), ("state", "State")):
         leaves = jax.tree.leaves([getattr(n.inference, kind) for n in homes])
         notes.append(f"{word}: {count(leaves):,} ({size(leaves)})")
-    return table(title, COLUMNS, rows, notes, numbers=["params"])
+    if frozen := jax.tree.leaves(divide(specs_of(homes, "params"), frozen_of(graph.nodes))[1]):
+        notes[1] += f", of which {count(frozen):,} frozen"
+    columns, treated = COLUMNS, [changed(node.treatment) for node in graph.nodes]
+    if any(treated):
+        columns, rows = (*COLUMNS, "policy"), [[*row, how or "-"] for row, how in zip(rows, treated, strict=True)]
+    return table(title, columns, rows, notes, numbers=["params"])
 
 
 def _row(graph: Graph, place: int, node: Node) -> list[str]:
