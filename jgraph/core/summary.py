@@ -14,6 +14,8 @@ from jgraph.tree import divide
 from jgraph.typing import PyTree
 
 COLUMNS = ("path", "layer", "output shape", "params", "connected to", "mask")
+MOST = 12
+"""How many connections or outputs of one node a table shows."""
 
 
 def summarize(graph: Graph, title: str) -> str:
@@ -35,12 +37,17 @@ def summarize(graph: Graph, title: str) -> str:
 def _row(graph: Graph, place: int, node: Node) -> list[str]:
     own = count(jax.tree.leaves(node.inference.params))
     parameters = f"{own:,}" if own and not node.call else "shared" if own else "-"
-    shapes = ", ".join(f"({', '.join(map(show_size, s.shape))})" for s in node.inference.outputs)
+    shapes = _some([f"({', '.join(map(show_size, s.shape))})" for s in node.inference.outputs])
     refs = [leaf for leaf in jax.tree.leaves((node.args, node.kwargs)) if isinstance(leaf, Ref)]
     sources = [_place(graph, r) for r in refs]
     sources += [f"mask={_place(graph, r)}" for r in jax.tree.leaves(node.mask) if node.by_hand]
     path = f"{node.path} [{node.call}]" if node.call else node.path
-    return [path, _kind(node.layer), shapes, parameters, ", ".join(sources) or "-", _mask(graph, place)]
+    return [path, _kind(node.layer), shapes, parameters, _some(sources) or "-", _mask(graph, place)]
+
+
+def _some(words: list[str]) -> str:
+    """The words, or the first of very many: one wide row makes every row wide."""
+    return ", ".join(words[:MOST]) + f", ... ({len(words)} in all)" * (len(words) > MOST)
 
 
 def _kind(layer: Any) -> str:
@@ -65,7 +72,7 @@ def _mask(graph: Graph, place: int) -> str:
     masks = [s.mask for s in graph.symbols[place] if s.mask is not None]
     if masks:
         makers = {m.call.path: None for m in masks}
-        return f"from {', '.join(str(m) for m in makers)}"
+        return f"from {_some([str(m) for m in makers])}"
     came = any(
         graph.symbol(leaf).mask is not None
         for leaf in jax.tree.leaves((node.args, node.kwargs))
