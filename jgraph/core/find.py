@@ -66,5 +66,8 @@ def given_to(node: Node) -> Any:
 
 
 def _reads(model: Any, node: Node) -> str:
+    """The paths that a call reads, and which call of a path where there are several."""
     given = node.given[0] if node.given else (node.args, node.kwargs)
-    return listing(model.nodes[ref.node].path for ref in jax.tree.leaves(given) if isinstance(ref, Ref))
+    read = [model.nodes[ref.node] for ref in jax.tree.leaves(given) if isinstance(ref, Ref)]
+    several = [n.path for n in read if len(model.graph.places[n.path]) > 1]
+    return ", ".join(f"{n.path!r}{f' (call={n.call})' if n.path in several else ''}" for n in read[:12]) or "nothing"

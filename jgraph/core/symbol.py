@@ -235,7 +235,10 @@ class Symbol:
         self._refuse("made a number", "Values are known only in apply: lift what computes with them by jg.op.")
 
     def __bool__(self) -> NoReturn:
-        self._refuse("used as a condition", "Values are known only in apply: use jg.op(jnp.where)(condition, a, b).")
+        self._refuse(
+            "used as a condition",
+            "Values are known only in apply: write jg.op(jnp.where)(a > b, a, b), (0 < x) & (x < 1).",
+        )
 
     def __iter__(self) -> NoReturn:
         self._refuse("iterated over", "Slice it: x[:, 0], x[:, 1], ...")
