@@ -24,6 +24,45 @@ def name_of(path: Sequence[Any]) -> str:
     return "/".join(str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in path)
 
 
+def check_keys(tree: PyTree, where: str, *, named: bool = False) -> None:
+    """Checks that the keys of every dict can be sorted, as JAX does, and that they can be names where they are `named`.
+
+    Names are strings without '/', which parts them, or integers.
+
+    Raises:
+        KeyMismatchError: they cannot.
+    """
+
+    def odd(node: Any) -> bool:
+        return isinstance(node, dict) and not (_are_names(node) if named else _are_sortable(node))
+
+    for node in jax.tree.leaves(tree, is_leaf=odd):
+        if odd(node):
+            parted = any(isinstance(key, str) and "/" in key for key in node)
+            raise KeyMismatchError(
+                where,
+                expected="dicts whose keys are all strings"
+                + (", not empty and without '/'," * named)
+                + " or all integers",
+                got=f"the keys {', '.join(map(repr, node))}",
+                cure="Nest a dict in a dict instead of parting names by '/'."
+                if parted
+                else "Name all keys by strings.",
+            )
+
+
+def _are_names(keys: Iterable[Any]) -> bool:
+    return {type(key) for key in keys} == {int} or all(isinstance(k, str) and k and "/" not in k for k in keys)
+
+
+def _are_sortable(keys: Iterable[Any]) -> bool:
+    try:
+        sorted(keys)
+    except TypeError:
+        return False
+    return True
+
+
 def read(tree: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
     """The subtree of nested dicts at a path, or an empty dict where there is none."""
     for name in path:

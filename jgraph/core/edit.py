@@ -5,14 +5,14 @@ What is not touched keeps its layer, its path and its treatment, so that params,
 its calls.
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 
-from jgraph.core.find import node_at, nodes_at
+from jgraph.core.find import given_to, node_at, nodes_at
 from jgraph.core.graph import Node, Ref
 from jgraph.core.layer import InputLayer, Layer
-from jgraph.core.replay import Change, Replay, Symbols, alike, as_model, lifted, made
+from jgraph.core.replay import Change, Replay, Symbols, alike, as_model, check_whole, lifted, made
 from jgraph.errors import ArgumentError, GraphError
 from jgraph.typing import PyTree
 
@@ -21,21 +21,19 @@ def replace(model: Any, path: str, layer: Any) -> Any:
     """The model with another layer at a path, in all its calls; a function of symbols draws what stands there."""
     _, node = nodes_at(model, path, "replace")[0]
     _check_no_input(model, path, node, "replace")
-    if isinstance(layer, type) or not (isinstance(layer, Layer) or callable(layer)):
-        raise ArgumentError(
-            f"{model!r}, replace {path!r}",
-            expected="a layer, or a function of the symbols that the old one was called on",
-            got=repr(layer),
-            cure="Lift functions of arrays with jg.op, modules with jg.as_layer.",
+    if isinstance(layer, type) or not callable(layer):
+        _refuse(
+            f"{model!r}, replace {path!r}", "a layer, or a function of the symbols the old one was called on", layer
         )
+    _check_layer(f"{model!r}, replace {path!r}", layer)
     return model if layer is node.layer else lifted(model, {node.layer: layer})
 
 
 def insert_after(model: Any, path: str, layer: Any, call: int | None = None) -> Any:
     """The model with a layer between the one at a path and all that reads its outputs."""
     if not isinstance(layer, Layer):
-        cure = "Lift functions of arrays with jg.op, modules with jg.as_layer."
-        raise ArgumentError(f"{model!r}, insert_after {path!r}", expected="a layer", got=repr(layer), cure=cure)
+        _refuse(f"{model!r}, insert_after {path!r}", "a layer", layer)
+    _check_layer(f"{model!r}, insert_after {path!r}", layer)
 
     def change(replay: Replay, place: int, node: Node) -> Symbols:
         return alike(node, layer(jax.tree.unflatten(node.inference.tree, replay.drawn(place, node))))
@@ -47,19 +45,18 @@ def remove(model: Any, path: str, call: int | None = None) -> Any:
     """The model without the layer at a path: what read its output reads its input."""
     place, node = _target(model, path, call, "remove")
     _check_no_input(model, path, node, "remove")
-    reads = node.given[0] if node.given is not None else (node.args, node.kwargs)
-    refs = [leaf for leaf in jax.tree.leaves(reads) if isinstance(leaf, Ref)]
-    if len(refs) != 1 or len(node.inference.outputs) != 1:
+    given, refs = given_to(node), _symbols_read(node)
+    one = len(refs) == len(node.inference.outputs) == 1
+    if not one and jax.tree.structure(given) != node.inference.tree:
         raise GraphError(
             f"{model!r}, remove {path!r}",
-            expected="a layer of one input and one output",
+            expected="a layer of one input and one output, or of outputs in the structure of its inputs",
             got=f"{node.layer!r} with {len(refs)} and {len(node.inference.outputs)}",
             cure="Replace it, or prune the branches that it joins.",
         )
 
     def change(replay: Replay, place: int, node: Node) -> Symbols:
-        reads = node.given[0] if node.given is not None else (node.args, node.kwargs)
-        return (replay.at(next(leaf for leaf in jax.tree.leaves(reads) if isinstance(leaf, Ref))),)
+        return tuple(replay.at(ref) for ref in _symbols_read(node))
 
     return _changed(model, place, node, change)
 
@@ -166,6 +163,12 @@ def _only_read_by(model: Any, places: set[int]) -> set[int]:
     return {p for p, node in enumerate(graph.nodes) if isinstance(node.layer, InputLayer) and p in read - needed}
 
 
+def _symbols_read(node: Node) -> list[Ref]:
+    """What a node is called on, constants aside."""
+    reads = node.given[0] if node.given is not None else (node.args, node.kwargs)
+    return [leaf for leaf in jax.tree.leaves(reads) if isinstance(leaf, Ref)]
+
+
 def _target(model: Any, path: str, call: int | None, where: str) -> tuple[int, Node]:
     """The node that is meant; calls of one place in one nested model are one target."""
     found = nodes_at(model, path, where)
@@ -185,14 +188,19 @@ def _changed(model: Any, place: int, node: Node, change: Change) -> Any:
 def _owner(model: Any, node: Node, where: str) -> tuple[Node, Any]:
     """The node that closes the nested model which a node is in, and that model."""
     closer = model.nodes[node.owner]
-    if closer.given is None:
-        raise GraphError(
-            f"{model!r}, {where} {node.path!r}",
-            expected=f"the nested model {closer.path!r} with all its inputs",
-            got="a graph that was cut inside of it",
-            cure="Edit the whole model, and cut the edited one.",
-        )
+    check_whole(model, closer, where)
     return closer, as_model(closer.layer, jax.tree.map(model.graph.symbol, closer.given[0]))
+
+
+def _check_layer(where: str, layer: Any) -> None:
+    """An input reads nothing, so it takes no other layer's place."""
+    if isinstance(layer, InputLayer):
+        _refuse(where, "a layer that reads something", layer)
+
+
+def _refuse(where: str, expected: str, got: Any) -> NoReturn:
+    cure = "Lift functions of arrays with jg.op, modules with jg.as_layer."
+    raise ArgumentError(where, expected=expected, got=repr(got), cure=cure)
 
 
 def _check_no_input(model: Any, path: str, node: Node, where: str) -> None:

@@ -19,7 +19,7 @@ from jgraph.errors import (
     listing,
     nearest,
 )
-from jgraph.tree import common_rows, leaves_with_names, show_rows
+from jgraph.tree import check_keys, common_rows, leaves_with_names, show_rows
 from jgraph.typing import PyTree, Spec
 
 
@@ -52,6 +52,7 @@ def is_absent(graph: Graph, ref: Ref, value: Any) -> bool:
 def match_inputs(graph: Graph, inputs: PyTree, where: str) -> list[tuple[str, Ref, Any]]:
     """Pairs every input of the model with what was given for it: `(name, reference, value)`."""
     drawn = graph.inputs
+    check_keys(inputs, f"{where}, inputs")
     if isinstance(drawn, (list, tuple)) and isinstance(inputs, dict):
         drawn = _by_name(graph)
     refs = leaves_with_names(drawn)

@@ -15,7 +15,7 @@ def nodes_at(model: Any, path: str, where: str = "") -> list[tuple[int, Node]]:
     Raises:
         PathError: there is no such path; the nearest one is suggested.
     """
-    found = [(place, model.nodes[place]) for place in model.graph.places.get(path, ())]
+    found = [(place, model.nodes[place]) for place in model.graph.places.get(path if isinstance(path, str) else "", ())]
     if not found:
         paths = list(model.graph.places)
         raise PathError(
@@ -34,12 +34,13 @@ def node_at(model: Any, path: str, call: int | None = None, where: str = "") -> 
         PathError: there is no such path, or it was called several times and `call` does not say which.
     """
     found = nodes_at(model, path, where)
-    if (call is None and len(found) > 1) or (call is not None and not 0 <= call < len(found)):
+    number = isinstance(call, int) and not isinstance(call, bool) and 0 <= call < len(found)
+    if not number and (call is not None or len(found) > 1):
         reads = [f"call={node.call} on {_reads(model, node)}" for _, node in found]
         raise PathError(
             f"{model!r}{where and ', '}{where}, {path!r}",
             expected=f"one of {'; '.join(reads)}",
-            got=f"call={call}",
+            got=f"call={call!r}",
             cure="Say which call.",
         )
     return found[call or 0]
@@ -65,5 +66,8 @@ def given_to(node: Node) -> Any:
 
 
 def _reads(model: Any, node: Node) -> str:
+    """The paths that a call reads, and which call of a path where there are several."""
     given = node.given[0] if node.given else (node.args, node.kwargs)
-    return listing(model.nodes[ref.node].path for ref in jax.tree.leaves(given) if isinstance(ref, Ref))
+    read = [model.nodes[ref.node] for ref in jax.tree.leaves(given) if isinstance(ref, Ref)]
+    several = [n.path for n in read if len(model.graph.places[n.path]) > 1]
+    return ", ".join(f"{n.path!r}{f' (call={n.call})' if n.path in several else ''}" for n in read[:12]) or "nothing"

@@ -9,12 +9,13 @@ import jax
 
 from jgraph.core.infer import Inference
 from jgraph.core.layer import InputLayer, check_name, input_symbol
+from jgraph.core.order import order
 from jgraph.core.sizes import unsolvable
 from jgraph.core.spec import known
 from jgraph.core.symbol import Call, Symbol, automatic_mask
 from jgraph.core.treatment import PLAIN, Treatment
 from jgraph.draw.specs import show, show_size
-from jgraph.errors import GraphError, NameClashError, ShapeError, SymbolError, listing
+from jgraph.errors import GraphError, NameClashError, ShapeError, SymbolError
 from jgraph.tree import leaves_with_names, write
 from jgraph.typing import PyTree, Spec
 
@@ -103,12 +104,12 @@ def flatten(inputs: PyTree, outputs: PyTree, where: str) -> Graph:
     ends = [(name, symbol) for name, symbol in _symbols(outputs, f"{where}, outputs")]
     _check_ends(ends, where)
     starts = _starts(inputs, where)
-    calls = order(starts, ends, where)
+    sources = {(s.call.token, s.index): symbol for s, symbol in starts}
+    calls, cut = order(starts, ends, where)
     paths = name_calls(calls)
     nodes, symbols = [], []
     used: dict[Any, int] = {}
     place = {call.token: position for position, call in enumerate(calls)}
-    sources = {(s.call.token, s.index): symbol for s, symbol in starts}
 
     for call, path in zip(calls, paths, strict=True):
         args, kwargs, mask = jax.tree.map(lambda s: refer(s, place, sources), (call.args, call.kwargs, call.mask))
@@ -117,7 +118,7 @@ def flatten(inputs: PyTree, outputs: PyTree, where: str) -> Graph:
         named = _named(call, path, (args, kwargs, mask), symbols)
         owner = place.get(call.within.token) if call.within else None
         origin = call.within.place if call.within and owner is not None else None
-        given = _given(call, place, sources) if call.layer.is_graph else None
+        given = _given(call, place, sources) if call.layer.is_graph and call.token not in cut else None
         nodes.append(
             Node(
                 *(call.layer, path, number, args, kwargs, mask, named.by_hand, call.inference),
@@ -217,68 +218,6 @@ def _starts(inputs: PyTree, where: str) -> list[tuple[Symbol, Symbol]]:
             cure="Give each name an axis where it stands alone, or in a line such as '4*h + 1'.",
         )
     return starts
-
-
-def order(starts: list[tuple[Symbol, Symbol]], ends: Iterable[tuple[str, Symbol]], where: str) -> list[Call]:
-    """The calls that the outputs need, each after its sources: depth first from the outputs, without recursion."""
-    sources = {(s.call.token, s.index): start.call for s, start in starts}
-    given = {start.call.token for _, start in starts}
-    done: dict[object, Call] = {}
-    complete: dict[object, bool] = {}
-    for name, end in ends:
-        stack = [(end, False)]
-        while stack:
-            symbol, sources_done = stack.pop()
-            call = sources.get((symbol.call.token, symbol.index), symbol.call)
-            if call.token in done:
-                if done[call.token].path is None:  # the same call, drawn freshly and handed on by a model
-                    done[call.token] = call
-                continue
-            reads = [*call.sources(), *(s for s in call.inputs() if whole(s, sources, given, complete))]
-            if sources_done or not reads:
-                if isinstance(call.layer, InputLayer) and call.token not in given:
-                    _disconnected(call, name, starts, where)
-                done[call.token] = call
-            else:
-                stack.append((symbol, True))
-                stack.extend((s, False) for s in reversed(reads))
-    for _, start in starts:  # inputs that no output needs
-        done.setdefault(start.call.token, start.call)
-    return list(done.values())
-
-
-def whole(
-    symbol: Symbol, sources: dict[tuple[object, int], Call], given: set[object], complete: dict[object, bool]
-) -> bool:
-    """Whether a symbol depends on no input but the given ones; `complete` remembers what was found of each call."""
-    stack = [symbol]
-    while stack:
-        call = sources.get((stack[-1].call.token, stack[-1].index), stack[-1].call)
-        if call.token in complete:
-            stack.pop()
-            continue
-        reads = [sources.get((s.call.token, s.index), s.call) for s in call.sources()]
-        if waiting := [s for s, c in zip(call.sources(), reads, strict=True) if c.token not in complete]:
-            stack.extend(waiting)
-            continue
-        is_input = isinstance(call.layer, InputLayer)
-        complete[call.token] = call.token in given if is_input else all(complete[c.token] for c in reads)
-        stack.pop()
-    return complete[sources.get((symbol.call.token, symbol.index), symbol.call).token]
-
-
-def _disconnected(call: Call, output: str, starts: list[tuple[Symbol, Symbol]], where: str) -> None:
-    name = call.path or call.layer.name
-    missing = f"the input {name!r}" if name else f"an unnamed input {show(call.inference.outputs[0])}"
-    given = [s.call.path or s.call.layer.name or show(start.spec) for s, start in starts]
-    raise GraphError(
-        where,
-        expected=f"all inputs that {f'the output {output!r}' if output else 'the output'} depends on",
-        got=f"{listing(given)}, while it also needs {missing}",
-        cure=f"Add {missing} to the inputs, or end the graph elsewhere."
-        + " The mask of an input is an input too: jg.Model([x, x.mask], ...)."
-        * any(s.mask is not None for s, _ in starts),
-    )
 
 
 def name_calls(calls: list[Call]) -> list[str]:

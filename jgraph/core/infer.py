@@ -11,10 +11,11 @@ from typing import Any
 
 import jax
 
+from jgraph.core.sizes import names_in
 from jgraph.core.spec import is_symbolic
 from jgraph.core.treatment import PLAIN, Treatment, applied, initialized
 from jgraph.draw.specs import show, without_tokens
-from jgraph.errors import JGraphError, KeyMismatchError, ShapeError, SymbolError
+from jgraph.errors import ArgumentError, JGraphError, KeyMismatchError, ShapeError, SymbolError, nearest
 from jgraph.tree import leaves_with_names
 from jgraph.typing import PyTree, Spec
 
@@ -45,6 +46,7 @@ def infer(
 
     Raises:
         ShapeError: the layer cannot be applied to these specs; the message holds what the layer said.
+        ArgumentError: it takes other arguments. SymbolError: it gives nothing.
     """
     question = _Question(layer, args, kwargs, mask, treatment.typing(), absent)
     try:
@@ -119,12 +121,20 @@ def _answer(question: _Question) -> Inference:
     except JGraphError:
         raise
     except Exception as error:
+        _check_arguments(layer, args, kwargs)
         raise ShapeError(
             repr(layer),
             expected="inputs that the layer can be applied to",
             got=without_tokens(f"{_shown((args, kwargs))}, on which it raised {_said(error)}"),
-            cure=_cure((args, kwargs)),
+            cure=_cure(args, kwargs, error),
         ) from error
+    if not outputs:
+        raise SymbolError(
+            repr(layer),
+            expected="a layer that gives at least one array",
+            got=f"one that gives {jax.tree.unflatten(out_tree[-1], ())!r}",
+            cure="Return what it computes: `return outputs, state`.",
+        )
     _same_state(layer, state, new_state)
     masks = tuple(fate if made[i] is None else made[i] for i, fate in enumerate(fates))
     return Inference(params, state, tuple(_strong(o) for o in outputs), out_tree[-1], masks)
@@ -164,12 +174,37 @@ def _check_made(layer: Any, params: PyTree, state: PyTree) -> None:
                 )
 
 
-def _cure(given: PyTree) -> str:
-    """Two free axes that look alike in a message are the usual reason for shapes that do not go together."""
-    sizes = {str(d) for s in jax.tree.leaves(given) for d in getattr(s, "shape", ()) if is_symbolic(d)}
-    if len(sizes - {"batch"}) > 1:
+def _check_arguments(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
+    """Checks the number of arguments and the names of keywords, where something has failed already."""
+    apply, given = inspect.signature(type(layer).apply), (None, None, None, *args)
+    try:
+        apply.bind(*given, **kwargs)
+    except TypeError as error:
+        own = [p for p in apply.parameters.values() if p.name not in ("self", "params", "state", "train", "key")]
+        names = [p.name for p in own]
+        odd = [k for k in kwargs if k not in names]
+        raise ArgumentError(
+            repr(layer),
+            expected=f"the arguments {inspect.Signature([p.replace(annotation=p.empty) for p in own])}",
+            got=str(error).removeprefix("got "),
+            cure=(nearest(odd[0], names) if odd else "")
+            + "Give several inputs as the layer's `apply` takes them; settings belong where the layer is made.",
+        ) from error
+
+
+def _cure(args: tuple, kwargs: dict[str, Any], error: Exception) -> str:
+    """The usual reason for what failed: free axes that look alike in a message, or a list in the place of a tensor."""
+    sizes = {str(d) for s in jax.tree.leaves((args, kwargs)) for d in getattr(s, "shape", ()) if is_symbolic(d)}
+    names = set().union(*map(names_in, sizes)) - {"batch"}
+    if len(names) > 1:
         return "Free axes are different axes; where they are the same, name them alike: jg.Input(('steps', 8))."
-    return "Compare the inputs with the layer's documentation."
+    if len(sizes - {"batch"}) > 1:
+        return "Draw the axis so that all parts have one size, as a multiple: jg.Input(('4*steps', 8))."
+    if isinstance(error, AttributeError) and any(isinstance(a, (list, tuple, dict)) for a in args):
+        return "Give the layer one tensor where it takes one: jg.layers.concatenate(list) makes one of several."
+    return "Compare the inputs with the layer's documentation" + (
+        ", and give a free axis the size that it must have." if names else "."
+    )
 
 
 def _check_penalty(layer: Any, params: PyTree, inputs: tuple, outputs: PyTree) -> None:

@@ -171,7 +171,7 @@ ELEMENTWISE = (
     ARITHMETIC
     | _functions(jnp, "floor_divide remainder power abs sign exp expm1 log log1p sqrt square sin cos tanh clip where")
     | _functions(jnp, "maximum minimum floor ceil round less less_equal greater greater_equal equal not_equal isfinite")
-    | _functions(jnp, "logical_and logical_or logical_not bitwise_and bitwise_or bitwise_not")
+    | _functions(jnp, "logical_and logical_or logical_not bitwise_and bitwise_or bitwise_xor bitwise_not")
     | _functions(jax.nn, "relu relu6 sigmoid softplus soft_sign silu gelu elu selu leaky_relu hard_sigmoid tanh mish")
 )
 

@@ -29,7 +29,7 @@ from jgraph.core.symbol import with_masks
 from jgraph.core.treatment import Treatment
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError, listing
-from jgraph.tree import match
+from jgraph.tree import check_keys, match
 from jgraph.typing import Array, Key, Params, PyTree, State
 
 
@@ -41,6 +41,7 @@ class Model(Layer):
 
     Raises:
         GraphError: an output depends on an input that is not among `inputs`; the input is named.
+        KeyMismatchError: the keys of a dict are of two kinds, or hold a '/'.
         GraphError: what a policy makes one block is read from outside before its end.
         NameClashError: two layers have the same name.
         ShapeError: a shared layer is used on inputs that need different weights.
@@ -67,7 +68,10 @@ class Model(Layer):
     ) -> None:
         object.__setattr__(self, "name", name)
         self.__post_init__()
-        object.__setattr__(self, "graph", flatten(inputs, outputs, f"Model {name!r}" if name else "Model"))
+        where = f"Model {name!r}" if name else "Model"
+        check_keys(inputs, f"{where}, inputs", named=True)
+        check_keys(outputs, f"{where}, outputs", named=True)
+        object.__setattr__(self, "graph", flatten(inputs, outputs, where))
         blocks_of(self.nodes)  # a block that cannot be one is refused now
         if policy is not None:
             object.__setattr__(self, "graph", self.with_policy(policy).graph)

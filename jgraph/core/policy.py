@@ -2,7 +2,7 @@
 
 import dataclasses
 import fnmatch
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -210,6 +210,13 @@ def _row(node: Node, found: dict[str, dict[str, Any]]) -> PlanRow:
     kept = kept if leaves else "-"
     rules = tuple(pattern for pattern, own in found.items() if own)
     return PlanRow(node.path, node.call, node.layer.describe(), treatment, settings, kept, rules)
+
+
+def frozen_of(nodes: Iterable[Node]) -> frozenset[tuple[str, ...]]:
+    """Where in the params those are that are not trained, as no call of their layer is."""
+    nodes = tuple(nodes)
+    trained = {node.path for node in nodes if node.treatment.trainable}
+    return frozenset((*n.names, name) for n in nodes if n.path not in trained for name in n.inference.params)
 
 
 def changed(treatment: Treatment) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import graphlib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,8 +13,8 @@ from jgraph.core.graph import Graph, Node, Ref
 from jgraph.core.layer import InputLayer, Layer
 from jgraph.core.nest import call_within
 from jgraph.core.symbol import Symbol, Within, automatic_mask, make_call, with_masks
-from jgraph.draw.specs import show_tree
-from jgraph.errors import GraphError, ShapeError
+from jgraph.draw.specs import show, show_tree
+from jgraph.errors import ArgumentError, GraphError, ShapeError
 from jgraph.typing import PyTree
 
 Symbols = tuple[Any, ...]
@@ -95,7 +96,7 @@ class Replay:
         """Another layer, or what a function draws, in a node's place: under its path, unless it has a name."""
         layer = self.swaps.get(node.layer, node.layer)
         if not isinstance(layer, Layer):
-            return alike(node, layer(*args, **kwargs))
+            return self.filled(node, layer, args, kwargs)
         elsewhere = layer is not node.layer and layer in self.layers
         if layer.is_graph and layer.name is None and len(args) == 1 and not kwargs:
             call, _ = call_within(
@@ -108,6 +109,36 @@ class Replay:
             mask = mask if by_hand else automatic_mask(args, kwargs)
             call = make_call(layer, args, kwargs, mask, by_hand, path=node.path, treatment=node.treatment)
         return alike(node, jax.tree.unflatten(call.inference.tree, call.symbols()))
+
+    def filled(self, node: Node, function: Any, args: tuple, kwargs: dict[str, Any]) -> Symbols:
+        """What a function draws in a node's place, on the symbols that the node reads and the graph's inputs alone.
+
+        Raises:
+            ArgumentError: the function takes other arguments.
+            GraphError: it reads symbols of the drawing that it changes, which would be a cycle, or of another one.
+        """
+        where = f"what takes the place of {node.path!r}"
+        check_arguments(where, function, args, kwargs)
+        symbols = alike(node, function(*args, **kwargs))
+        stops = {(s.call.token, s.index) for s in jax.tree.leaves((args, kwargs)) if isinstance(s, Symbol)}
+        known = {s[0].call.token: isinstance(s[0].call.layer, InputLayer) for s in self.graph.symbols}
+        stack, seen = list(symbols), set()
+        while stack:
+            symbol = stack.pop()
+            call = symbol.call
+            if (call.token, symbol.index) in stops or call.token in seen:
+                continue
+            seen.add(call.token)
+            if not known.get(call.token, not isinstance(call.layer, InputLayer)):
+                raise GraphError(
+                    where,
+                    expected="a drawing that reads only the symbols it is given",
+                    got=f"one that also reads {call.path or call.layer.name or show(symbol.spec)!r}, "
+                    "an old symbol, which the edit would make a cycle of, or one of another drawing",
+                    cure="Use the function's arguments, not model.output_of(...), within the function.",
+                )
+            stack += [*call.sources(), *call.inputs()]
+        return symbols
 
     # Reading what is drawn
 
@@ -158,6 +189,40 @@ def as_model(layer: Any, inputs: PyTree) -> Any:
     return layer.on(inputs.spec) if hasattr(layer, "on") else layer
 
 
+def check_whole(model: Any, closer: Node, where: str) -> None:
+    """Checks that a graph holds the whole of a call of a nested model.
+
+    Raises:
+        GraphError: it was cut inside of it.
+    """
+    if closer.given is None:
+        raise GraphError(
+            f"{model!r}, {where} in {closer.path!r}",
+            expected="a nested model with all its inputs",
+            got="a graph that was cut inside of it",
+            cure="Edit the whole model, and cut the edited one.",
+        )
+
+
+def check_arguments(where: str, function: Any, args: tuple, kwargs: dict[str, Any]) -> None:
+    """Checks that a function can be called like this.
+
+    Raises:
+        ArgumentError: it cannot.
+    """
+    try:
+        inspect.signature(function).bind(*args, **kwargs)
+    except ValueError:  # some functions of C have no signature
+        return
+    except TypeError as error:
+        raise ArgumentError(
+            where,
+            expected=f"a function of what the old layer was called on: {show_tree((*args, *kwargs.values()))}",
+            got=f"a function for which there is: {error}",
+            cure="Give it one parameter for each, and the keywords.",
+        ) from error
+
+
 def alike(node: Node, made: PyTree) -> Symbols:
     """The symbols of what takes a node's place, once it is found to have as many outputs.
 
@@ -181,9 +246,14 @@ def lifted(model: Any, swaps: Mapping[Any, Any]) -> Any:
     swaps, same = dict(swaps), set()
     for node in model.nodes:  # what is nested in another is closed before it
         layer = node.layer
+        if layer.is_graph and node.given is None:
+            parts = layer.layers.values() if isinstance(layer.layers, Mapping) else layer.layers
+            if layer in swaps or any(part in swaps for part in parts):
+                check_whole(model, node, "edit")
+            continue
         if not layer.is_graph or layer in swaps or layer in same:
             continue
-        inner = as_model(layer, None if node.given is None else jax.tree.map(model.graph.symbol, node.given[0]))
+        inner = as_model(layer, jax.tree.map(model.graph.symbol, node.given[0]))
         if any(own.layer in swaps for own in inner.nodes if own.owner is None):
             swaps[layer] = made(inner, Replay(inner.graph, swaps).run())
         else:
@@ -192,24 +262,10 @@ def lifted(model: Any, swaps: Mapping[Any, Any]) -> Any:
 
 
 def made(old: Any, replay: Replay, inputs: PyTree = None, outputs: PyTree = None) -> Any:
-    """The model of what was drawn, with the treatments that its paths had.
-
-    Raises:
-        GraphError: what was drawn reads the drawing that it takes the place of, which would be a cycle.
-    """
+    """The model of what was drawn, with the treatments that its paths had."""
     graph = old.graph
     inputs = jax.tree.map(graph.symbol, graph.inputs) if inputs is None else inputs
     new = type(old)(inputs, replay.tree(graph.outputs) if outputs is None else outputs, name=old.name)
     kept = new.graph.kept - {node.path for node in graph.nodes} | (new.graph.kept & graph.kept)
     object.__setattr__(new, "graph", dataclasses.replace(new.graph, kept=kept))
-    before = {s[0].call.token: n.path for s, n in zip(graph.symbols, graph.nodes, strict=True)}
-    before = {token: path for token, path in before.items() if not isinstance(old.layers[path], InputLayer)}
-    for symbols in new.graph.symbols:
-        if symbols[0].call.token in before:
-            raise GraphError(
-                f"{old!r}, edited at {before[symbols[0].call.token]!r}",
-                expected="a drawing that reads only the symbols it is given",
-                got="one that also reads the model's old symbols, which the edit would make a cycle of",
-                cure="Use the function's arguments, not model.output_of(...), within the function.",
-            )
     return new.with_treatments({node.path: node.treatment for node in graph.nodes})

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from jgraph.draw.specs import show_size
+from jgraph.draw.specs import without_tokens
 from jgraph.errors import ShapeError
 
 OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Pow: operator.pow}
@@ -98,13 +98,14 @@ def _check(where: str, size: Any, got: Any, known: Mapping[str, Any]) -> None:
     least = min((v for n, v in known.items() if n in names_in(size) and isinstance(v, int)), default=1)
     if value == got and least >= 0:
         return
-    names = ", ".join(f"{show_size(n)} = {show_size(known[n])}" for n in sorted(names_in(size)))
-    alone = str(size).isidentifier()
-    reason = f"as {show_size(size)} is elsewhere in this call" if alone else f"for {show_size(size)} with {names}"
+    names = ", ".join(f"{n} = {known[n]}" for n in sorted(names_in(size)))
+    reason = f"as {size} is elsewhere in this call" if str(size).isidentifier() else f"for {size} with {names}"
+    expected = f"size {value} ({reason})" if least >= 0 else f"a size that makes {size} of sizes of at least 0"
+    told = without_tokens("\n".join((expected, f"size {got}" + f", which makes {names}" * (least < 0))))
     raise ShapeError(
         where,
-        expected=f"size {show_size(value)} ({reason})",
-        got=f"size {show_size(got)}",
+        expected=told.split("\n")[0],
+        got=told.split("\n")[1],
         cure="Axes of one name have one size: give what agrees, or name the axes apart.",
     )
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import export
 
 from jgraph.core.sizes import names_in
@@ -16,8 +17,13 @@ SCOPE = export.SymbolicScope()
 
 
 def dimension(name: str) -> Any:
-    """The symbolic dimension of that name."""
-    return export.symbolic_shape(name, scope=SCOPE)[0]
+    """The symbolic dimension of that name or expression.
+
+    Raises:
+        ValueError: it is none, or several.
+    """
+    (size,) = export.symbolic_shape(name, scope=SCOPE)
+    return size
 
 
 BATCH = dimension("batch")
@@ -31,8 +37,7 @@ def input_spec(shape: Shape, dtype: Any, free: str) -> Spec:
     """
     where = f"Input({shape!r})"
     if not isinstance(shape, (tuple, list)) or not all(
-        d is None or (isinstance(d, int) and not isinstance(d, bool) and d > 0) or isinstance(d, str) or is_symbolic(d)
-        for d in shape
+        d is None or (_is_integer(d) and d > 0) or isinstance(d, str) or is_symbolic(d) for d in shape
     ):
         raise ArgumentError(
             where,
@@ -41,7 +46,7 @@ def input_spec(shape: Shape, dtype: Any, free: str) -> Spec:
             cure="Write Input((28, 28, 1)), or Input(()) for one number a row.",
         )
     axes = (f"{free}_{axis}" if size is None else size for axis, size in enumerate(shape, 1))
-    sizes = tuple(_named(size, where) if isinstance(size, str) else size for size in axes)
+    sizes = tuple(int(size) if _is_integer(size) else _named(size, where) for size in axes)
     try:
         kind = jnp.dtype(dtype)
     except TypeError:
@@ -51,20 +56,24 @@ def input_spec(shape: Shape, dtype: Any, free: str) -> Spec:
     return jax.ShapeDtypeStruct((BATCH, *sizes), jax.dtypes.canonicalize_dtype(kind))
 
 
-def _named(text: str, where: str) -> Any:
-    """The dimension that a user wrote as a text."""
+def _is_integer(size: Any) -> bool:
+    return isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+
+
+def _named(axis: Any, where: str) -> Any:
+    """The dimension that a user wrote as a text, or took from another shape."""
     try:
-        size = dimension(text)
-    except (ValueError, IndexError) as error:
+        size = dimension(axis) if isinstance(axis, str) else axis
+    except ValueError as error:
         said = " ".join(str(error).split())[:120]
         cure = "Write a name or an expression such as '4*steps + 1', with * + - and whole numbers."
-        raise ArgumentError(f"{where}, axis {text!r}", expected="a dimension", got=said, cure=cure) from error
+        raise ArgumentError(f"{where}, axis {axis!r}", expected="a dimension", got=said, cure=cure) from error
     if not is_symbolic(size) or "batch" in names_in(size):
         raise ArgumentError(
-            f"{where}, axis {text!r}",
+            f"{where}, axis {str(axis)!r}",
             expected="an expression with a name in it that is not 'batch'",
-            got=repr(text),
-            cure="Write a size as a number; the batch axis is left out.",
+            got=repr(str(axis)),
+            cure="Write a size as a number; leave out the batch axis: jg.Input(x.shape[1:]).",
         )
     return size
 

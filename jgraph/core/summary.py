@@ -5,35 +5,49 @@ from typing import Any
 
 import jax
 
-from jgraph.core.graph import Graph, Node, Ref
+from jgraph.core.graph import Graph, Node, Ref, specs_of
 from jgraph.core.layer import InputLayer, Op
+from jgraph.core.policy import changed, frozen_of
 from jgraph.draw.specs import show_size
 from jgraph.draw.terminal import table
+from jgraph.tree import divide
 from jgraph.typing import PyTree
 
 COLUMNS = ("path", "layer", "output shape", "params", "connected to", "mask")
+MOST = 12
+"""How many connections or outputs of one node a table shows."""
 
 
 def summarize(graph: Graph, title: str) -> str:
-    """The table of a graph with its totals, as text."""
+    """The table of a graph with its totals, as text; where some node is treated by a policy, it says how."""
     rows = [_row(graph, place, node) for place, node in enumerate(graph.nodes)]
     homes = [n for n in graph.nodes if n.call == 0]
     notes = [""]
     for kind, word in (("params", "Parameters"), ("state", "State")):
         leaves = jax.tree.leaves([getattr(n.inference, kind) for n in homes])
         notes.append(f"{word}: {count(leaves):,} ({size(leaves)})")
-    return table(title, COLUMNS, rows, notes, numbers=["params"])
+    if frozen := jax.tree.leaves(divide(specs_of(homes, "params"), frozen_of(graph.nodes))[1]):
+        notes[1] += f", of which {count(frozen):,} frozen"
+    columns, treated = COLUMNS, [changed(node.treatment) for node in graph.nodes]
+    if any(treated):
+        columns, rows = (*COLUMNS, "policy"), [[*row, how or "-"] for row, how in zip(rows, treated, strict=True)]
+    return table(title, columns, rows, notes, numbers=["params"])
 
 
 def _row(graph: Graph, place: int, node: Node) -> list[str]:
     own = count(jax.tree.leaves(node.inference.params))
     parameters = f"{own:,}" if own and not node.call else "shared" if own else "-"
-    shapes = ", ".join(f"({', '.join(map(show_size, s.shape))})" for s in node.inference.outputs)
+    shapes = _some([f"({', '.join(map(show_size, s.shape))})" for s in node.inference.outputs])
     refs = [leaf for leaf in jax.tree.leaves((node.args, node.kwargs)) if isinstance(leaf, Ref)]
     sources = [_place(graph, r) for r in refs]
     sources += [f"mask={_place(graph, r)}" for r in jax.tree.leaves(node.mask) if node.by_hand]
     path = f"{node.path} [{node.call}]" if node.call else node.path
-    return [path, _kind(node.layer), shapes, parameters, ", ".join(sources) or "-", _mask(graph, place)]
+    return [path, _kind(node.layer), shapes, parameters, _some(sources) or "-", _mask(graph, place)]
+
+
+def _some(words: list[str]) -> str:
+    """The words, or the first of very many: one wide row makes every row wide."""
+    return ", ".join(words[:MOST]) + f", ... ({len(words)} in all)" * (len(words) > MOST)
 
 
 def _kind(layer: Any) -> str:
@@ -58,7 +72,7 @@ def _mask(graph: Graph, place: int) -> str:
     masks = [s.mask for s in graph.symbols[place] if s.mask is not None]
     if masks:
         makers = {m.call.path: None for m in masks}
-        return f"from {', '.join(str(m) for m in makers)}"
+        return f"from {_some([str(m) for m in makers])}"
     came = any(
         graph.symbol(leaf).mask is not None
         for leaf in jax.tree.leaves((node.args, node.kwargs))

@@ -18,9 +18,11 @@ from jgraph.core.treatment import PLAIN, Treatment
 from jgraph.draw.specs import show, show_tree
 from jgraph.errors import ArgumentError, DTypeError, JGraphError, ShapeError, SymbolError
 from jgraph.ops.indexing import getitem
+from jgraph.tree import check_keys
 from jgraph.typing import PyTree, Shape, Spec
 
 RESERVED = ("train", "key")
+NUMBERS = (bool, int, float, complex)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -116,6 +118,14 @@ class Symbol:
         return f"<Symbol {show(self.spec)}{' masked' if self.mask is not None else ''}>"
 
     def _lift(self, function: Any, *args: Any) -> "Symbol":
+        for operand in args:
+            if not isinstance(operand, NUMBERS) and not hasattr(operand, "shape"):
+                raise SymbolError(
+                    f"{self!r}, {getattr(function, '__name__', function)}",
+                    expected="a symbol, an array or a number beside it",
+                    got=repr(operand)[:80],
+                    cure="Write numpy.array([...]) for a list of numbers, and jg.op(jnp.stack) for one of symbols.",
+                )
         return self.call.layer.operation(function)(*args)
 
     def __add__(self, other: Any) -> "Symbol":
@@ -169,8 +179,20 @@ class Symbol:
     def __and__(self, other: Any) -> "Symbol":
         return self._lift(jnp.bitwise_and, self, other)
 
+    def __rand__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.bitwise_and, other, self)
+
     def __or__(self, other: Any) -> "Symbol":
         return self._lift(jnp.bitwise_or, self, other)
+
+    def __ror__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.bitwise_or, other, self)
+
+    def __xor__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.bitwise_xor, self, other)
+
+    def __rxor__(self, other: Any) -> "Symbol":
+        return self._lift(jnp.bitwise_xor, other, self)
 
     def __invert__(self) -> "Symbol":
         return self._lift(jnp.bitwise_not, self)
@@ -194,7 +216,11 @@ class Symbol:
         return self._lift(jnp.greater_equal, self, other)
 
     def __getitem__(self, index: Any) -> "Symbol":
-        return self._lift(getitem, self, index)
+        parts = index if isinstance(index, tuple) else (index,)
+        ends = [end for part in parts if isinstance(part, slice) for end in (part.start, part.stop, part.step)]
+        if any(isinstance(end, Symbol) for end in ends):
+            self._refuse("sliced from or to a symbol", "Sizes are fixed: use jg.op(jax.lax.dynamic_slice_in_dim).")
+        return self.call.layer.operation(getitem)(self, index)
 
     __array_ufunc__ = None  # lets `numpy_array * symbol` reach __rmul__; JAX's arrays do so by themselves
 
@@ -205,8 +231,14 @@ class Symbol:
         del dtype, copy
         self._refuse("given to a function of arrays", "Lift the function: jg.op(jnp.sin)(x).")
 
+    def __float__(self) -> NoReturn:
+        self._refuse("made a number", "Values are known only in apply: lift what computes with them by jg.op.")
+
     def __bool__(self) -> NoReturn:
-        self._refuse("used as a condition", "Values are known only in apply: use jg.op(jnp.where)(condition, a, b).")
+        self._refuse(
+            "used as a condition",
+            "Values are known only in apply: write jg.op(jnp.where)(a > b, a, b), (0 < x) & (x < 1).",
+        )
 
     def __iter__(self) -> NoReturn:
         self._refuse("iterated over", "Slice it: x[:, 0], x[:, 1], ...")
@@ -337,6 +369,7 @@ def check_masks(mask: Any, where: str) -> None:
 
 
 def _check_call(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any) -> None:
+    check_keys((args, kwargs), repr(layer))
     leaves = jax.tree.leaves((args, kwargs))
     if any(isinstance(leaf, Tracer) for leaf in leaves) or not any(isinstance(s, Symbol) for s in leaves):
         kinds = ", ".join(sorted({type(leaf).__name__ for leaf in leaves})) or "nothing"

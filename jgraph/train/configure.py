@@ -1,5 +1,6 @@
 """From what a user writes to an objective: losses, weights and metrics matched to outputs, ends opened for logits."""
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -119,7 +120,7 @@ def output_names(model: Model) -> list[str]:
 
 
 def by_output(model: Model, where: str, value: Any) -> dict[str, Any]:
-    """One value for a single output, a list for a list of outputs, or a dict by output name, as a dict.
+    """One value for a single output, a tree like the outputs, or a dict by output name, as a dict.
 
     Raises:
         KeyMismatchError: a key names no output, or a list has another length.
@@ -127,6 +128,9 @@ def by_output(model: Model, where: str, value: Any) -> dict[str, Any]:
     names, drawn = output_names(model), model.graph.outputs
     if value is None and where != "loss":
         return {}
+    if not isinstance(drawn, Ref) and not (isinstance(value, dict) and {str(key) for key in value} <= set(names)):
+        with contextlib.suppress(ValueError):  # given as the outputs are
+            return dict(zip(names, jax.tree.structure(drawn).flatten_up_to(value), strict=True))
     if isinstance(value, dict):
         value = {str(key): v for key, v in value.items()}
         if extra := [key for key in value if key not in names]:
@@ -145,7 +149,7 @@ def by_output(model: Model, where: str, value: Any) -> dict[str, Any]:
     raise KeyMismatchError(
         f"Trainer, {where}",
         expected=f"a dict by output name, {listing(names)}"
-        + (", or a list like theirs" if isinstance(drawn, list) else ""),
+        + f", or a {type(drawn).__name__} like theirs" * (not isinstance(drawn, Ref)),
         got=f"{type(value).__name__}" + (f" of {len(value)}" if listed else f" {value!r}"),
         cure="Several outputs need to be told apart.",
     )

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jgraph.core.graph import Graph, Ref, specs_of
+from jgraph.core.policy import frozen_of
 from jgraph.core.run import run
 from jgraph.core.treatment import widened
 from jgraph.losses.loss import Loss, align, check_differentiable, check_values
@@ -69,10 +70,8 @@ class Objective:
 
     @functools.cached_property
     def frozen(self) -> frozenset[tuple[str, ...]]:
-        """Where in the params those are that are not trained, as no call of their layer is."""
-        trained = {node.path for node in self.graph.nodes if node.treatment.trainable}
-        nodes = (node for node in self.graph.nodes if node.path not in trained)
-        return frozenset((*node.names, name) for node in nodes for name in node.inference.params)
+        """Where in the params those are that are not trained."""
+        return frozen_of(self.graph.nodes)
 
     def init(self) -> Array:
         """The sums of no examples."""

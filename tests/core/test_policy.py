@@ -282,3 +282,28 @@ def test_what_changed_in_short() -> None:
     assert changed(Treatment(remat=True, dtype="bfloat16", param_dtype="float16", trainable=False)) == (
         "bfloat16, kept in float16, remat, frozen"
     )
+
+
+TREATED = """\
+Net
+
+ path              layer                output shape   params   connected to      mask   policy
+ ────────────────────────────────────────────────────────────────────────────────────────────────────────
+ x                 Input float32        (batch, 4)          -   -                 -      -
+ dense             Dense                (batch, 5)         25   x                 -      -
+ encoder/dense     Dense                (batch, 6)         36   dense             -      bfloat16, frozen
+ encoder/drop      Dropout              (batch, 6)          -   encoder/dense     -      remat, frozen
+ encoder/dense_1   Dense                (batch, 3)         21   encoder/drop      -      bfloat16, frozen
+ encoder/norm      BatchNormalization   (batch, 3)          6   encoder/dense_1   -      frozen
+ encoder           Model                (batch, 3)          -   encoder/norm      -      remat, frozen
+ head              Dense                (batch, 2)          8   encoder           -      kept in float16
+
+Parameters: 96 (368 B), of which 63 frozen
+State: 6 (24 B)"""
+
+
+def test_the_summary_says_how_nodes_are_treated() -> None:
+    model = net()
+    assert model.with_policy(jg.Policy(RULES)).summary() == TREATED
+    assert "policy" not in model.summary()
+    assert "frozen" not in model.summary()

@@ -1,5 +1,6 @@
 """How a node is computed: dtypes of params, inputs, outputs and state; frozen layers; what Keras does with them."""
 
+import functools
 from typing import Any
 
 import jax
@@ -80,9 +81,11 @@ def test_no_gradient_reaches_frozen_params_but_inputs_have_theirs() -> None:
     def loss(model: jg.Model, params: Any, rows: Any) -> Any:
         return jnp.sum(model.apply(params, state, rows)[0] ** 2)
 
-    own, whole = (jax.grad(loss, argnums=(1, 2))(m, params, rows) for m in (model.freeze("head"), model))
+    grads = jax.jit(jax.grad(loss, argnums=(1, 2)), static_argnums=0)
+    own, whole = (grads(m, params, rows) for m in (model.freeze("head"), model))
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(own[0]["head"]))
-    jax.tree.map(np.testing.assert_array_equal, (own[0]["body"], own[1]), (whole[0]["body"], whole[1]))
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-6)  # two programs, which may be fused otherwise
+    jax.tree.map(close, (own[0]["body"], own[1]), (whole[0]["body"], whole[1]))
 
 
 def test_frozen_calls_of_a_layer_that_others_train() -> None:
@@ -92,9 +95,9 @@ def test_frozen_calls_of_a_layer_that_others_train() -> None:
     alone = jg.Model(x, judge(x))
     params, state = both.init(jax.random.key(0))
     a, b = jax.random.normal(jax.random.key(1), (2, 5, 3))
-    grads = jax.grad(lambda p: sum(jnp.sum(y**2) for y in both.apply(p, state, [a, b])[0]))(params)
-    part = jax.grad(lambda p: jnp.sum(alone.apply(p, state, a)[0] ** 2))(alone.select(params, of=both))
-    jax.tree.map(np.testing.assert_array_equal, grads["model"], part["model"])
+    grads = jax.jit(jax.grad(lambda p: sum(jnp.sum(y**2) for y in both.apply(p, state, [a, b])[0])))(params)
+    part = jax.jit(jax.grad(lambda p: jnp.sum(alone.apply(p, state, a)[0] ** 2)))(alone.select(params, of=both))
+    jax.tree.map(lambda u, v: np.testing.assert_allclose(u, v, rtol=1e-6), grads["model"], part["model"])
     assert np.any(grads["maker"]["kernel"])
 
 

@@ -13,8 +13,25 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from jgraph.draw.terminal import REDRAW_SECONDS, Bar, Line, Lines, Screen, Terminal, epoch_line
+from jgraph.draw.terminal import REDRAW_SECONDS, Bar, Line, Lines, Screen, Terminal, epoch_line, table
 from jgraph.errors import WriteError
+
+
+def test_a_table_shows_every_text_as_it_is_on_one_line() -> None:
+    text = table("a [red] title", ["name", "count"], [["two\nlines", "1"], ["日本", "12"]], ["a note"], ["count"])
+    assert text.splitlines() == [
+        "a [red] title",
+        "",
+        " name         count",
+        " ──────────────────",
+        " two\\nlines       1",
+        " 日本            12",
+        "a note",
+    ]
+
+
+def test_a_table_without_rows_has_its_columns() -> None:
+    assert table("none", ["name", "count"], []).splitlines() == ["none", "", " name   count", " ────────────"]
 
 
 class Logs(Mapping[str, float]):
