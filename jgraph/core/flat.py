@@ -11,12 +11,13 @@ from typing import Any
 
 import jax
 
+from jgraph.core.calls import joined_masks, make_call
 from jgraph.core.graph import Graph, Ref
 from jgraph.core.infer import Inference
 from jgraph.core.layer import InputLayer, input_symbol
 from jgraph.core.portable import Portable
 from jgraph.core.spec import BATCH, dimension
-from jgraph.core.symbol import Call, Symbol, Within, joined_masks, make_call
+from jgraph.core.symbol import Call, Symbol, Within
 from jgraph.core.treatment import PLAIN, Treatment
 from jgraph.errors import SymbolError
 from jgraph.typing import PyTree

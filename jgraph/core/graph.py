@@ -7,12 +7,13 @@ from typing import Any
 
 import jax
 
+from jgraph.core.calls import automatic_mask
 from jgraph.core.infer import Inference
 from jgraph.core.layer import InputLayer, check_name, input_symbol
 from jgraph.core.order import order
 from jgraph.core.sizes import unsolvable
 from jgraph.core.spec import known
-from jgraph.core.symbol import Call, Symbol, automatic_mask
+from jgraph.core.symbol import Call, Symbol
 from jgraph.core.treatment import PLAIN, Treatment
 from jgraph.draw.specs import show, show_size
 from jgraph.errors import GraphError, NameClashError, ShapeError, SymbolError
@@ -209,8 +210,8 @@ def _starts(inputs: PyTree, where: str) -> list[tuple[Symbol, Symbol]]:
         if not isinstance(symbol.call.layer, InputLayer):
             start = input_symbol(InputLayer(known(symbol.spec)[1:], str(symbol.dtype)), symbol.spec, object())
         starts.append((symbol, start))
-    drawn = [start for symbol, start in starts if start is symbol and symbol.call.path is None]
-    if lost := list(unsolvable(d for start in drawn for d in start.shape)):
+    named = {d for _, s in starts for t, d in zip(s.call.layer.shape, s.shape[1:], strict=True) if isinstance(t, str)}
+    if named and (lost := [d for d in unsolvable(d for _, s in starts for d in s.shape) if d in named]):
         raise ShapeError(
             f"{where}, inputs",
             expected="axes whose names can be found from the sizes of the inputs",

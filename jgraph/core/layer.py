@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Literal, dataclass_transform
 import jax
 import jax.numpy as jnp
 
+from jgraph.core.calls import draw
 from jgraph.core.infer import Inference
 from jgraph.core.portable import Portable
 from jgraph.core.spec import input_spec, known
-from jgraph.core.symbol import Call, Symbol, draw
+from jgraph.core.symbol import Call, Symbol
 from jgraph.errors import ArgumentError, listing
 from jgraph.ops.activations import activation, linear
 from jgraph.ops.indexing import getitem
@@ -251,7 +252,8 @@ def Input(  # noqa: N802 (Keras' name)
     # Free axes of two inputs are different axes until someone says otherwise, so each has a name of its own.
     free = name if isinstance(name, str) and name.isidentifier() else f"free_{uuid.uuid4().hex[:12]}"
     spec = input_spec(shape, dtype, free)
-    return input_symbol(InputLayer(known(spec)[1:], str(spec.dtype), optional, name=name), spec, object())
+    sizes = tuple(size if isinstance(size, str) else axis for size, axis in zip(shape, known(spec)[1:], strict=True))
+    return input_symbol(InputLayer(sizes, str(spec.dtype), optional, name=name), spec, object())
 
 
 def input_symbol(layer: InputLayer, spec: Spec, token: object, path: str | None = None) -> Symbol:

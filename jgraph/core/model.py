@@ -12,12 +12,13 @@ import numpy as np
 
 from jgraph.core import edit
 from jgraph.core.blocks import blocks_of
+from jgraph.core.calls import with_masks
 from jgraph.core.feed import batch_size_of, bind, match_inputs
 from jgraph.core.find import given_to, node_at
 from jgraph.core.fingerprint import fingerprint_of
 from jgraph.core.flat import Record, leaf_at, records_of, redraw
 from jgraph.core.graph import Graph, Node, Ref, flatten, specs_of
-from jgraph.core.layer import Layer
+from jgraph.core.layer import InputLayer, Layer
 from jgraph.core.nest import draw_within
 from jgraph.core.policy import Policy
 from jgraph.core.run import initialize, run
@@ -25,7 +26,6 @@ from jgraph.core.select import select
 from jgraph.core.serialise import from_json, to_json
 from jgraph.core.spec import BATCH
 from jgraph.core.summary import summarize
-from jgraph.core.symbol import with_masks
 from jgraph.core.treatment import Treatment
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError, listing
@@ -313,7 +313,9 @@ class Model(Layer):
             return self
         pairs = zip(records_of(self.graph), treatments, strict=True)
         records = tuple(dataclasses.replace(record, treatment=new) for record, new in pairs)
-        return rebuild(records, self.graph.inputs, self.graph.outputs, self.name, self.graph.kept)
+        places = [place for place, node in enumerate(self.nodes) if isinstance(node.layer, InputLayer)]
+        given = {(place, 0): self.graph.symbols[place][0] for place in places}
+        return rebuild(records, self.graph.inputs, self.graph.outputs, self.name, self.graph.kept, given)
 
     def select(self, tree: PyTree, of: "Model | None" = None) -> PyTree:
         """The model's part of another model's `params` or `state`: by layer where the two share them, else by path.
@@ -368,10 +370,15 @@ class Model(Layer):
 
 
 def rebuild(
-    records: Sequence[Record], inputs: PyTree, outputs: PyTree, name: str | None, kept: frozenset[str]
+    records: Sequence[Record],
+    inputs: PyTree,
+    outputs: PyTree,
+    name: str | None,
+    kept: frozenset[str],
+    given: dict[tuple[int, int], Any] | None = None,
 ) -> Model:
-    """A model from its flat records: draws every call again, under the name it had."""
-    symbols = redraw(records)
+    """A model from its flat records: draws every call again, under the name it had, perhaps on `given` inputs."""
+    symbols = redraw(records, given)
     read = functools.partial(jax.tree.map, lambda ref: leaf_at(symbols, ref))
     model = Model(read(inputs), read(outputs), name=name)
     object.__setattr__(model, "graph", dataclasses.replace(model.graph, kept=kept))
