@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from jgraph.errors import KeyMismatchError, ShapeError
-from jgraph.tree import leaves_with_names, match, read, write
+from jgraph.tree import divide, leaves_with_names, match, read, together, write
 
 
 class Point(NamedTuple):
@@ -62,3 +62,16 @@ def test_the_first_difference_is_named(tree: Any, error: type[Exception], said: 
     spec = {"a": {"w": jax.ShapeDtypeStruct((2,), "float32"), "b": jax.ShapeDtypeStruct((1,), "float32")}}
     with pytest.raises(error, match=said):
         match(tree, spec, "here", "Mend it.")
+
+
+def test_what_is_divided_comes_together_again() -> None:
+    tree = {"a": {"b": {"c": 1, "d": 2}, "e": {}}, "f": {"g": 3}, "h": {}}
+    for paths in ([], [("a",)], [("a", "b", "c")], [("a", "b"), ("f", "g")], [("a", "e"), ("h",)], [("nowhere", "x")]):
+        rest, part = divide(tree, paths)
+        assert together(rest, part) == tree
+        assert len(jax.tree.leaves(rest)) + len(jax.tree.leaves(part)) == 3
+    assert divide(tree, [("a", "b", "c"), ("a", "b", "d"), ("f",)]) == (
+        {"a": {"e": {}}, "h": {}},
+        {"a": {"b": {"c": 1, "d": 2}}, "f": {"g": 3}},
+    )
+    assert divide(tree, [])[0] is tree

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jgraph.errors import KeyMismatchError, listing
+from jgraph.core.model import Model
+from jgraph.errors import ArgumentError, KeyMismatchError, listing
 from jgraph.tree import leaves_with_names, name_of, put
 from jgraph.typing import PyTree
 
@@ -29,7 +30,8 @@ def carry(old_model: Any, new_model: Any, tree: PyTree, start: PyTree = None) ->
     the values of what is new; without it, what is new is left out. The result holds the old arrays themselves.
 
     Raises:
-        KeyMismatchError: the tree holds no params or state of the old model.
+        KeyMismatchError: the tree holds no params or state of the old model, or `start` none of the new one.
+        ArgumentError: one of the two is no model.
 
     >>> import jax, jgraph as jg
     >>> old = jg.Sequential([jg.Input((4,)), jg.layers.Dense(3, name="body"), jg.layers.Dense(2, name="head")])
@@ -41,22 +43,32 @@ def carry(old_model: Any, new_model: Any, tree: PyTree, start: PyTree = None) ->
     >>> carried.tree["body"]["kernel"] is params["body"]["kernel"]
     True
     """
+    for model in (old_model, new_model):
+        if not isinstance(model, Model):
+            cure = "Write jg.carry(old_model, new_model, params)."
+            raise ArgumentError("carry", expected="two models and a tree", got=repr(model), cure=cure)
     branches = _Branches(old_model, new_model)
-    empty = isinstance(tree, dict) and not jax.tree.leaves(tree)
-    is_branch = lambda leaf: branches.kind_of(leaf) is not None  # noqa: E731
-    result = jax.tree_util.tree_map_with_path(branches.moved, tree, is_leaf=is_branch)
-    if not branches.kinds and not empty:
-        raise KeyMismatchError(
-            "carry, tree",
-            expected=f"params or state of {old_model!r}, or what holds such trees",
-            got=f"the leaves {listing((name for name, _ in leaves_with_names(tree)), 6)}",
-            cure="Give the trees that belong to the old model.",
-        )
+    result = _moved(branches, tree, "tree", old_model)
     if start is not None:
+        _moved(_Branches(new_model, new_model), start, "start", new_model)
         return _filled(start, branches.found, branches.dropped)
     kind = branches.kinds[0] if branches.kinds else "state"
     new = [name for name in _leaves(new_model, kind) if name not in branches.found] if isinstance(tree, dict) else []
     return Carried(result, tuple(new), tuple(branches.dropped))
+
+
+def _moved(branches: "_Branches", tree: PyTree, where: str, model: Model) -> PyTree:
+    """The tree with its branches moved, of which there must be one where there is a leaf at all."""
+    empty = isinstance(tree, dict) and not jax.tree.leaves(tree)
+    result = jax.tree_util.tree_map_with_path(branches.moved, tree, is_leaf=branches.is_one)
+    if not branches.kinds and not empty:
+        raise KeyMismatchError(
+            f"carry, {where}",
+            expected=f"params or state of {model!r}, or what holds such trees",
+            got=f"the leaves {listing((name for name, _ in leaves_with_names(tree)), 6)}",
+            cure="Give the trees that belong to that model.",
+        )
+    return result
 
 
 class _Branches:
@@ -76,6 +88,10 @@ class _Branches:
         names = {name for name, _ in leaves_with_names(branch)}
         return next((kind for kind in KINDS if names and names <= self.known[kind].keys()), None)
 
+    def is_one(self, branch: Any) -> bool:
+        """Whether this is such a branch."""
+        return self.kind_of(branch) is not None
+
     def moved(self, path: Any, branch: Any) -> Any:
         """Such a branch as one of the new model; any other leaf as it is."""
         prefix, kind = name_of(path), self.kind_of(branch)
@@ -84,12 +100,13 @@ class _Branches:
             return branch
         self.kinds.append(kind)
         made: dict[str, Any] = {}
-        for name, leaf in leaves_with_names(branch):
+        for name, leaf in leaves_with_names(branch, is_leaf=lambda below: not isinstance(below, dict)):
+            is_array = bool(jax.tree.leaves(leaf))  # where optax masks a leaf, there is none
             if name in self.moves[kind]:
                 *above, last = self.moves[kind][name]
                 put(made, above, {last: leaf})
-                self.found[_joined(prefix, "/".join((*above, last)))] = leaf
-            else:
+                self.found |= {_joined(prefix, "/".join((*above, last))): leaf} if is_array else {}
+            elif is_array:
                 self.dropped.append(_joined(prefix, name))
         return made
 

@@ -38,7 +38,15 @@ def insert_after(model: Any, path: str, layer: Any, call: int | None = None) -> 
     def change(replay: Replay, place: int, node: Node) -> Symbols:
         return alike(node, layer(jax.tree.unflatten(node.inference.tree, replay.drawn(place, node))))
 
-    return _changed(model, *_target(model, path, call, "insert_after"), change)
+    edited = _changed(model, *_target(model, path, call, "insert_after"), change)
+    if all(node.layer is not layer for node in edited.nodes):
+        raise GraphError(
+            f"{model!r}, insert_after {path!r}",
+            expected="what something reads",
+            got="an input that nothing reads",
+            cure="Draw a model of your own from model.inputs and model.outputs.",
+        )
+    return edited
 
 
 def remove(model: Any, path: str, call: int | None = None) -> Any:

@@ -84,7 +84,7 @@ class Step:
             opt_state = with_rate(opt_state, self.learning_rate(train_state))
         trained, frozen = self.divide(train_state.params)
         searching = {"value": found.loss, "grad": found.grads, "value_fn": found.loss_of}
-        updates, opt_state = self.optimizer.update(found.grads, opt_state, trained, **searching)
+        updates, moved_state = self.optimizer.update(found.grads, opt_state, trained, **searching)
         if self.rate is None:
             updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
         moved: Any = optax.apply_updates(trained, updates)
@@ -92,7 +92,7 @@ class Step:
             step=train_state.step + 1,
             params=together(moved, frozen),
             model_state=found.model_state,
-            opt_state=opt_state,
+            opt_state=jax.tree.map(_in_dtype_of, opt_state, moved_state),
         )
 
     def learning_rate(self, train_state: TrainState) -> Array | None:
@@ -179,6 +179,12 @@ class Step:
             return self.measured_at(params, state, sums, data, order, start + i)
 
         return jax.lax.fori_loop(0, count, body, sums)
+
+
+def _in_dtype_of(old: Any, new: Any) -> Any:
+    """A leaf of a memory in the dtype that it had: a rate in float32 would widen the state of bfloat16 params."""
+    kept = getattr(old, "dtype", None) in (None, getattr(new, "dtype", None))
+    return new if kept else jnp.asarray(new, old.dtype)
 
 
 def refused(sums: Any) -> Any:

@@ -296,6 +296,19 @@ def test_params_may_be_kept_in_low_precision_too() -> None:
     assert ours.predict(after, data()[0])["y"].dtype == np.float32
 
 
+def test_a_known_rate_beside_params_of_several_dtypes() -> None:
+    x = jg.Input((4,), name="x")
+    drawn = jg.Model(x, L.Dense(3, activation="softmax", name="y")(L.Dense(3, name="low")(x)))
+    model = drawn.with_policy(jg.Policy({"low": {"param_dtype": "bfloat16"}}))
+    run = fit(jg.Trainer(model, optax.adam, loss=LOSS, learning_rate=1e-2))
+    held = run.train_state.opt_state
+    assert held.hyperparams["learning_rate"].dtype == jnp.float32
+    for tree in (run.train_state.params, held.inner_state[0].mu, held.inner_state[0].nu):
+        assert {leaf.dtype for leaf in tree["low"].values()} == {jnp.dtype("bfloat16")}
+        assert {leaf.dtype for leaf in tree["y"].values()} == {jnp.dtype("float32")}
+    assert run.history["loss"][-1] < run.history["loss"][0]
+
+
 class Costly(jg.Layer):
     """It costs the mean square of what it gives."""
 
