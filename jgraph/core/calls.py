@@ -155,7 +155,9 @@ def _check_call(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any) -> N
                 repr(layer),
                 expected=f"no argument {word!r} when a layer is drawn",
                 got=f"{word}={kwargs[word]!r}",
-                cure=f"Give it to apply: model.apply(params, state, inputs, {word}=...).",
+                cure="Give the symbol by its place: layer(query, value, key)."
+                if isinstance(kwargs[word], Symbol)
+                else f"Give it to apply: model.apply(params, state, inputs, {word}=...).",
             )
     if mask is None:
         return

@@ -28,6 +28,10 @@ class Ref:
     node: int
     index: int
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Ref":
+        del memo
+        return self
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Node:
