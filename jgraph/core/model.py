@@ -18,14 +18,13 @@ from jgraph.core.fingerprint import fingerprint_of
 from jgraph.core.flat import Record, leaf_at, records_of, redraw
 from jgraph.core.graph import Graph, Node, Ref, flatten, specs_of
 from jgraph.core.layer import Layer
-from jgraph.core.nest import draw_within
+from jgraph.core.nest import draw_within, with_masks
 from jgraph.core.policy import Policy
 from jgraph.core.run import initialize, run
 from jgraph.core.select import select
 from jgraph.core.serialise import from_json, to_json
 from jgraph.core.spec import BATCH
 from jgraph.core.summary import summarize
-from jgraph.core.symbol import with_masks
 from jgraph.core.treatment import Treatment
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError, listing

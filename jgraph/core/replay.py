@@ -11,8 +11,8 @@ import jax
 from jgraph.core.flat import closing_call, symbol_of
 from jgraph.core.graph import Graph, Node, Ref
 from jgraph.core.layer import InputLayer, Layer
-from jgraph.core.nest import call_within
-from jgraph.core.symbol import Symbol, Within, automatic_mask, make_call, with_masks
+from jgraph.core.nest import call_within, with_masks
+from jgraph.core.symbol import Symbol, Within, automatic_mask, make_call
 from jgraph.draw.specs import show, show_tree
 from jgraph.errors import ArgumentError, GraphError, ShapeError
 from jgraph.typing import PyTree

@@ -7,9 +7,9 @@ import jax
 
 from jgraph.core.layer import InputLayer, Layer, input_symbol
 from jgraph.core.model import Model
-from jgraph.core.nest import draw_within
+from jgraph.core.nest import draw_within, with_masks
 from jgraph.core.spec import known
-from jgraph.core.symbol import Symbol, with_masks
+from jgraph.core.symbol import Symbol
 from jgraph.draw.specs import show_tree
 from jgraph.errors import ArgumentError, listing
 from jgraph.typing import Key, Params, PyTree, Spec, State
