@@ -1,6 +1,5 @@
 """Drawing a call of a layer on symbols and constants, and the masks that go with it."""
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -93,30 +92,6 @@ def joined_masks(symbols: Sequence[Symbol | None], alone: bool) -> Any:
     if alone:
         return masks[0]
     return masks if any(m is not None for m in masks) else None
-
-
-def with_masks(inputs: PyTree, mask: Any, where: str) -> PyTree:
-    """Symbols with masks set by hand: one for a single symbol, else one for each in order, `None` to keep its own.
-
-    Raises:
-        SymbolError: a mask is not a symbol of booleans.
-        ArgumentError: their number is another.
-    """
-    if mask is None:
-        return inputs
-    symbols, tree = jax.tree.flatten(inputs)
-    masks = list(mask) if isinstance(mask, (list, tuple)) else [mask]
-    check_masks(masks, where)
-    if len(masks) != len(symbols):
-        raise ArgumentError(
-            f"{where}, mask",
-            expected=f"{len(symbols)} masks",
-            got=str(len(masks)),
-            cure="Give None for an input without.",
-        )
-    pairs = zip(symbols, masks, strict=True)
-    masked = [s if m is None or not isinstance(s, Symbol) else dataclasses.replace(s, mask=m) for s, m in pairs]
-    return jax.tree.unflatten(tree, masked)
 
 
 def check_masks(mask: Any, where: str) -> None:

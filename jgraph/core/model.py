@@ -12,14 +12,13 @@ import numpy as np
 
 from jgraph.core import edit
 from jgraph.core.blocks import blocks_of
-from jgraph.core.calls import with_masks
 from jgraph.core.feed import batch_size_of, bind, match_inputs
 from jgraph.core.find import given_to, node_at
 from jgraph.core.fingerprint import fingerprint_of
 from jgraph.core.flat import Record, leaf_at, records_of, redraw
 from jgraph.core.graph import Graph, Node, Ref, flatten, specs_of
 from jgraph.core.layer import InputLayer, Layer
-from jgraph.core.nest import draw_within
+from jgraph.core.nest import draw_within, with_masks
 from jgraph.core.policy import Policy
 from jgraph.core.run import initialize, run
 from jgraph.core.select import select

@@ -8,11 +8,11 @@ from typing import Any
 
 import jax
 
-from jgraph.core.calls import automatic_mask, make_call, with_masks
+from jgraph.core.calls import automatic_mask, make_call
 from jgraph.core.flat import closing_call, symbol_of
 from jgraph.core.graph import Graph, Node, Ref
 from jgraph.core.layer import InputLayer, Layer
-from jgraph.core.nest import call_within
+from jgraph.core.nest import call_within, with_masks
 from jgraph.core.symbol import Symbol, Within
 from jgraph.draw.specs import show, show_tree
 from jgraph.errors import ArgumentError, GraphError, ShapeError

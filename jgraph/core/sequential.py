@@ -5,10 +5,9 @@ from typing import Any
 
 import jax
 
-from jgraph.core.calls import with_masks
 from jgraph.core.layer import InputLayer, Layer, input_symbol
 from jgraph.core.model import Model
-from jgraph.core.nest import draw_within
+from jgraph.core.nest import draw_within, with_masks
 from jgraph.core.spec import known
 from jgraph.core.symbol import Symbol
 from jgraph.draw.specs import show_tree
