@@ -17,7 +17,7 @@ import pytest
 import jgraph as jg
 from jgraph.errors import ArgumentError, KeyMismatchError, LoadError, SaveError, ShapeError
 from jgraph.storage.checkpoint import read_arrays, read_record, write
-from jgraph.storage.steps import save_step
+from jgraph.storage.steps import newest_whole, save_step
 
 L = jg.layers
 ROOT = Path(__file__).parents[1]
@@ -299,3 +299,118 @@ def test_a_step_of_other_arrays_than_the_model_has_is_refused(run: Any, tmp_path
     save_step(tmp_path / "other", 3, {}, {})
     with pytest.raises(LoadError, match="a saved model"):
         jg.load(tmp_path / "other", step=3)
+
+
+def wide(units: int = 3, extra: bool = False) -> jg.Model:
+    """As `small`, with a layer more or another width."""
+    x = jg.Input((4,), name="x")
+    h = L.BatchNormalization(name="norm")(x)
+    return jg.Model(x, L.Dense(units, name="dense")(L.Dense(4, name="extra")(h) if extra else h))
+
+
+def saved(path: Path, model: jg.Model, **options: Any) -> tuple[Any, Any]:
+    """Start values of a model, written as `save` does or, with a step, as a checkpoint is."""
+    params, state = model.init(jax.random.key(3))
+    if "step" in options:
+        tree = {"train_state": {"params": params, "model_state": state}}
+        record = {"model": model.to_json(), "graph": model.fingerprint}
+        save_step(path, options["step"], jax.tree.map(np.asarray, tree), record)
+    else:
+        jg.save(path, model, params, state)
+    return params, state
+
+
+FILES = pytest.mark.parametrize("step", [{}, {"step": 7}], ids=["saved", "step"])
+
+
+def test_a_saved_model_and_a_checkpoint_say_their_fingerprint(tmp_path: Path) -> None:
+    saved(tmp_path / "m", small())
+    assert read_record(tmp_path / "m")["record"]["fingerprint"] == small().fingerprint
+    trainer = jg.Trainer(small(), optax.sgd(0.1), loss="mse")
+    keep = jg.callbacks.Checkpoint(tmp_path / "run")
+    trainer.fit((np.ones((4, 4)), np.ones((4, 3))), epochs=1, progress=False, callbacks=[keep])
+    found = newest_whole(tmp_path / "run", ())
+    assert found is not None
+    assert found[2]["graph"] == small().fingerprint
+
+
+@FILES
+def test_values_are_loaded_into_the_same_graph(tmp_path: Path, step: Any) -> None:
+    trees = saved(tmp_path / "m", small(), **step)
+    model = small()
+    loaded, *found = jg.load(tmp_path / "m", into=model, **step)
+    assert loaded is model
+    assert bits(found) == bits(list(trees))
+
+
+@FILES
+def test_another_graph_is_refused_leaf_by_leaf_with_both_sides(tmp_path: Path, step: Any) -> None:
+    saved(tmp_path / "m", small(), **step)
+    with pytest.raises(LoadError) as caught:
+        jg.load(tmp_path / "m", into=wide(5, extra=True), **step)
+    said, got = caught.value.expected, caught.value.got
+    assert "params/dense/kernel: float32[4, 5]" in said
+    assert "params/dense/kernel: float32[4, 3]" in got
+    assert "params/extra/kernel: float32[4, 4]" in said
+    assert "params/norm" not in said + got
+    x = jg.Input((4,), name="x")
+    bare = jg.Model(x, L.Dense(3, name="dense")(x))
+    with pytest.raises(LoadError, match=r"params/norm/beta: float32\[4\]"):
+        jg.load(tmp_path / "m", into=bare, **step)
+    half = small().with_policy(jg.Policy({"dense": {"param_dtype": "bfloat16"}}))
+    with pytest.raises(LoadError, match=r"params/dense/kernel: bfloat16\[4, 3\].*params/dense/kernel: float32\[4, 3\]"):
+        jg.load(tmp_path / "m", into=half, **step)
+
+
+@FILES
+def test_another_graph_on_the_same_leaves_is_refused_node_by_node(tmp_path: Path, step: Any) -> None:
+    saved(tmp_path / "m", small(), **step)
+    for other, message in (
+        (small().insert_after("norm", L.Activation("relu")), r"differing: .*activation: no node"),
+        (small().freeze("dense"), "trainable"),
+        (small().replace("norm", L.BatchNormalization(momentum=0.5)), r"norm: .*0\.99.*got norm: .*0\.5"),
+    ):
+        with pytest.raises(LoadError, match=message):
+            jg.load(tmp_path / "m", into=other, **step)
+
+
+@FILES
+def test_partial_takes_what_fits_and_says_the_rest(tmp_path: Path, step: Any, caplog: pytest.LogCaptureFixture) -> None:
+    params, state = saved(tmp_path / "m", small(), **step)
+    model = wide(5, extra=True)
+    loaded, found, found_state = jg.load(tmp_path / "m", into=model, partial=True, **step)
+    assert loaded is model
+    assert bits(found) == bits({"norm": params["norm"]})
+    assert bits(found_state) == bits(state)
+    said = "\n".join(caplog.messages)
+    assert "'params/extra/bias', 'params/extra/kernel' are new here" in said
+    assert "'params/dense/bias', 'params/dense/kernel' have another shape or dtype here" in said
+    caplog.clear()
+    start = model.init(jax.random.key(9))
+    _, whole, whole_state = jg.load(tmp_path / "m", into=model, partial=True, start=start, **step)
+    assert bits(whole) == bits({**start[0], "norm": params["norm"]})
+    assert bits(whole_state) == bits(state)
+    x = jg.Input((4,), name="x")
+    jg.load(tmp_path / "m", into=jg.Model(x, L.Dense(3, name="dense")(x)), partial=True, **step)
+    assert "'params/norm/beta', 'params/norm/gamma'" in caplog.messages[-1]
+    assert "are not needed here" in caplog.messages[-1]
+
+
+def test_partial_and_start_are_given_with_what_they_are_for(tmp_path: Path) -> None:
+    model, other = small(), wide(5)
+    trees = saved(tmp_path / "m", model)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"partial": True}, "partial without into"),
+        ({"into": model, "start": trees}, "start without partial"),
+        ({"into": "model"}, r"load, into: expected a jg\.Model, got 'model'"),
+    ]
+    for options, message in wrong:
+        with pytest.raises(ArgumentError, match=message):
+            jg.load(tmp_path / "m", **options)
+    starts: list[Any] = [trees, 3, trees[0]]
+    for start in starts:
+        with pytest.raises((KeyMismatchError, ShapeError), match="load, start"):
+            jg.load(tmp_path / "m", into=other, partial=True, start=start)
+    x = jg.Input((2,), name="x")
+    with pytest.raises(LoadError, match="It is the file of another model"):
+        jg.load(tmp_path / "m", into=jg.Model(x, L.Dense(7, name="mine")(x)), partial=True)

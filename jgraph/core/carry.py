@@ -46,22 +46,19 @@ def carry(old_model: Any, new_model: Any, tree: PyTree, start: PyTree = None) ->
     for model in (old_model, new_model):
         if not isinstance(model, Model):
             cure = "Write jg.carry(old_model, new_model, params)."
-            raise ArgumentError("carry", expected="two models and a tree", got=repr(model), cure=cure)
+            raise ArgumentError("carry", expected="two models and a tree", got=type(model).__name__, cure=cure)
     branches = _Branches(old_model, new_model)
     result = _moved(branches, tree, "tree", old_model)
     if start is not None:
         _moved(_Branches(new_model, new_model), start, "start", new_model)
         return _filled(start, branches.found, branches.dropped)
-    kind = branches.kinds[0] if branches.kinds else "state"
-    new = [name for name in _leaves(new_model, kind) if name not in branches.found] if isinstance(tree, dict) else []
-    return Carried(result, tuple(new), tuple(branches.dropped))
+    return Carried(result, tuple(branches.missing()), tuple(branches.dropped))
 
 
 def _moved(branches: "_Branches", tree: PyTree, where: str, model: Model) -> PyTree:
-    """The tree with its branches moved, of which there must be one where there is a leaf at all."""
-    empty = isinstance(tree, dict) and not jax.tree.leaves(tree)
+    """The tree with its branches moved, of which there must be one."""
     result = jax.tree_util.tree_map_with_path(branches.moved, tree, is_leaf=branches.is_one)
-    if not branches.kinds and not empty:
+    if not branches.taken:
         raise KeyMismatchError(
             f"carry, {where}",
             expected=f"params or state of {model!r}, or what holds such trees",
@@ -77,16 +74,19 @@ class _Branches:
     def __init__(self, old: Any, new: Any) -> None:
         self.moves = {kind: dict(_moves(old, new, kind)) for kind in KINDS}
         self.known = {kind: _leaves(old, kind) for kind in KINDS}
+        self.wanted = {kind: _leaves(new, kind) for kind in KINDS}
         self.found: dict[str, Any] = {}
         self.dropped: list[str] = []
-        self.kinds: list[str] = []
+        self.taken: dict[str, tuple[str, set[str]]] = {}
 
     def kind_of(self, branch: Any) -> str | None:
         """Whether nested dicts are params or state of the old model, or a part of them."""
         if not isinstance(branch, dict):
             return None
         names = {name for name, _ in leaves_with_names(branch)}
-        return next((kind for kind in KINDS if names and names <= self.known[kind].keys()), None)
+        if not names:  # the tree of a model that has nothing of this kind, or no tree of a model
+            return next((kind for kind in KINDS if not branch and not self.known[kind]), None)
+        return next((kind for kind in KINDS if names <= self.known[kind].keys()), None)
 
     def is_one(self, branch: Any) -> bool:
         """Whether this is such a branch."""
@@ -98,17 +98,23 @@ class _Branches:
         if kind is None:
             self.found[prefix] = branch
             return branch
-        self.kinds.append(kind)
         made: dict[str, Any] = {}
+        _, taken = self.taken[prefix] = kind, set()
         for name, leaf in leaves_with_names(branch, is_leaf=lambda below: not isinstance(below, dict)):
             is_array = bool(jax.tree.leaves(leaf))  # where optax masks a leaf, there is none
             if name in self.moves[kind]:
                 *above, last = self.moves[kind][name]
                 put(made, above, {last: leaf})
+                taken.add("/".join((*above, last)))
                 self.found |= {_joined(prefix, "/".join((*above, last))): leaf} if is_array else {}
             elif is_array:
                 self.dropped.append(_joined(prefix, name))
         return made
+
+    def missing(self) -> Iterator[str]:
+        """What the new model has beyond what its branches have been given."""
+        for prefix, (kind, taken) in self.taken.items():
+            yield from (_joined(prefix, name) for name in self.wanted[kind] if name not in taken)
 
 
 def _filled(start: PyTree, found: dict[str, Any], dropped: list[str]) -> Carried:

@@ -50,7 +50,7 @@ def insert_after(model: Any, path: str, layer: Any, call: int | None = None) -> 
 
 
 def remove(model: Any, path: str, call: int | None = None) -> Any:
-    """The model without the layer at a path: what read its output reads its input."""
+    """The model without the layer at a path: what read its outputs reads its inputs."""
     place, node = _target(model, path, call, "remove")
     _check_no_input(model, path, node, "remove")
     given, refs = given_to(node), _symbols_read(node)

@@ -253,10 +253,11 @@ class Model(Layer):
         return edit.insert_after(self, path, layer, call)
 
     def remove(self, path: str, call: int | None = None) -> "Model":
-        """The model without the layer at a path: what read its output reads its input.
+        """The model without the layer at a path: what read its outputs reads its inputs.
 
         Raises:
-            PathError: as for `insert_after`. GraphError: it has several inputs or outputs. ShapeError: what follows
+            PathError: as for `insert_after`. GraphError: its outputs are more or less than its inputs, or in another
+            structure; the graph holds only a part of the nested model that it is, or is in. ShapeError: what follows
             cannot take the input.
         """
         return edit.remove(self, path, call)

@@ -382,3 +382,17 @@ def test_tampered_files_give_load_errors_or_models(value: Any) -> None:
         except LoadError:
             refused += 1
     assert refused > len(places(content)) / 4
+
+
+def test_treatments_nested_calls_and_edits_come_back() -> None:
+    model = draw("nested and shared models").freeze("tower")
+    for edited in (model, model.insert_after("tower/dense", L.Identity()), model.replace("tower/dense", L.Dense(4))):
+        again = jg.Model.from_json(edited.to_json(), allow=[Scale])
+        assert again.to_json() == edited.to_json()
+        seen = [
+            [(n.path, n.call, n.treatment, n.owner, n.origin, repr(n.given)) for n in m.nodes] for m in (edited, again)
+        ]
+        assert seen[0] == seen[1]
+        assert again.insert_after("tower/dense", L.Dropout(0.5)).layers.keys() == (
+            edited.insert_after("tower/dense", L.Dropout(0.5)).layers.keys()
+        )
