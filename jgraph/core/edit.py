@@ -74,6 +74,8 @@ def prune(model: Any, *paths: str) -> Any:
 
     A list or dict that held a cut branch goes on without it, an input that only cut branches read is no input any more.
     """
+    if not paths:
+        raise ArgumentError(f"{model!r}, prune", expected="paths", got="none", cure="Write model.prune('branch').")
     for path in paths:
         nodes_at(model, path, "prune")
     for path in paths:

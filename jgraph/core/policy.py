@@ -16,6 +16,7 @@ from jgraph.draw.terminal import table
 from jgraph.errors import ArgumentError, PathError, listing, nearest
 
 SETTINGS = tuple(field.name for field in dataclasses.fields(Treatment))
+WILD = frozenset("*?[")
 COLUMNS = ("path", "layer", "computed in", "kept in", "remat", "trainable", "rules")
 
 
@@ -49,8 +50,10 @@ class Policy:
     rules: Mapping[str, Mapping[str, Any]]
 
     def __post_init__(self) -> None:
-        wrong = not isinstance(self.rules, Mapping) or not all(
-            isinstance(p, str) and isinstance(s, Mapping) and s for p, s in self.rules.items()
+        wrong = (
+            not isinstance(self.rules, Mapping)
+            or not self.rules
+            or not all(isinstance(p, str) and isinstance(s, Mapping) and s for p, s in self.rules.items())
         )
         if wrong:
             raise ArgumentError(
@@ -76,10 +79,14 @@ class Policy:
             own[node.path] = True
             for path in _owners(model.nodes, node):
                 own.setdefault(path, False)
+        with_params = {node.layer for node in nodes if node.inference.params}
+        with_state = {node.layer for node in nodes if node.inference.state}  # which freezing keeps too
+        holders = {"trainable": with_params | with_state, "param_dtype": with_params}
         found: dict[Any, dict[str, dict[str, Any]]] = {layer: {} for layer in names}
         for pattern, settings in self.rules.items():
             hits = [layer for layer, paths in names.items() if _meant(pattern, paths) is not None]
-            _check_hits(model, pattern, settings, hits, names)
+            _check_hits(f"the rule {pattern!r} for {model!r}", pattern, hits, names)
+            _check_holders(f"the rule {pattern!r} for {model!r}", settings, hits, holders)
             for layer in hits:
                 inherited = not _meant(pattern, names[layer])
                 found[layer][pattern] = {n: v for n, v in settings.items() if not (inherited and n == "remat")}
@@ -165,25 +172,28 @@ def _owners(nodes: tuple[Node, ...], node: Node) -> Iterator[str]:
 
 def _meant(pattern: str, paths: Mapping[str, bool]) -> bool | None:
     """Whether a pattern means a layer itself (true), only through a nested model that it is in, or not (`None`)."""
+    if pattern in paths or not WILD & set(pattern):
+        return paths.get(pattern)
     hits = [own for path, own in paths.items() if fnmatch.fnmatchcase(path, pattern)]
     return any(hits) if hits else None
 
 
-def _check_hits(model: Any, pattern: str, settings: Mapping[str, Any], hits: list[Any], names: dict) -> None:
+def _check_hits(where: str, pattern: str, hits: list[Any], names: dict[Any, dict[str, bool]]) -> None:
     if not hits:
         paths = [path for own in names.values() for path, is_own in own.items() if is_own]
         raise PathError(
-            f"the rule {pattern!r} for {model!r}",
+            where,
             expected="a pattern of the path of a layer",
             got="one that matches none",
             cure=f"{nearest(pattern, paths)}Known: {listing(paths)}.",
         )
-    with_params = {n.layer for n in model.nodes if n.inference.params}
-    with_state = {n.layer for n in model.nodes if n.inference.state}  # which freezing keeps too
-    for name, holders in (("trainable", with_params | with_state), ("param_dtype", with_params)):
-        if name in settings and not holders & set(hits):
+
+
+def _check_holders(where: str, settings: Mapping[str, Any], hits: list[Any], holders: dict[str, set[Any]]) -> None:
+    for name, layers in holders.items():
+        if name in settings and not layers & set(hits):
             raise ArgumentError(
-                f"the rule {pattern!r} for {model!r}",
+                where,
                 expected=f"layers with params, as it sets {name!r}",
                 got=f"{listing(map(repr, hits), 4)}, which have none",
                 cure="Leave the rule out, or match other layers.",

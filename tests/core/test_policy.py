@@ -307,3 +307,15 @@ def test_the_summary_says_how_nodes_are_treated() -> None:
     assert model.with_policy(jg.Policy(RULES)).summary() == TREATED
     assert "policy" not in model.summary()
     assert "frozen" not in model.summary()
+
+
+@pytest.mark.parametrize("edit", ["freeze", "unfreeze", "prune"])
+def test_an_edit_of_nothing_is_refused(edit: str) -> None:
+    model = jg.Sequential([jg.Input((3,)), jg.layers.Dense(2)])
+    with pytest.raises(ArgumentError, match=f"{edit}.*got none"):
+        getattr(model, edit)()
+
+
+def test_a_name_with_a_bracket_is_meant_by_itself() -> None:
+    model = jg.Sequential([jg.Input((3,)), jg.layers.Dense(2, name="a[0]")])
+    assert not model.freeze("a[0]").nodes[1].treatment.trainable
