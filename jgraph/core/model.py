@@ -19,7 +19,7 @@ from jgraph.core.flat import Record, leaf_at, records_of, redraw
 from jgraph.core.graph import Graph, Node, Ref, flatten, specs_of
 from jgraph.core.layer import InputLayer, Layer
 from jgraph.core.nest import draw_within, with_masks
-from jgraph.core.policy import Policy
+from jgraph.core.policy import Policy, trainable
 from jgraph.core.run import initialize, run
 from jgraph.core.select import select
 from jgraph.core.serialise import from_json, to_json
@@ -277,17 +277,17 @@ class Model(Layer):
         """The model in which the layers that match are not trained: `Policy({pattern: {"trainable": False}})`.
 
         Raises:
-            PathError, ArgumentError: a pattern matches nothing that could be trained.
+            PathError, ArgumentError: no pattern, or one that matches nothing that could be trained.
         """
-        return self.with_policy(Policy({pattern: {"trainable": False} for pattern in patterns}))
+        return self.with_policy(trainable(False, patterns, "freeze"))
 
     def unfreeze(self, *patterns: str) -> "Model":
         """The model in which the layers that match are trained again.
 
         Raises:
-            PathError, ArgumentError: a pattern matches nothing that could be trained.
+            PathError, ArgumentError: no pattern, or one that matches nothing that could be trained.
         """
-        return self.with_policy(Policy({pattern: {"trainable": True} for pattern in patterns}))
+        return self.with_policy(trainable(True, patterns, "unfreeze"))
 
     def with_policy(self, policy: Policy) -> "Model":
         """The model with the settings of a policy; what the policy does not speak of stays as it was.

@@ -50,10 +50,8 @@ class Policy:
     rules: Mapping[str, Mapping[str, Any]]
 
     def __post_init__(self) -> None:
-        wrong = (
-            not isinstance(self.rules, Mapping)
-            or not self.rules
-            or not all(isinstance(p, str) and isinstance(s, Mapping) and s for p, s in self.rules.items())
+        wrong = not isinstance(self.rules, Mapping) or not all(
+            isinstance(p, str) and isinstance(s, Mapping) and s for p, s in self.rules.items()
         )
         if wrong:
             raise ArgumentError(
@@ -96,6 +94,18 @@ class Policy:
 
     def __repr__(self) -> str:
         return f"Policy({ {p: dict(s) for p, s in self.rules.items()} })"
+
+
+def trainable(value: bool, patterns: tuple[str, ...], where: str) -> Policy:
+    """The policy by which what matches is trained, or not.
+
+    Raises:
+        ArgumentError: there is no pattern.
+    """
+    if not patterns:
+        cure = f"Write model.{where}('encoder/*'), or '*' for all layers."
+        raise ArgumentError(where, expected="at least one pattern", got="none", cure=cure)
+    return Policy({pattern: {"trainable": value} for pattern in patterns})
 
 
 @dataclasses.dataclass(frozen=True)
