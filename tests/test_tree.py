@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from jgraph.errors import KeyMismatchError, ShapeError
-from jgraph.tree import divide, leaves_with_names, match, read, together, write
+from jgraph.tree import check_keys, divide, leaves_with_names, match, read, together, write
 
 
 class Point(NamedTuple):
@@ -75,3 +75,24 @@ def test_what_is_divided_comes_together_again() -> None:
         {"a": {"b": {"c": 1, "d": 2}}, "f": {"g": 3}},
     )
     assert divide(tree, [])[0] is tree
+
+
+@pytest.mark.parametrize(
+    ("tree", "sortable", "names"),
+    [
+        ({"a": {1: 0, 2: 0}, "b": [{"c": 0}]}, True, True),
+        ({"a": [{"b/c": 0}]}, True, False),
+        ({"": 0}, True, False),
+        ({(1, 2): 0}, True, False),
+        ({None: 0}, True, False),
+        ({"a": ({1: 0, "b": 0},)}, False, False),
+    ],
+    ids=str,
+)
+def test_keys_can_be_sorted_and_be_names(tree: Any, sortable: bool, names: bool) -> None:
+    for named, fine in ((False, sortable), (True, names)):
+        if fine:
+            check_keys(tree, "here", named=named)
+        else:
+            with pytest.raises(KeyMismatchError, match=r"here: expected dicts whose keys.*got the keys"):
+                check_keys(tree, "here", named=named)

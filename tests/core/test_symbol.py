@@ -230,3 +230,9 @@ def test_conditions_go_together() -> None:
     given = np.array([[-1.0, 1.0, 6.0]], "float32")
     np.testing.assert_array_equal(model.apply({}, {}, given)[0], [[False, True, True]])
     assert not model.mixes_rows
+    flags = np.array([True, False, True])
+    combined = jg.Model(x, [flags & (x > 0), flags | (x > 0), True ^ (x > 0), (x > 0) ^ flags])
+    expected = [[False, False, True], [True, True, True], [True, False, False], [True, True, False]]
+    for got, want in zip(combined.apply({}, {}, given)[0], expected, strict=True):
+        np.testing.assert_array_equal(got, [want])
+    assert not combined.mixes_rows
