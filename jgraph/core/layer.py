@@ -211,6 +211,10 @@ class Op(Layer):
         name = getattr(self.function, "__name__", "op")
         return name if name.isidentifier() else "op"
 
+    def describe(self) -> str:
+        """The function, as a table shows it."""
+        return f"op {self.default_name()}"
+
 
 class InputLayer(Layer):
     """The place where an input enters: the shape without the batch axis, the dtype, and whether it may be absent."""
@@ -224,6 +228,10 @@ class InputLayer(Layer):
     def default_name(self) -> str:
         """Inputs without a name are called `input`, `input_1`, ..."""
         return "input"
+
+    def describe(self) -> str:
+        """The dtype, and whether it may be absent, as a table shows it."""
+        return f"Input {self.dtype}" + " optional" * self.optional
 
 
 def Input(  # noqa: N802 (Keras' name)

@@ -1,12 +1,10 @@
 """What a model consists of, as rows: path, layer, output shape, parameters, connections, mask."""
 
 import math
-from typing import Any
 
 import jax
 
 from jgraph.core.graph import Graph, Node, Ref, specs_of
-from jgraph.core.layer import InputLayer, Op
 from jgraph.core.policy import changed, frozen_of
 from jgraph.draw.specs import show_size
 from jgraph.draw.terminal import table
@@ -42,18 +40,12 @@ def _row(graph: Graph, place: int, node: Node) -> list[str]:
     sources = [_place(graph, r) for r in refs]
     sources += [f"mask={_place(graph, r)}" for r in jax.tree.leaves(node.mask) if node.by_hand]
     path = f"{node.path} [{node.call}]" if node.call else node.path
-    return [path, _kind(node.layer), shapes, parameters, _some(sources) or "-", _mask(graph, place)]
+    return [path, node.layer.describe(), shapes, parameters, _some(sources) or "-", _mask(graph, place)]
 
 
 def _some(words: list[str]) -> str:
     """The words, or the first of very many: one wide row makes every row wide."""
     return ", ".join(words[:MOST]) + f", ... ({len(words)} in all)" * (len(words) > MOST)
-
-
-def _kind(layer: Any) -> str:
-    if isinstance(layer, InputLayer):
-        return f"Input {layer.dtype}"
-    return f"op {layer.default_name()}" if isinstance(layer, Op) else layer.describe()
 
 
 def _place(graph: Graph, ref: Ref) -> str:
