@@ -82,7 +82,7 @@ def test_each_is_known_by_what_it_is() -> None:
         ((init, 3), "function and int"),
         ((3,), "got int"),
     ],
-    ids=str,
+    ids=["class", "module", "alone", "three", "number", "nothing"],
 )
 def test_what_is_none_of_them_is_refused(given: tuple, got: str) -> None:
     with pytest.raises(ArgumentError, match=rf"as_layer: expected .*{got}"):
