@@ -179,8 +179,8 @@ def _check_graph(saved: _Saved, into: Model) -> None:
     both = differences(saved.text, into.to_json())
     raise LoadError(
         saved.where,
-        expected="the same graph, but differing: " + "; ".join(f"{p or 'its ends'}: {b[0]}" for p, b in both.items()),
-        got="; ".join(f"{p or 'its ends'}: {b[1]}" for p, b in both.items()),
+        expected="the same graph: " + "; ".join(f"{p or 'its ends'}: {b[1]}" for p, b in both.items()),
+        got="; ".join(f"{p or 'its ends'}: {b[0]}" for p, b in both.items()),
         cure="Load it without into=, or with partial=True, which takes the leaves that fit.",
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from jgraph.core.infer import Inference, infer, takes_mask
@@ -29,6 +30,7 @@ def draw(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any = None, path
         ShapeError: the layer cannot take these shapes.
     """
     _check_call(layer, args, kwargs, mask)
+    args, kwargs = jax.tree.map(_own, (args, kwargs))
     by_hand = mask is not None
     call = make_call(layer, args, kwargs, mask if by_hand else automatic_mask(args, kwargs), by_hand, path=path)
     return jax.tree.unflatten(call.inference.tree, call.symbols())
@@ -61,7 +63,7 @@ def _check_absent(
     absent: frozenset[int],
 ) -> None:
     """Checks that the layer gives the same outputs without these of its inputs."""
-    cure = "Let its `apply` take None there and give the same shape, or draw the input without optional=True."
+    cure = "Let it give the same shape and dtype for None there, or draw the input without optional=True."
     try:
         without = infer(layer, *asked, treatment, absent)
     except JGraphError as error:
@@ -80,10 +82,30 @@ def _check_absent(
         )
 
 
+def _own(leaf: Any) -> Any:
+    """A constant that nobody else can change: arrays of NumPy are copied."""
+    if not isinstance(leaf, np.ndarray):
+        return leaf
+    leaf = leaf.copy()
+    leaf.setflags(write=False)
+    return leaf
+
+
 def automatic_mask(args: tuple, kwargs: dict[str, Any]) -> Any:
     """The mask of the one input, or a tuple of masks where there are several inputs, or `None` where none has one."""
-    symbols = [s for s in jax.tree.leaves((args, kwargs)) if isinstance(s, Symbol)]
-    return joined_masks(symbols, alone=len(symbols) == 1 and symbols[0] is args[0])
+    inputs, alone = inputs_in(args, kwargs, Symbol)
+    return joined_masks(inputs, alone)
+
+
+def inputs_in(args: tuple, kwargs: dict[str, Any], kind: type) -> tuple[list[Any], bool]:
+    """The inputs of a call, symbols or references, and whether there is but one, given as it is.
+
+    A `None` among the arguments is an input that is absent.
+    """
+    leaves = jax.tree.leaves(args, is_leaf=lambda leaf: leaf is None)
+    inputs = [leaf for leaf in leaves if leaf is None or isinstance(leaf, kind)]
+    inputs += [leaf for leaf in jax.tree.leaves(kwargs) if isinstance(leaf, kind)]
+    return inputs, len(inputs) == 1 and any(inputs[0] is given for given in args[:1] or kwargs.values())
 
 
 def joined_masks(symbols: Sequence[Symbol | None], alone: bool) -> Any:

@@ -5,15 +5,19 @@ configurations of layers, references, constants, masks, treatments, and the stru
 layer was called by its user, and the model's own name, do not count, as paths say it; nor does history.
 """
 
+import dataclasses
 import hashlib
 import itertools
 import json
+from types import FunctionType
 from typing import Any
 
 from jgraph.core.flat import Record, records_of
 from jgraph.core.graph import Graph
 from jgraph.core.layer import Layer
 from jgraph.core.serialise import Writer
+from jgraph.core.treatment import Treatment
+from jgraph.errors import SaveError
 
 
 def fingerprint_of(graph: Graph) -> str:
@@ -46,14 +50,23 @@ class _Canonical(Writer):
         return {key: value for key, value in entry.items() if key != "name" or not layer.written}
 
     def record(self, record: Record) -> dict[str, Any]:
-        node = self.node(record)
-        return {key: value for key, value in node.items() if key != "given"}
+        if record.layer.is_graph:  # what its treatment says of dtypes and training is said by its nodes
+            record = dataclasses.replace(record, treatment=Treatment(remat=record.treatment.remat))
+        return {key: value for key, value in self.node(record).items() if key != "given"}
 
     def value(self, value: Any, where: str) -> Any:
         written = super().value(value, where)
+        if isinstance(value, FunctionType) and value.__closure__:  # what it was made with is a part of what it is
+            written = {**written, "made with": [self._cell(cell.cell_contents, where) for cell in value.__closure__]}
         if isinstance(value, dict):  # keywords mean the same in any order
             written["$dict"].sort(key=lambda pair: json.dumps(pair[0], sort_keys=True))
         return written
+
+    def _cell(self, content: Any, where: str) -> Any:
+        try:
+            return self.value(content, where)
+        except (SaveError, ValueError):  # nothing can be said of it but its kind
+            return type(content).__name__
 
 
 def differences(saved: str, given: str) -> dict[str, tuple[str, str]]:
@@ -76,7 +89,8 @@ def _told(calls: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
     for call, other in itertools.zip_longest(calls, others[: len(calls)], fillvalue={}):
         other = other if other.get("class") == call.get("class") else {}
         found += [{key: call.get(key) for key in {**call, **other} if call.get(key) != other.get(key)}]
-    return " and ".join(json.dumps(own, sort_keys=True) for own in found if own) or f"{len(calls)} calls"
+    texts = dict.fromkeys(json.dumps(own, sort_keys=True) for own in found if own)
+    return " and ".join(texts) or f"{len(calls)} calls"
 
 
 def _nodes_by_path(content: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

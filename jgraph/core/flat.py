@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from jgraph.core.calls import joined_masks, make_call
+from jgraph.core.calls import inputs_in, joined_masks, make_call
 from jgraph.core.graph import Graph, Ref
 from jgraph.core.infer import Inference
 from jgraph.core.layer import InputLayer, input_symbol
@@ -99,9 +99,8 @@ def _redrawn(record: Record, symbols: list[tuple[Any, ...]], token: object, stan
         return closing_call(record.layer, args[0], at(record.given), token=token, **stands)
     by_hand = record.mask is not None
     if not by_hand:
-        refs = [leaf for leaf in jax.tree.leaves((record.args, record.kwargs)) if isinstance(leaf, Ref)]
-        alone = len(refs) == 1 and refs[0] is record.args[0]
-        mask = joined_masks([leaf_at(symbols, ref) for ref in refs], alone)
+        refs, alone = inputs_in(record.args, record.kwargs, Ref)
+        mask = joined_masks([None if ref is None else leaf_at(symbols, ref) for ref in refs], alone)
     return make_call(record.layer, args, kwargs, mask, by_hand, **stands)
 
 

@@ -241,7 +241,7 @@ def Input(  # noqa: N802 (Keras' name)
 
     `None` is a free axis, and one of its own. A text is a free axis with a name, or an expression of such names: axes
     of one name have one size, `"4*h"` has four times that of `"h"`. An `optional` input may be given `None` in place of
-    an array: the layers that read it are then applied to `None`, and must give outputs of the same shape.
+    an array: the layers that read it are then applied to `None`, and must give outputs of the same shape and dtype.
 
     Raises:
         ArgumentError: the shape is no tuple of positive integers, `None` and dimensions, or the dtype does not exist.

@@ -9,12 +9,15 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
+import jax
+
 from jgraph.core.layer import Layer
 from jgraph.errors import LoadError, SaveError, listing, nearest
 from jgraph.typing import Function
 
 FUNCTION_ROOTS = (
     "jax.nn",
+    "jax.nn.initializers",
     "jax.numpy",
     "jax.numpy.linalg",
     "jax.numpy.fft",
@@ -124,6 +127,13 @@ def _custom(thing: Any, own: str) -> str:
             expected="a function or class with a name of its own",
             got=own or type(thing).__name__,
             cure="Write it with def, and give it to jg.load(path, allow=[...]) when you load.",
+        )
+    if getattr(thing, "__globals__", None) is jax.nn.initializers.he_normal.__globals__:  # where JAX makes initializers
+        raise SaveError(
+            repr(thing),
+            expected="a function that JAX gives a public name",
+            got=f"{own!r}, which one of JAX's functions made",
+            cure="Name it where there is a name, as in kernel_initializer='he_normal'; or write it with def.",
         )
     return f"custom:{own}"
 

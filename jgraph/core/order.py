@@ -106,6 +106,13 @@ def _disconnected(call: Call, output: str, starts: list[tuple[Symbol, Symbol]], 
     name = call.path or call.layer.name
     missing = f"the input {name!r}" if name else f"an unnamed input {show(call.inference.outputs[0])}"
     given = [s.call.path or s.call.layer.name or show(start.spec) for s, start in starts]
+    if name in given:
+        raise GraphError(
+            where,
+            expected=f"the symbol {name!r} that {f'the output {output!r}' if output else 'the output'} was drawn on",
+            got="another symbol of that name",
+            cure="A model that was loaded or copied has inputs of its own: take them from model.inputs.",
+        )
     raise GraphError(
         where,
         expected=f"all inputs that {f'the output {output!r}' if output else 'the output'} depends on",

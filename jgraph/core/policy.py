@@ -70,6 +70,8 @@ class Policy:
             PathError: a rule matches no layer of the model. ArgumentError: two rules say different things of one layer,
             or a rule about params matches only layers without any.
         """
+        if not isinstance(getattr(model, "nodes", None), tuple):
+            raise ArgumentError("Policy.plan", expected="a jg.Model", got=repr(model), cure="Write policy.plan(model).")
         nodes = [node for node in model.nodes if not isinstance(node.layer, InputLayer)]
         names: dict[Any, dict[str, bool]] = {}  # the paths by which each layer can be meant, true for its own
         for node in nodes:
@@ -102,9 +104,10 @@ def trainable(value: bool, patterns: tuple[str, ...], where: str) -> Policy:
     Raises:
         ArgumentError: there is no pattern.
     """
-    if not patterns:
-        cure = f"Write model.{where}('encoder/*'), or '*' for all layers."
-        raise ArgumentError(where, expected="at least one pattern", got="none", cure=cure)
+    if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
+        got = ", ".join(map(repr, patterns)) or "none"
+        cure = f"Write model.{where}('encoder/*', 'head'), or '*' for all layers."
+        raise ArgumentError(where, expected="one pattern or several, each a text", got=got, cure=cure)
     return Policy({pattern: {"trainable": value} for pattern in patterns})
 
 

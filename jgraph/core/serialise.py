@@ -15,7 +15,7 @@ from jgraph.core.graph import Ref
 from jgraph.core.layer import Layer
 from jgraph.core.names import find_class, find_function, find_layer, name_of_class, name_of_function
 from jgraph.core.treatment import PLAIN, Treatment
-from jgraph.errors import LoadError, SaveError
+from jgraph.errors import ArgumentError, LoadError, SaveError
 
 GIVEN = "given"
 """What stands in place of a class where the one who loads gives the layer."""
@@ -53,6 +53,8 @@ def from_json(text: str, allow: Iterable[Any], rebuild: Callable[..., Any]) -> A
             got=f"version {content['version']!r}" if known and "version" in content else "something else",
             cure="Load it with the jgraph that saved it.",
         )
+    if not isinstance(allow, Iterable) or isinstance(allow, (str, dict)):
+        raise ArgumentError("allow", expected="a list", got=repr(allow), cure="Write allow=[Scale, my_function].")
     reader = _Reader(tuple(allow), rebuild)
     try:
         for entry in content["layers"]:

@@ -66,7 +66,7 @@ def _named(axis: Any, where: str) -> Any:
         size = dimension(axis) if isinstance(axis, str) else axis
     except ValueError as error:
         said = " ".join(str(error).split())[:120]
-        cure = "Write a name or an expression such as '4*steps + 1', with * + - and whole numbers."
+        cure = "Write a name, or an expression of + - * and numbers such as '4*steps + 1', or 'floordiv(steps, 2)'."
         raise ArgumentError(f"{where}, axis {axis!r}", expected="a dimension", got=said, cure=cure) from error
     if not is_symbolic(size) or "batch" in names_in(size):
         raise ArgumentError(

@@ -120,3 +120,54 @@ def test_a_lambda_is_drawn_and_applied_and_refused_only_by_a_file() -> None:
     np.testing.assert_array_equal(model.apply({}, {}, A)[0], A + 1)
     with pytest.raises(jg.errors.SaveError, match=r"Write it with def"):
         model.to_json()
+
+
+class Masks(jg.Layer):
+    """Counts the steps that count, of what its mask is given for."""
+
+    def apply(self, params: Any, state: Any, x: Any, beside: Any = None, *, mask: Any = None, **options: Any) -> Any:
+        given = mask if isinstance(mask, tuple) else (mask,)
+        return sum((jnp.sum(m, axis=1) for m in given if m is not None), jnp.zeros(x.shape[0], int)), state
+
+
+def test_the_only_symbol_may_be_a_keyword() -> None:
+    x = jg.Input((3,), name="x")
+    outputs = {
+        "dense": jg.layers.Dense(2)(x=x),
+        "sum": jg.op(jnp.sum)(a=x, axis=-1),
+        "beside": jg.op(jnp.add)(np.ones(3, "f"), x),
+    }
+    model = jg.Model(x, outputs)
+    params, state = model.init(KEY)
+    found = model.apply(params, state, A)[0]
+    np.testing.assert_allclose(found["dense"], A @ params["dense"]["kernel"], rtol=1e-6)
+    np.testing.assert_allclose(found["sum"], A.sum(-1))
+    words = jg.Input((4,), "int32", name="words")
+    masked = jg.layers.Embedding(9, 2, mask_zero=True)(words)
+    counted = jg.Model(words, [Masks()(masked), Masks()(x=masked)])
+    rows = np.array([[1, 0, 2, 0], [0, 0, 0, 3]])
+    assert [c.tolist() for c in counted.apply(*counted.init(KEY), rows)[0]] == [[2, 1]] * 2
+
+
+def test_an_absent_input_keeps_its_place_among_the_masks() -> None:
+    one, other = jg.Input((4, 2)), jg.Input((4, 2), optional=True)
+    inner = jg.Model([one, other], Masks(name="count")(one, other), name="inner")
+    words = jg.Input((4,), "int32", name="words")
+    masked = jg.layers.Embedding(9, 2, mask_zero=True)(words)
+    model = jg.Model(words, inner([masked, None]))
+    node = next(n for n in model.nodes if n.path == "inner/count")
+    assert not node.by_hand
+    again = pickle.loads(pickle.dumps(model))
+    rows = np.array([[1, 0, 2, 0], [0, 0, 0, 3]])
+    for drawn in (model, again, jg.Model.from_json(model.to_json(), allow=[Masks])):
+        assert drawn.apply(*drawn.init(KEY), rows)[0].tolist() == [2, 1]
+
+
+def test_constants_are_ones_own() -> None:
+    x, weights, index = jg.Input((3,), name="x"), np.ones(3, "f"), np.array([0, 1])
+    model = jg.Model(x, (x * weights)[:, index])
+    before = model.apply({}, {}, A)[0], model.fingerprint
+    weights *= 5
+    index[:] = 2
+    assert (model.apply({}, {}, A)[0] == before[0]).all()
+    assert jg.Model.from_json(model.to_json()).fingerprint == before[1]

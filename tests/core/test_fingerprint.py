@@ -192,10 +192,31 @@ def test_what_no_file_could_say_has_none() -> None:
 def test_differences_are_said_by_path_on_both_sides() -> None:
     one = written()
     said = differences(one.to_json(), written(units=5, by_hand=False).to_json())
-    assert said["common"] == ('{"units": 3} and {"units": 3}', '{"units": 5} and {"units": 5}')
+    assert said["common"] == ('{"units": 3}', '{"units": 5}')
     assert said["greater"][1] == "no node"
     assert set(said) == {"common", "greater", "global_average_pooling1d"}
     assert differences(one.to_json(), written(turned=True).to_json()) == {}
     frozen = differences(one.to_json(), one.freeze("common").to_json())
     assert list(frozen) == ["common"]
     assert "trainable" in frozen["common"][1]
+
+
+def scaled(factor: Any) -> Callable[..., Any]:
+    def scale(x: Any) -> Any:
+        return x * factor
+
+    return scale
+
+
+def test_what_a_function_was_made_with_decides() -> None:
+    x = jg.Input((3,), name="x")
+    found = {jg.Model(x, jg.op(scaled(factor))(x)).fingerprint for factor in (2.0, 3.0, jnp.ones(3), 2.0)}
+    assert len(found) == 3
+
+
+def test_a_frozen_model_is_what_its_frozen_layers_are() -> None:
+    inner = jg.Input((3,))
+    body = jg.Model(inner, L.Dense(2, name="dense")(inner), name="body")
+    x = jg.Input((3,), name="x")
+    model = jg.Model(x, L.Dense(1, name="head")(body(x)))
+    assert model.freeze("body").fingerprint == model.freeze("body/dense").fingerprint

@@ -203,3 +203,12 @@ def test_layers_with_several_outputs_are_one_node() -> None:
     model = jg.Model(x, {"c": c, "h": h, "sequence": sequence})
     assert paths(model) == ["input", "lstm"]
     assert model.graph.outputs == {"c": Ref(1, 2), "h": Ref(1, 1), "sequence": Ref(1, 0)}
+
+
+def test_the_input_of_a_copy_is_another_symbol_of_that_name() -> None:
+    x = jg.Input((3,), name="x")
+    copied = jg.Model.from_json(jg.Model(x, jg.layers.Dense(2, name="y")(x)).to_json())
+    with pytest.raises(GraphError, match=r"another symbol of that name.*model\.inputs"):
+        jg.Model(x, copied.output_of("y"))
+    kept = jg.Model(x, jg.layers.Dense(2, name="y")(x)).freeze("y")
+    assert list(jg.Model(x, kept.output_of("y")).layers) == ["x", "y"]  # a policy keeps the inputs' symbols

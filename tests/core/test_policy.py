@@ -186,7 +186,7 @@ def test_a_rule_about_params_needs_some() -> None:
 
 def test_what_is_no_policy() -> None:
     with pytest.raises(ArgumentError, match=r"expected a jg\.Policy, got .*Write jg\.Policy"):
-        net().with_policy({"head": {"remat": True}})  # pyright: ignore[reportArgumentType]
+        net().with_policy({"head": {"remat": True}})
 
 
 def test_a_policy_is_a_value() -> None:
@@ -319,3 +319,11 @@ def test_an_edit_of_nothing_is_refused(edit: str) -> None:
 def test_a_name_with_a_bracket_is_meant_by_itself() -> None:
     model = jg.Sequential([jg.Input((3,)), jg.layers.Dense(2, name="a[0]")])
     assert not model.freeze("a[0]").nodes[1].treatment.trainable
+
+
+def test_patterns_are_texts_and_plans_are_of_models() -> None:
+    model = jg.Sequential([jg.Input((3,)), jg.layers.Dense(2)])
+    with pytest.raises(ArgumentError, match="each a text"):
+        model.freeze(["dense"])
+    with pytest.raises(ArgumentError, match=r"expected a jg\.Model"):
+        jg.Policy({}).plan(3)

@@ -18,7 +18,7 @@ import pytest
 
 import jgraph as jg
 from jgraph.core.names import FUNCTION_ROOTS, REFUSED, find_function, name_of_function
-from jgraph.errors import LoadError, SaveError
+from jgraph.errors import ArgumentError, LoadError, SaveError
 
 L = jg.layers
 
@@ -308,7 +308,6 @@ def test_public_functions_are_found_by_their_names(root: str) -> None:
         *(
             "jax.numpy.linalg",
             "jax.numpy.ndarray",
-            "jax.nn.initializers.zeros",
             "jax.numpy.nothing",
             "jax.numpy",
             "eval",
@@ -396,3 +395,18 @@ def test_treatments_nested_calls_and_edits_come_back() -> None:
         assert again.insert_after("tower/dense", L.Dropout(0.5)).layers.keys() == (
             edited.insert_after("tower/dense", L.Dropout(0.5)).layers.keys()
         )
+
+
+def test_initializers_of_jax_are_named_or_refused() -> None:
+    x = jg.Input((3,), name="x")
+    model = jg.Model(x, L.Dense(2, kernel_initializer=jax.nn.initializers.zeros)(x))
+    assert jg.Model.from_json(model.to_json()).to_json() == model.to_json()
+    made = jg.Model(x, L.Dense(2, kernel_initializer=jax.nn.initializers.he_normal())(x))
+    with pytest.raises(SaveError, match=r"one of JAX's functions made.*'he_normal'"):
+        made.to_json()
+
+
+def test_what_is_allowed_is_a_list() -> None:
+    text = draw("Dense").to_json()
+    with pytest.raises(ArgumentError, match="allow: expected a list"):
+        jg.Model.from_json(text, allow=jnp.tanh)  # pyright: ignore[reportArgumentType]

@@ -145,7 +145,7 @@ def test_rows_do_not_know_each_other_unless_the_layer_says_so(member: Member) ->
 
 def test_the_layers_that_mix_rows_are_few() -> None:
     mixing = {type(member.make()).__name__ for member in LAYERS if case_of(member).model.mixes_rows}
-    assert mixing == {"BatchNormalization", "FlaxModule", "Pair", "Op", "Model"}
+    assert mixing == {"BatchNormalization", "FlaxModule", "NNXModule", "StaxPair", "Pair", "Op", "Model"}
 
 
 @members
