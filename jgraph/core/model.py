@@ -233,6 +233,7 @@ class Model(Layer):
 
         The new layer stands at the old path, unless it has a name. A function in its place is called on the symbols
         and draws what is to stand there: `model.replace("block", lambda x: jg.layers.add([x, dense(x)]))`.
+        What is new is trained, even where the old layer was frozen; it keeps the path's dtypes and `remat`.
 
         Raises:
             PathError, ShapeError, GraphError, NameClashError: no such path; the new layer does not fit.
@@ -245,7 +246,7 @@ class Model(Layer):
         return edit.replace(self, path, layer)
 
     def insert_after(self, path: str, layer: Layer, call: int | None = None) -> "Model":
-        """The model with a layer between the one at a path and all that reads its outputs.
+        """The model with a layer, which is trained, between the one at a path and all that reads its outputs.
 
         Raises:
             PathError: no such path, or several calls and none is named. ShapeError, GraphError, NameClashError.

@@ -3,7 +3,7 @@
 import dataclasses
 import graphlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ from jgraph.core.graph import Graph, Node, Ref
 from jgraph.core.layer import InputLayer, Layer
 from jgraph.core.nest import call_within, with_masks
 from jgraph.core.symbol import Symbol, Within
+from jgraph.core.treatment import Treatment
 from jgraph.draw.specs import show, show_tree
 from jgraph.errors import ArgumentError, GraphError, ShapeError
 from jgraph.typing import PyTree
@@ -82,19 +83,30 @@ class Replay:
         mask = mask if node.by_hand else automatic_mask(args, kwargs)
         return make_call(node.layer, args, kwargs, mask, node.by_hand, **stands).symbols()
 
-    def called(self, place: int, node: Node, inputs: PyTree) -> Symbols:
-        """A call of a nested model, drawn afresh; its inner nodes can be read from then on."""
+    def called(self, place: int, node: Node, inputs: PyTree, lost: Set[int] = frozenset()) -> Symbols:
+        """A call of a nested model, drawn afresh; its inner nodes can be read from then on.
+
+        `lost` are the outputs that the model has no more: nothing stands in their place.
+        """
         layer = self.swaps.get(node.layer, node.layer)
         if not isinstance(layer, Layer) or not layer.is_graph:
             return self.placed(node, (inputs,), {}, None)
         model = as_model(layer, inputs)
         stands = {} if node.layer in self.swaps and layer.name not in (None, node.layer.name) else {"path": node.path}
-        call, symbols = call_within(layer, model, inputs, treatment=node.treatment, **stands)
+        before = {own.layer for own, unit in zip(self.graph.nodes, self.units, strict=True) if unit == place}
+        treatment = node.treatment if any(own.layer in before for own in model.nodes) else trained(node.treatment)
+        call, symbols = call_within(layer, model, inputs, treatment=treatment, **stands)
         self.inner[place] = {(n.path, n.call): drawn for n, drawn in zip(model.nodes, symbols, strict=True)}
-        return alike(node, jax.tree.unflatten(call.inference.tree, call.symbols()))
+        if not lost:
+            return alike(node, jax.tree.unflatten(call.inference.tree, call.symbols()))
+        left = iter(call.symbols())
+        return tuple(None if index in lost else next(left) for index in range(len(node.inference.outputs)))
 
     def placed(self, node: Node, args: tuple, kwargs: dict[str, Any], mask: Any) -> Symbols:
-        """Another layer, or what a function draws, in a node's place: under its path, unless it has a name."""
+        """Another layer, or what a function draws, in a node's place: under its path, unless it has a name.
+
+        There it is computed as the old one was, but trained, even where the old one was frozen.
+        """
         layer = self.swaps.get(node.layer, node.layer)
         if not isinstance(layer, Layer):
             return self.filled(node, layer, args, kwargs)
@@ -108,7 +120,8 @@ class Replay:
         else:
             by_hand = mask is not None
             mask = mask if by_hand else automatic_mask(args, kwargs)
-            call = make_call(layer, args, kwargs, mask, by_hand, path=node.path, treatment=node.treatment)
+            treatment = node.treatment if layer is node.layer else trained(node.treatment)
+            call = make_call(layer, args, kwargs, mask, by_hand, path=node.path, treatment=treatment)
         return alike(node, jax.tree.unflatten(call.inference.tree, call.symbols()))
 
     def filled(self, node: Node, function: Any, args: tuple, kwargs: dict[str, Any]) -> Symbols:
@@ -149,7 +162,7 @@ class Replay:
 
     def inputs_of(self, given: PyTree) -> PyTree:
         """What a nested model is called on: its inputs, with the masks that were set by hand."""
-        inputs, masks = self.tree(given)
+        inputs, masks = self.tree(given)  # an optional input that is absent is None, and so is its mask
         symbols, structure = jax.tree.flatten(inputs, is_leaf=lambda leaf: leaf is None)
         masked = [s if s is None else dataclasses.replace(s, mask=m) for s, m in zip(symbols, masks, strict=True)]
         return jax.tree.unflatten(structure, masked)
@@ -263,10 +276,35 @@ def lifted(model: Any, swaps: Mapping[Any, Any]) -> Any:
 
 
 def made(old: Any, replay: Replay, inputs: PyTree = None, outputs: PyTree = None) -> Any:
-    """The model of what was drawn, with the treatments that its paths had."""
+    """The model of what was drawn, with the treatments that its paths had; what is new is trained."""
     graph = old.graph
     inputs = jax.tree.map(graph.symbol, graph.inputs) if inputs is None else inputs
     new = type(old)(inputs, replay.tree(graph.outputs) if outputs is None else outputs, name=old.name)
     kept = new.graph.kept - {node.path for node in graph.nodes} | (new.graph.kept & graph.kept)
     object.__setattr__(new, "graph", dataclasses.replace(new.graph, kept=kept))
-    return new.with_treatments({node.path: node.treatment for node in graph.nodes})
+    return new._treated(_treatments(graph.nodes, new.nodes))
+
+
+def trained(treatment: Treatment) -> Treatment:
+    """The treatment of what takes a place: a new layer has learnt nothing that could be worth freezing."""
+    return dataclasses.replace(treatment, trainable=True)
+
+
+def _treatments(old: Sequence[Node], new: Sequence[Node]) -> list[Treatment]:
+    """How new nodes are treated: as their path was, trained as their layer was; a layer that is new as it was drawn.
+
+    Where the calls of a path or layer were treated in several ways, each call keeps what it was drawn with.
+    """
+    paths: dict[str, list[Treatment]] = {}
+    layers: dict[Any, list[Treatment]] = {}
+    for node in old:
+        paths.setdefault(node.path, []).append(node.treatment)
+        layers.setdefault(node.layer, []).append(node.treatment)
+
+    def agreed(setting: str, node: Node) -> Any:
+        before = layers.get(node.layer) if setting == "trainable" else paths.get(node.path)
+        found = {getattr(treatment, setting) for treatment in before or [node.treatment]}
+        return found.pop() if len(found) == 1 else getattr(node.treatment, setting)
+
+    settings = [field.name for field in dataclasses.fields(Treatment)]
+    return [Treatment(**{setting: agreed(setting, node) for setting in settings}) for node in new]

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from jgraph.errors import KeyMismatchError, listing
+from jgraph.core.layer import Layer
+from jgraph.errors import ArgumentError, KeyMismatchError, listing
 from jgraph.tree import leaves_with_names, match, read, write
 from jgraph.typing import PyTree
 
@@ -17,7 +18,11 @@ def select(model: Any, tree: PyTree, of: Any) -> PyTree:
     Raises:
         KeyMismatchError: the tree has no such part, or nothing says which part is meant.
         ShapeError: the part has other shapes.
+        ArgumentError: `of` is no model.
     """
+    if of is not None and not _is_model(of):
+        cure = "Write sub.select(tree, of=model), with the model that the tree belongs to."
+        raise ArgumentError(f"{model!r}.select, of", expected="a model", got=repr(of)[:80], cure=cure)
     kind = _kind(model, tree, of)
     homes = {node.layer: node.names for node in of.nodes} if of else {}
     nodes = [n for n in model.nodes if n.call == 0 and getattr(n.inference, kind)]
@@ -45,6 +50,10 @@ def select(model: Any, tree: PyTree, of: Any) -> PyTree:
             cure="Write sub.select(tree, of=model), or cut the sub-model from model.inputs and model.output_of(path).",
         )
     return taken
+
+
+def _is_model(given: Any) -> bool:
+    return isinstance(given, Layer) and given.is_graph
 
 
 def _kind(model: Any, tree: PyTree, of: Any) -> str:

@@ -4,7 +4,7 @@ import math
 
 from jgraph.core.layer import Layer
 from jgraph.core.spec import is_symbolic
-from jgraph.draw.specs import show
+from jgraph.draw.specs import show, without_tokens
 from jgraph.errors import ArgumentError, ShapeError
 from jgraph.typing import Array, Key, Params, Spec, State
 
@@ -33,7 +33,7 @@ class Reshape(Layer):
 
     Raises:
         ArgumentError: the shape has a size that is not positive, or -1 twice.
-        ShapeError: the elements of a row do not fit.
+        ShapeError: the elements of a row do not fit, or a free axis leaves open whether they do.
 
     >>> import jgraph as jg
     >>> jg.layers.Reshape((2, -1))(jg.Input((10,)))
@@ -63,13 +63,18 @@ class Reshape(Layer):
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Checks that a row fits; there is nothing to keep."""
         row, known = math.prod(x.shape[1:]), math.prod(n for n in self.target_shape if n != -1)
-        fits = is_symbolic(row) or (row % known == 0 if -1 in self.target_shape else row == known)
-        if not fits:
+        some = -1 in self.target_shape
+        over = row % known if some else row - known
+        if is_symbolic(over) or over != 0:
+            cure = "The product of target_shape must be that of the input without the batch axis."
+            if is_symbolic(row):
+                drawn = "Draw a free axis so that every size of it fits: jg.Input(('2*steps', 4)) for Reshape((-1, 8))."
+                cure = drawn if some else "Write -1 for the size that follows from a free axis: Reshape((-1, 8))."
             raise ShapeError(
                 repr(self),
-                expected=f"rows of {'a multiple of ' if -1 in self.target_shape else ''}{known} elements",
-                got=f"{row}: {show(x)}",
-                cure="The product of target_shape must be that of the input without the batch axis.",
+                expected=f"rows of {'a multiple of ' * some}{known} elements",
+                got=without_tokens(f"{row}: {show(x)}"),
+                cure=cure,
             )
         return {}, {}
 

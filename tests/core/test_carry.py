@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import jgraph as jg
-from jgraph.errors import ArgumentError, KeyMismatchError
+from jgraph.errors import ArgumentError, KeyMismatchError, ShapeError
 from jgraph.tree import leaves_with_names
 
 L = jg.layers
@@ -205,3 +205,127 @@ def test_a_tree_of_the_new_model_is_refused_where_the_old_one_belongs() -> None:
         jg.carry(model, new, new.init(KEY)[0])
     with pytest.raises(ArgumentError, match=r"two models and a tree.*Write jg\.carry"):
         jg.carry(model.init(KEY)[0], model, new)
+
+
+def with_a_layer_more() -> tuple[jg.Model, jg.Model]:
+    """A model with state, and the same with one more layer."""
+    x = jg.Input((4,), name="x")
+    body = L.BatchNormalization(name="norm")(L.Dense(4, name="body")(x))
+    model = jg.Model(x, L.Dense(2, name="head")(body))
+    return model, model.insert_after("body", L.Dense(4, name="more"))
+
+
+def forms(model: jg.Model) -> dict[str, Any]:
+    """Everything of a model that can be carried, by what it is."""
+    trainer = jg.Trainer(model, OPTIMIZERS["adam"], loss="mse")
+    params, state = pair = model.init(KEY)
+    train_state = trainer.init(KEY)
+    return {"params": params, "state": state, "pair": pair, "train": train_state, "optimizer": train_state.opt_state}
+
+
+CURES = {
+    "params": r"Give new_model\.init\(key\)\[0\]\.",
+    "state": r"Give new_model\.init\(key\)\[1\]\.",
+    "pair": r"Give new_model\.init\(key\)\.",
+    "train": r"Give new_trainer\.init\(key\), or the part",
+    "optimizer": r"Give new_trainer\.init\(key\), or the part",
+}
+
+
+@pytest.mark.parametrize("form", CURES)
+def test_a_start_is_of_the_form_of_the_tree(form: str) -> None:
+    old, new = with_a_layer_more()
+    tree, starts = forms(old)[form], forms(new)
+    for name, start in starts.items():
+        if name == form:
+            carried = jg.carry(old, new, tree, start=start)
+            assert all("more/" in path for path in carried.new)
+            assert bool(carried.new) == (form != "state")
+            assert carried.dropped == ()
+        else:
+            with pytest.raises(KeyMismatchError, match=f"^carry, start.*{CURES[form]}"):
+                jg.carry(old, new, tree, start=start)
+
+
+@pytest.mark.parametrize("form", ["params", "pair", "train", "optimizer"])
+def test_a_start_of_the_old_model_is_refused(form: str) -> None:
+    old, new = with_a_layer_more()
+    tree = forms(old)[form]
+    lacking = f"the leaf 'more/bias', 'more/kernel', got a tree without it. {CURES[form]}"
+    with pytest.raises(KeyMismatchError, match=lacking):
+        jg.carry(old, new, tree, start=tree)
+    if form != "optimizer":  # whose leaves may be those of unfrozen layers alone, unlike those of params
+        with pytest.raises(KeyMismatchError, match=lacking):
+            jg.carry(old, new.freeze("more"), tree, start=tree)
+
+
+def test_a_start_of_a_model_of_other_shapes_is_refused() -> None:
+    model = net()
+    wider = jg.Model.from_json(model.replace("head", L.Dense(5, name="head")).to_json())
+    params, _ = model.init(KEY)
+    with pytest.raises(ShapeError, match=r"carry, start, leaf 'head/bias': expected shape \(5,\), got \(2,\)"):
+        jg.carry(model, wider, params, start=params)
+
+
+def test_params_and_state_in_each_others_place_are_refused() -> None:
+    old, new = with_a_layer_more()
+    with pytest.raises(
+        KeyMismatchError, match=r"start, '0': expected params of .*, as in the tree, got state, the leaves"
+    ):
+        jg.carry(old, new, old.init(KEY), start=new.init(KEY)[::-1])
+
+
+def test_a_start_may_lack_in_an_optimizer_what_that_does_not_see() -> None:
+    old, new = with_a_layer_more()
+    frozen = new.freeze("body", "more")
+    for form in ("train", "optimizer"):
+        carried = jg.carry(old, frozen, forms(old)[form], start=forms(frozen)[form])
+        assert {path.split("/")[-2] for path in carried.dropped} == {"body"}
+        assert all(path.startswith("params/more/") for path in carried.new)
+    parts = optax.multi_transform(
+        {"head": optax.adam(0.1), "rest": optax.adam(0.2)},
+        lambda tree: {name: "head" if name == "head" else "rest" for name in tree},
+    )
+    headless = new.remove("head")
+    start = parts.init(headless.init(KEY)[0])
+    carried = jg.carry(old, headless, parts.init(old.init(KEY)[0]), start=start)
+    assert {path.split("/")[-2] for path in carried.new} == {"more"}
+    assert {path.split("/")[-2] for path in carried.dropped} == {"head"}
+    with pytest.raises(KeyMismatchError, match=r"'opt_state/0/mu'.*the leaf .*'body/kernel'"):
+        jg.carry(old, new, forms(old)["train"], start=jg.Trainer(new, optax.sgd(0.1), loss="mse").init(KEY))
+
+
+def test_an_empty_tree_takes_its_kind_from_the_old_model_and_else_from_the_start() -> None:
+    x = jg.Input((4,))
+    bare = jg.Model(x, L.Activation("tanh", name="tanh")(x))
+    plain = bare.insert_after("tanh", L.Dense(4, name="dense"))
+    normed = plain.insert_after("dense", L.BatchNormalization(name="norm"))
+    params, state = normed.init(KEY)
+    of_state = ("norm/moving_mean", "norm/moving_variance")
+    carried = jg.carry(plain, normed, {}, start=state)
+    assert carried.new == of_state
+    assert carried.tree == state
+    with pytest.raises(KeyMismatchError, match=r"start: expected state .*Give new_model\.init\(key\)\[1\]"):
+        jg.carry(plain, normed, {}, start=params)
+    with pytest.raises(
+        KeyMismatchError, match=r"tree: .*the leaves none.*an empty one is that of a model that has none"
+    ):
+        jg.carry(normed, plain, {}, start=params)
+    assert jg.carry(normed, plain, state, start={}) == ({}, (), of_state)
+    with pytest.raises(KeyMismatchError, match=r"start: expected state .*'0/dense/bias'"):
+        jg.carry(normed, plain, state, start=plain.init(KEY))
+    of_params = tuple(name for name, _ in leaves_with_names(params))
+    assert jg.carry(bare, normed, {}).new == of_params
+    assert jg.carry(bare, normed, {}, start=params).new == of_params
+    assert jg.carry(bare, normed, {}, start=state).new == of_state
+    both = tuple(name for name, _ in leaves_with_names((params, state)))
+    assert jg.carry(bare, normed, ({}, {})).new == jg.carry(bare, normed, ({}, {}), start=(params, state)).new == both
+
+
+def test_a_run_is_not_a_tree() -> None:
+    old, new = with_a_layer_more()
+    run = jg.Trainer(old, optax.sgd(0.1), loss="mse").fit(BATCH, epochs=1, progress=False)
+    with pytest.raises(KeyMismatchError, match=r"carry, tree: .*got a Run\. Give run\.train_state\."):
+        jg.carry(old, new, run)
+    with pytest.raises(KeyMismatchError, match=r"carry, start: .*got a Run\. Give new_trainer\.init\(key\)"):
+        jg.carry(old, new, run.train_state, start=run)

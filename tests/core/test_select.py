@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jgraph as jg
-from jgraph.errors import KeyMismatchError, ShapeError
+from jgraph.errors import ArgumentError, KeyMismatchError, ShapeError
 
 L = jg.layers
 Dense = L.Dense
@@ -159,3 +159,10 @@ def test_wrong_trees_are_refused() -> None:
     for of in (None, model):
         with pytest.raises(ShapeError, match=r"'dense'.*leaf 'kernel'"):
             encoder.select(bent, of=of)
+
+
+@pytest.mark.parametrize("of", [3, 0, "model", {}, Dense(4), jg.Model], ids=lambda of: getattr(of, "__name__", str(of)))
+def test_a_tree_belongs_to_a_model(of: Any) -> None:
+    _, _, model, params = autoencoder()
+    with pytest.raises(ArgumentError, match=r"select, of: expected a model, got .*Write sub\.select\(tree, of=model\)"):
+        model.select(params, of=of)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jgraph as jg
+from jgraph.errors import ShapeError
 
 X: Any = np.arange(48, dtype="float32").reshape(2, 4, 6)
 
@@ -26,7 +27,9 @@ def test_one_number_a_row() -> None:
 
 
 @pytest.mark.parametrize(
-    "layer", [jg.layers.Flatten(), jg.layers.Reshape((-1, 3)), jg.layers.Reshape((3, -1))], ids=str
+    "layer",
+    [jg.layers.Flatten(), *map(jg.layers.Reshape, [(-1, 3), (3, -1), (-1,), (-1, 6), (1, -1, 2, 3)])],
+    ids=str,
 )
 def test_free_axes(layer: jg.Layer) -> None:
     x = jg.Input((None, 6), name="x")
@@ -34,3 +37,38 @@ def test_free_axes(layer: jg.Layer) -> None:
     for steps in (4, 2):
         y, _ = model.apply({}, {}, X[:, :steps])
         np.testing.assert_array_equal(y, layer.apply({}, {}, X[:, :steps])[0])
+
+
+@pytest.mark.parametrize(
+    ("axes", "layer"),
+    [
+        (("h", "w"), jg.layers.Flatten()),
+        (("h", "w"), jg.layers.Reshape((-1,))),
+        (("h", "w"), jg.layers.Reshape((1, -1))),
+        (("2*h", "3*w"), jg.layers.Reshape((2, -1, 3))),
+        (("4*t", 6), jg.layers.Reshape((-1, 8))),
+    ],
+    ids=str,
+)
+def test_named_axes(axes: tuple[Any, ...], layer: jg.Layer) -> None:
+    x = jg.Input(axes, name="x")
+    y, _ = jg.Model(x, layer(x)).apply({}, {}, X)
+    np.testing.assert_array_equal(y, layer.apply({}, {}, X)[0])
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "message"),
+    [
+        (("t", 4), (-1, 8), r"expected rows of a multiple of 8 elements, got 4\*t: .*\('2\*steps', 4\)"),
+        ((None, 4), (-1, 8), r"expected rows of a multiple of 8 elements, got 4\*None: "),
+        (("h", "w", 3), (4, -1), r"expected rows of a multiple of 4 elements, got 3\*h\*w: "),
+        (("t", 4), (8,), r"expected rows of 8 elements, got 4\*t: .*Write -1 for the size"),
+        ((3, 4), (-1, 8), "expected rows of a multiple of 8 elements, got 12: .*product of target_shape"),
+        ((3, 4), (2, 5), "expected rows of 10 elements, got 12: .*product of target_shape"),
+    ],
+    ids=str,
+)
+def test_sizes_that_are_not_known_to_fit_are_refused_when_drawn(axes: Any, shape: Any, message: str) -> None:
+    x = jg.Input(axes)
+    with pytest.raises(ShapeError, match=message):
+        jg.layers.Reshape(shape)(x)
