@@ -267,7 +267,7 @@ class Model(Layer):
         """The model without the layers at these paths and all that then has nothing to read.
 
         A list or dict that held a cut branch goes on without it, as do `Concatenate` and the outputs; an input that
-        only cut branches read is no input any more.
+        only cut branches read is no input any more. So it is with what a nested model is given and gives, in all calls.
 
         Raises:
             PathError: no such path. GraphError: nothing would be left. ShapeError: what is left does not fit.
@@ -302,14 +302,10 @@ class Model(Layer):
                 f"{self!r}, policy", expected="a jg.Policy", got=repr(policy), cure="Write jg.Policy({...})."
             )
         settings = {row.path: row.settings for row in policy.plan(self).rows}
-        return self._treated([dataclasses.replace(n.treatment, **settings.get(n.path, {})) for n in self.nodes])
+        return self.with_treatments([dataclasses.replace(n.treatment, **settings.get(n.path, {})) for n in self.nodes])
 
-    def with_treatments(self, treatments: Mapping[str, Treatment]) -> "Model":
-        """The model with these treatments, by path; what a policy, or an edit, has found out."""
-        return self._treated([treatments.get(node.path, node.treatment) for node in self.nodes])
-
-    def _treated(self, treatments: Sequence[Treatment]) -> "Model":
-        """The model with one treatment for each of its nodes."""
+    def with_treatments(self, treatments: Sequence[Treatment]) -> "Model":
+        """The model with one treatment for each of its nodes; what a policy, or an edit, has found out."""
         if all(new == node.treatment for new, node in zip(treatments, self.nodes, strict=True)):
             return self
         pairs = zip(records_of(self.graph), treatments, strict=True)

@@ -282,7 +282,7 @@ def made(old: Any, replay: Replay, inputs: PyTree = None, outputs: PyTree = None
     new = type(old)(inputs, replay.tree(graph.outputs) if outputs is None else outputs, name=old.name)
     kept = new.graph.kept - {node.path for node in graph.nodes} | (new.graph.kept & graph.kept)
     object.__setattr__(new, "graph", dataclasses.replace(new.graph, kept=kept))
-    return new._treated(_treatments(graph.nodes, new.nodes))
+    return new.with_treatments(_treatments(graph.nodes, new.nodes))
 
 
 def trained(treatment: Treatment) -> Treatment:

@@ -159,7 +159,8 @@ def test_an_absent_input_keeps_its_place_among_the_masks() -> None:
     assert not node.by_hand
     again = pickle.loads(pickle.dumps(model))
     rows = np.array([[1, 0, 2, 0], [0, 0, 0, 3]])
-    for drawn in (model, again, jg.Model.from_json(model.to_json(), allow=[Masks])):
+    drawings: list[Any] = [model, again, jg.Model.from_json(model.to_json(), allow=[Masks])]
+    for drawn in drawings:
         assert drawn.apply(*drawn.init(KEY), rows)[0].tolist() == [2, 1]
 
 

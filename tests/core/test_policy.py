@@ -186,7 +186,7 @@ def test_a_rule_about_params_needs_some() -> None:
 
 def test_what_is_no_policy() -> None:
     with pytest.raises(ArgumentError, match=r"expected a jg\.Policy, got .*Write jg\.Policy"):
-        net().with_policy({"head": {"remat": True}})
+        net().with_policy({"head": {"remat": True}})  # pyright: ignore[reportArgumentType]
 
 
 def test_a_policy_is_a_value() -> None:

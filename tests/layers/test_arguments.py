@@ -118,7 +118,6 @@ def attended(mask: Any) -> Any:
 SHAPES: list[tuple[Callable[[], Any], str]] = [
     (lambda: layers.Dense(3)(inputs()), "an axis -1 beside the batch axis"),
     (lambda: layers.Dense(3)(inputs(None)), "a known size of axis -1.*Give the input that size instead of None"),
-    (lambda: layers.Dense(3)(inputs(4), inputs(4)), "Dense"),
     (lambda: layers.Conv1D(3, 2)(inputs(5)), r"rank 3: \[batch, steps, channels\], got rank 2"),
     (lambda: layers.Conv2D(3, 2)(inputs(5, 5)), r"rank 4: \[batch, height, width, channels\], got rank 3"),
     (lambda: layers.Conv2D(3, 2)(inputs(5, 5, None)), "a known size of axis -1"),
