@@ -98,7 +98,7 @@ def _check_start(taken: dict[str, _Taken], start: PyTree, model: Model) -> None:
         if kind not in new.kinds if new else whole:
             got = f"{new.kinds[0]}, {_shown(new.branch)}" if new else _shown(start)
             raise KeyMismatchError(where, expected=f"{kind} of {model!r}, as in the tree", got=got, cure=cure)
-        if new is None and "params" in begun.taken:  # in a train state of another optimizer, whose memories are others
+        if new is None and "params" in taken and "params" in begun.taken:  # a train state of another optimizer
             continue
         if new and whole:
             match(new.branch, getattr(model, f"{kind}_spec"), where, cure)
