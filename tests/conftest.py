@@ -1,12 +1,25 @@
 """What every test stands on: Keras on JAX as the outside reference, and keys from a fixed seed."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "jax"
 
 import jax
 import pytest
+
+QUICK = ("core", "interop", "laws", "layers", "losses", "metrics")
+"""Folders of tests of values, most of whose time XLA takes. Training, whose programs promise bits, is not among them."""
+
+
+@pytest.fixture(autouse=True)
+def quick_compilation(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Values are the same, within the tolerances, without XLA's expensive passes: half the time of these tests."""
+    folders = request.path.relative_to(Path(__file__).parents[1]).parts
+    jax.config.update("jax_disable_most_optimizations", folders[0] == "tests" and folders[1] in QUICK)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture
