@@ -10,12 +10,12 @@ import jax
 import pytest
 
 QUICK = ("core", "interop", "laws", "layers", "losses", "metrics")
-"""Folders of tests of values, most of whose time XLA takes. Training, whose programs promise bits, is not among them."""
+"""Folders of tests of values, where XLA takes most of the time. Training promises bits, and is not among them."""
 
 
 @pytest.fixture(autouse=True)
 def quick_compilation(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Values are the same, within the tolerances, without XLA's expensive passes: half the time of these tests."""
+    """Values are the same, within tolerances, without the expensive passes of XLA, and take half the time."""
     folders = request.path.relative_to(Path(__file__).parents[1]).parts
     jax.config.update("jax_disable_most_optimizations", folders[0] == "tests" and folders[1] in QUICK)
     yield
