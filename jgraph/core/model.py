@@ -319,6 +319,7 @@ class Model(Layer):
 
         Raises:
             KeyMismatchError: the tree has no such part, or nothing says which part belongs to which layer.
+            ArgumentError: `of` is no model.
         """
         return select(self, tree, of)
 
