@@ -54,7 +54,8 @@ TABLE: list[tuple[str, Callable[[], Any], str]] = [
     ("ArgumentError", lambda: jg.Input(3), "Write Input((28, 28, 1))"),  # pyright: ignore[reportArgumentType]
     ("ArgumentError", lambda: jg.op(3), "Write jg.op(jnp.clip)(x, 0.0, 1.0)"),  # pyright: ignore[reportArgumentType]
     ("ArgumentError", lambda: jg.Sequential([]), "Lift functions with jg.op"),
-    ("GraphError", lambda: jg.Model(x("left"), x("left") + x("right")), "Add the input"),
+    ("GraphError", lambda: jg.Model(x("left"), x("right") * 2), "Add the input"),
+    ("GraphError", lambda: jg.Model(x("left"), x("left") * 2), "Use one symbol for both"),
     ("GraphError", lambda: jg.Model([], x()), "Give the model an input and an output"),
     ("NameClashError", lambda: jg.Model(a := x("a"), L.Dense(2, name="a")(a)), "Rename one of them"),
     ("ShapeError", lambda: L.LSTM(2)(x()), "use the layer of another rank"),

@@ -111,7 +111,7 @@ def _disconnected(call: Call, output: str, starts: list[tuple[Symbol, Symbol]], 
             where,
             expected=f"the symbol {name!r} that {f'the output {output!r}' if output else 'the output'} was drawn on",
             got="another symbol of that name",
-            cure="A model that was loaded or copied has inputs of its own: take them from model.inputs.",
+            cure="Use one symbol for both; those of a model that was loaded or copied are model.inputs.",
         )
     raise GraphError(
         where,
