@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
-
-from jgraph.core.graph import Node, Ref
+from jgraph.core.graph import Node, refs_in
 from jgraph.errors import GraphError
 
 Block = tuple[int, ...]
@@ -56,5 +54,4 @@ def _check(nodes: Sequence[Node], home: dict[int, int], members: dict[int, list[
 
 def reads_of(node: Node) -> Iterator[int]:
     """The places that a node reads."""
-    leaves = jax.tree.leaves((node.args, node.kwargs, node.mask))
-    return (leaf.node for leaf in leaves if isinstance(leaf, Ref))
+    return (ref.node for ref in refs_in((node.args, node.kwargs, node.mask)))

@@ -20,7 +20,7 @@ from jgraph.typing import PyTree
 RESERVED = ("train", "key")
 
 
-def draw(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any = None, path: str | None = None) -> PyTree:
+def draw(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any = None) -> PyTree:
     """Draws a call of a layer on symbols and constants and returns its outputs as a tree of symbols.
 
     Raises:
@@ -32,7 +32,7 @@ def draw(layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any = None, path
     _check_call(layer, args, kwargs, mask)
     args, kwargs = jax.tree.map(_own, (args, kwargs))
     by_hand = mask is not None
-    call = make_call(layer, args, kwargs, mask if by_hand else automatic_mask(args, kwargs), by_hand, path=path)
+    call = make_call(layer, args, kwargs, mask if by_hand else automatic_mask(args, kwargs), by_hand)
     return jax.tree.unflatten(call.inference.tree, call.symbols())
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from jgraph.core.graph import Graph, Node, Ref
+from jgraph.core.graph import Graph, Node, Ref, refs_in
 from jgraph.core.layer import Op
 from jgraph.ops.activations import linear
 from jgraph.typing import Function, PyTree
@@ -41,7 +41,7 @@ def end_of(nodes: tuple[Node, ...], ref: Ref) -> End:
         if _last_function(node) is not linear or logits == "unknown":
             return End("other", here, node)
         if logits == "as inputs":
-            stack.extend(leaf for leaf in jax.tree.leaves((node.args, node.kwargs)) if isinstance(leaf, Ref))
+            stack.extend(refs_in((node.args, node.kwargs)))
     return End("linear", ref, nodes[ref.node])
 
 

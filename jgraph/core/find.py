@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import jax
-
-from jgraph.core.graph import Node, Ref
+from jgraph.core.graph import Node, Ref, refs_in
 from jgraph.core.layer import InputLayer
 from jgraph.errors import GraphError, PathError, listing, nearest
 
@@ -65,9 +63,13 @@ def given_to(node: Node) -> Any:
     return (node.args, node.kwargs) if node.kwargs else args
 
 
+def symbols_read(node: Node) -> list[Ref]:
+    """What a node's layer is called on, constants aside."""
+    return refs_in(node.given[0] if node.given is not None else (node.args, node.kwargs))
+
+
 def _reads(model: Any, node: Node) -> str:
     """The paths that a call reads, and which call of a path where there are several."""
-    given = node.given[0] if node.given else (node.args, node.kwargs)
-    read = [model.nodes[ref.node] for ref in jax.tree.leaves(given) if isinstance(ref, Ref)]
+    read = [model.nodes[ref.node] for ref in symbols_read(node)]
     several = [n.path for n in read if len(model.graph.places[n.path]) > 1]
     return ", ".join(f"{n.path!r}{f' (call={n.call})' if n.path in several else ''}" for n in read[:12]) or "nothing"

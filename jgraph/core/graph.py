@@ -33,6 +33,11 @@ class Ref:
         return self
 
 
+def refs_in(tree: PyTree) -> list[Ref]:
+    """The references in a tree, in order."""
+    return [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, Ref)]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Node:
     """One call in a model: the layer, its path, which of the layer's calls this is, and where its inputs come from.

@@ -126,9 +126,7 @@ class Layer(Portable):
 
     def opened(self) -> tuple["Layer", Function]:
         """The layer without the activation that it applies last, and that activation; `linear` where there is none."""
-        if self.logits != "always" or not hasattr(self, "activation"):
-            return self, linear
-        last = activation(self.activation)  # pyright: ignore[reportAttributeAccessIssue]
+        last = activation(getattr(self, "activation", None)) if self.logits == "always" else linear
         return (self, linear) if last is linear else (dataclasses.replace(self, activation="linear"), last)
 
     def index_range(self) -> int | None:

@@ -10,7 +10,7 @@ import jax
 
 from jgraph.core.calls import automatic_mask, make_call
 from jgraph.core.flat import closing_call, symbol_of
-from jgraph.core.graph import Graph, Node, Ref
+from jgraph.core.graph import Graph, Node, Ref, refs_in
 from jgraph.core.layer import InputLayer, Layer
 from jgraph.core.nest import call_within, with_masks
 from jgraph.core.symbol import Symbol, Within
@@ -42,6 +42,9 @@ class Replay:
         self.tokens = {place: object() for place, node in enumerate(graph.nodes) if node.layer.is_graph}
         self.units = self._units()
         self.layers = {node.layer for node in graph.nodes}
+        self.held: dict[int, set[Any]] = {}
+        for node, unit in zip(graph.nodes, self.units, strict=True):
+            self.held.setdefault(unit, set()).add(node.layer)
 
     def run(self) -> "Replay":
         """Draws everything, each node after what it reads."""
@@ -51,7 +54,7 @@ class Replay:
             unit = self.units[place]
             reads = node.given if node.given is not None else (node.args, node.kwargs, node.mask)
             if unit == place:
-                waits[unit] |= {self.units[ref.node] for ref in jax.tree.leaves(reads) if isinstance(ref, Ref)}
+                waits[unit] |= {self.units[ref.node] for ref in refs_in(reads)}
         for place in graphlib.TopologicalSorter(waits).static_order():
             node = nodes[place]
             changed = None if self.change is None else self.change(self, place, node)
@@ -93,8 +96,8 @@ class Replay:
             return self.placed(node, (inputs,), {}, None)
         model = as_model(layer, inputs)
         stands = {} if node.layer in self.swaps and layer.name not in (None, node.layer.name) else {"path": node.path}
-        before = {own.layer for own, unit in zip(self.graph.nodes, self.units, strict=True) if unit == place}
-        treatment = node.treatment if any(own.layer in before for own in model.nodes) else trained(node.treatment)
+        stays = any(own.layer in self.held[place] for own in model.nodes)
+        treatment = node.treatment if stays else trained(node.treatment)
         call, symbols = call_within(layer, model, inputs, treatment=treatment, **stands)
         self.inner[place] = {(n.path, n.call): drawn for n, drawn in zip(model.nodes, symbols, strict=True)}
         if not lost:

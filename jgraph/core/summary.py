@@ -4,7 +4,7 @@ import math
 
 import jax
 
-from jgraph.core.graph import Graph, Node, Ref, specs_of
+from jgraph.core.graph import Graph, Node, Ref, refs_in, specs_of
 from jgraph.core.policy import changed, frozen_of
 from jgraph.draw.specs import show_size
 from jgraph.draw.terminal import table
@@ -36,7 +36,7 @@ def _row(graph: Graph, place: int, node: Node) -> list[str]:
     own = count(jax.tree.leaves(node.inference.params))
     parameters = f"{own:,}" if own and not node.call else "shared" if own else "-"
     shapes = _some([f"({', '.join(map(show_size, s.shape))})" for s in node.inference.outputs])
-    refs = [leaf for leaf in jax.tree.leaves((node.args, node.kwargs)) if isinstance(leaf, Ref)]
+    refs = refs_in((node.args, node.kwargs))
     sources = [_place(graph, r) for r in refs]
     sources += [f"mask={_place(graph, r)}" for r in jax.tree.leaves(node.mask) if node.by_hand]
     path = f"{node.path} [{node.call}]" if node.call else node.path
@@ -65,11 +65,7 @@ def _mask(graph: Graph, place: int) -> str:
     if masks:
         makers = {m.call.path: None for m in masks}
         return f"from {_some([str(m) for m in makers])}"
-    came = any(
-        graph.symbol(leaf).mask is not None
-        for leaf in jax.tree.leaves((node.args, node.kwargs))
-        if isinstance(leaf, Ref)
-    )
+    came = any(graph.symbol(ref).mask is not None for ref in refs_in((node.args, node.kwargs)))
     return "ends here" if came or jax.tree.leaves(node.mask) else "-"
 
 

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +16,39 @@ from jgraph.layers.checks import check_fraction, check_one_of, check_positive, c
 from jgraph.layers.initializers import Initializer, check_initializer, draw
 from jgraph.layers.masking import masks_of, widened
 from jgraph.layers.regularization import drop, need_key
-from jgraph.typing import Array, Key, Params, PyTree, Spec, State
+from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State
 
 
-class Attention(Layer):
+class _Attention(Layer):
+    """Attention of a list [query, value] or [query, value, key], by the scores that a class gives."""
+
+    scores: ClassVar[Function]
+    """A method `(params, xs) -> [batch, t, s]`: how well each key fits each query."""
+    mixes_rows = False
+
+    def apply(
+        self,
+        params: Params,
+        state: State,
+        xs: Sequence[Array],
+        *,
+        mask: Any = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+        train: bool = False,
+        key: Key | None = None,
+    ) -> tuple[PyTree, State]:
+        """Scores, then averages."""
+        scores = self.scores(params, xs)
+        y, weights = attend(self, scores, xs, mask, use_causal_mask, train, key)
+        return (y, weights) if return_attention_scores else y, state
+
+    def pass_mask(self, mask: Any, *inputs: Any) -> Any:
+        """The query's."""
+        return masks_of(self, mask, len(inputs[0]))[0]
+
+
+class Attention(_Attention):
     """Dot-product attention (Luong et al. 2015) of a list [query, value] or [query, value, key].
 
     `y = softmax(scores) @ value` with `scores = scale * query @ key^T`, or with `score_mode="concat"` `scores =
@@ -46,8 +75,6 @@ class Attention(Layer):
     score_mode: str = "dot"
     dropout: float = 0.0
 
-    mixes_rows = False
-
     def __post_init__(self) -> None:
         super().__post_init__()
         check_one_of("Attention", "score_mode", self.score_mode, ("dot", "concat"))
@@ -59,33 +86,15 @@ class Attention(Layer):
         names = ["scale"] * self.use_scale + ["concat_score_weight"] * (self.score_mode == "concat")
         return {name: draw("ones", key, name, ()) for name in names}, {}
 
-    def apply(
-        self,
-        params: Params,
-        state: State,
-        xs: Sequence[Array],
-        *,
-        mask: Any = None,
-        return_attention_scores: bool = False,
-        use_causal_mask: bool = False,
-        train: bool = False,
-        key: Key | None = None,
-    ) -> tuple[PyTree, State]:
-        """Scores, then averages."""
+    def scores(self, params: Params, xs: Sequence[Array]) -> Array:
+        """Products, or sums through tanh."""
         scale = params.get("scale", 1.0)
         if self.score_mode == "dot":
-            scores = scale * jnp.einsum("btn,bsn->bts", xs[0], xs[-1])
-        else:
-            scores = params["concat_score_weight"] * jnp.sum(jnp.tanh(scale * pairs(xs)), axis=-1)
-        y, weights = attend(self, scores, xs, mask, use_causal_mask, train, key)
-        return (y, weights) if return_attention_scores else y, state
-
-    def pass_mask(self, mask: Any, *inputs: Any) -> Any:
-        """The query's."""
-        return masks_of(self, mask, len(inputs[0]))[0]
+            return scale * jnp.einsum("btn,bsn->bts", xs[0], xs[-1])
+        return params["concat_score_weight"] * jnp.sum(jnp.tanh(scale * pairs(xs)), axis=-1)
 
 
-class AdditiveAttention(Layer):
+class AdditiveAttention(_Attention):
     """Additive attention (Bahdanau et al. 2015) of a list [query, value] or [query, value, key].
 
     As `Attention`, masks too, with `scores = sum(scale * tanh(query + key))`. Parameters: `scale` [n], with
@@ -105,8 +114,6 @@ class AdditiveAttention(Layer):
     use_scale: bool = True
     dropout: float = 0.0
 
-    mixes_rows = False
-
     def __post_init__(self) -> None:
         super().__post_init__()
         check_fraction("AdditiveAttention", dropout=self.dropout)
@@ -118,26 +125,9 @@ class AdditiveAttention(Layer):
             "scale": draw("glorot_uniform", key, "scale", (check_width(self, xs[0]),))
         } if self.use_scale else {}, {}
 
-    def apply(
-        self,
-        params: Params,
-        state: State,
-        xs: Sequence[Array],
-        *,
-        mask: Any = None,
-        return_attention_scores: bool = False,
-        use_causal_mask: bool = False,
-        train: bool = False,
-        key: Key | None = None,
-    ) -> tuple[PyTree, State]:
-        """Scores, then averages."""
-        scores = jnp.sum(params.get("scale", 1.0) * jnp.tanh(pairs(xs)), axis=-1)
-        y, weights = attend(self, scores, xs, mask, use_causal_mask, train, key)
-        return (y, weights) if return_attention_scores else y, state
-
-    def pass_mask(self, mask: Any, *inputs: Any) -> Any:
-        """The query's."""
-        return masks_of(self, mask, len(inputs[0]))[0]
+    def scores(self, params: Params, xs: Sequence[Array]) -> Array:
+        """Sums through tanh, weighted."""
+        return jnp.sum(params.get("scale", 1.0) * jnp.tanh(pairs(xs)), axis=-1)
 
 
 class MultiHeadAttention(Layer):
@@ -263,7 +253,7 @@ def pairs(xs: Sequence[Array]) -> Array:
 
 
 def attend(
-    layer: Attention | AdditiveAttention,
+    layer: _Attention,
     scores: Array,
     xs: Sequence[Array],
     mask: Any,
