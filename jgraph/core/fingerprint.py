@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
-from types import FunctionType
+from types import CellType, FunctionType
 from typing import Any
 
 from jgraph.core.flat import Record, records_of
@@ -37,7 +37,14 @@ def fingerprint_of(graph: Graph) -> str:
 
 
 class _Canonical(Writer):
-    """Writes what decides about a graph, and nothing else: a nested model is what its nodes in this graph are."""
+    """Writes what decides about a graph, and nothing else: a nested model is what its nodes in this graph are.
+
+    `opened` are the functions whose cells are being written, as a function may hold itself.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[FunctionType] = []
 
     def layer(self, layer: Layer) -> int:
         if layer.is_graph and layer not in self.places:
@@ -56,17 +63,21 @@ class _Canonical(Writer):
 
     def value(self, value: Any, where: str) -> Any:
         written = super().value(value, where)
-        if isinstance(value, FunctionType) and value.__closure__:  # what it was made with is a part of what it is
-            written = {**written, "made with": [self._cell(cell.cell_contents, where) for cell in value.__closure__]}
+        if isinstance(value, FunctionType) and value.__closure__ and value not in self.opened:
+            self.opened.append(value)  # what it was made with is a part of what it is
+            written = {**written, "made with": [self._cell(cell, where) for cell in value.__closure__]}
+            self.opened.pop()
         if isinstance(value, dict):  # keywords mean the same in any order
             written["$dict"].sort(key=lambda pair: json.dumps(pair[0], sort_keys=True))
         return written
 
-    def _cell(self, content: Any, where: str) -> Any:
+    def _cell(self, cell: CellType, where: str) -> Any:
         try:
-            return self.value(content, where)
-        except (SaveError, ValueError):  # nothing can be said of it but its kind
-            return type(content).__name__
+            return self.value(cell.cell_contents, where)
+        except SaveError:  # nothing can be said of it but its kind
+            return type(cell.cell_contents).__name__
+        except ValueError:  # nothing is in it yet
+            return None
 
 
 def differences(saved: str, given: str) -> dict[str, tuple[str, str]]:

@@ -220,3 +220,12 @@ def test_a_frozen_model_is_what_its_frozen_layers_are() -> None:
     x = jg.Input((3,), name="x")
     model = jg.Model(x, L.Dense(1, name="head")(body(x)))
     assert model.freeze("body").fingerprint == model.freeze("body/dense").fingerprint
+
+
+def test_a_function_may_hold_itself_or_what_cannot_be_said() -> None:
+    def power(x: Any, times: int = 2) -> Any:
+        return x * power(x, times - 1) if times > 1 else x + 0 * len(held)
+
+    held = [object()]
+    x = jg.Input((3,), name="x")
+    assert len(jg.Model(x, jg.op(power)(x)).fingerprint) == 64
