@@ -1,10 +1,20 @@
 """What every test stands on: Keras on JAX as the outside reference, and keys from a fixed seed."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "jax"
+
+# What one process of the tests has compiled no other compiles again; JAX_COMPILATION_CACHE_DIR keeps it for later runs.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # the first process, whose children inherit it
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jgraph-tests-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 import pytest
