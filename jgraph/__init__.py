@@ -1,11 +1,14 @@
 """jgraph: draw a model of many inputs and outputs, and train it with pure functions."""
 
 from jgraph import callbacks as callbacks
+from jgraph import constraints as constraints
 from jgraph import errors as errors
+from jgraph import initializers as initializers
 from jgraph import interop as interop
 from jgraph import layers as layers
 from jgraph import losses as losses
 from jgraph import metrics as metrics
+from jgraph import regularizers as regularizers
 from jgraph.core.carry import carry as carry
 from jgraph.core.layer import Input as Input
 from jgraph.core.layer import Layer as Layer

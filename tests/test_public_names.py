@@ -14,6 +14,7 @@ import jgraph
 DOCUMENTED = {
     "drawing": ("Input", "Model", "Policy", "carry", "Sequential", "Layer", "layers", "op", "as_layer"),
     "training": ("Trainer", "Run", "TrainState", "callbacks", "losses", "metrics"),
+    "weights": ("initializers", "regularizers", "constraints"),
     "files": ("save", "load"),
     "other libraries": ("interop",),
     "errors": ("errors",),

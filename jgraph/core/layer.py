@@ -41,8 +41,10 @@ class Layer(Portable):
     {'scale': {'gain': (3,)}}
 
     Optional parts: a parameter `mask=None` of `apply` is wired to the input's mask when the layer is drawn (a tuple
-    with one entry per input where there are several); `pass_mask`; `penalty`; `mixes_rows = False`, which says that a
-    row's output never depends on the other rows of the batch.
+    with one entry per input where there are several); `pass_mask`; `penalty`, a part of the loss for every call, and
+    `regularization`, one for the params; `constrain`, what they are brought back to after every update; `frozen`, which
+    of them are never trained; `mixes_rows = False`, which says that a row's output never depends on the other rows of
+    the batch.
     """
 
     name: str | None = dataclasses.field(default=None, kw_only=True)
@@ -111,6 +113,20 @@ class Layer(Portable):
         del params, inputs, outputs
         return 0.0
 
+    def regularization(self, params: Params) -> Array | float:
+        """A scalar that is added to the training loss once, however often the layer is called, while it is trained."""
+        del params
+        return 0.0
+
+    def constrain(self, params: Params) -> Params:
+        """The params that training goes on with after an update."""
+        return params
+
+    def frozen(self, params: Params) -> tuple[tuple[str, ...], ...]:
+        """Where in the layer's params those are that are never trained; `params` are arrays or their specs."""
+        del params
+        return ()
+
     def mixes(self, *inputs: Any) -> bool:
         """Whether this call, with these symbols and constants, mixes rows: the class's `mixes_rows` unless refined."""
         del inputs
@@ -123,6 +139,14 @@ class Layer(Portable):
     def penalizes(self) -> bool:
         """True where the class overrides `penalty`."""
         return type(self).penalty is not Layer.penalty
+
+    def regularizes(self) -> bool:
+        """True where the class overrides `regularization`."""
+        return type(self).regularization is not Layer.regularization
+
+    def constrains(self) -> bool:
+        """True where the class overrides `constrain`."""
+        return type(self).constrain is not Layer.constrain
 
     def opened(self) -> tuple["Layer", Function]:
         """The layer without the activation that it applies last, and that activation; `linear` where there is none."""

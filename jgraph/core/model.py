@@ -19,8 +19,8 @@ from jgraph.core.flat import Record, leaf_at, records_of, redraw
 from jgraph.core.graph import Graph, Node, Ref, flatten, specs_of
 from jgraph.core.layer import InputLayer, Layer
 from jgraph.core.nest import draw_within, with_masks
-from jgraph.core.policy import Policy, trainable
-from jgraph.core.run import initialize, run
+from jgraph.core.policy import Policy, frozen_of, trainable
+from jgraph.core.run import constrained, initialize, regularization, run
 from jgraph.core.select import select
 from jgraph.core.serialise import from_json, to_json
 from jgraph.core.spec import BATCH
@@ -123,6 +123,19 @@ class Model(Layer):
         """
         del specs
         return initialize(self.nodes, key)
+
+    def regularization(self, params: Params) -> Array | float:
+        """What its trained layers add to the loss for their params."""
+        return regularization(self.nodes, params)
+
+    def constrain(self, params: Params) -> Params:
+        """The params with those of its trained layers brought back to what their constraints allow."""
+        return constrained(self.nodes, params)
+
+    def frozen(self, params: Params) -> tuple[tuple[str, ...], ...]:
+        """Where the params are that are never trained."""
+        del params
+        return tuple(frozen_of(self.nodes))
 
     def apply(
         self, params: Params, state: State, inputs: PyTree, *, train: bool = False, key: Key | None = None

@@ -4,6 +4,7 @@ A file names things of jgraph, `jax.numpy`, `jax.nn` and `jax.lax`; anything els
 are looked up, never imported from the file's word and never executed.
 """
 
+import dataclasses
 import importlib
 import inspect
 from collections.abc import Iterable
@@ -26,6 +27,8 @@ FUNCTION_ROOTS = (
     "jgraph.ops.activations",
 )
 LAYER_ROOTS = ("jgraph.layers", "jgraph.core.layer", "jgraph.core.sequential")
+VALUE_ROOTS = ("jgraph.initializers", "jgraph.regularizers", "jgraph.constraints")
+"""Where classes are that layers hold objects of; a file says `regularizers.L2`."""
 
 REFUSED = (
     *("save", "savez", "load", "fromfile", "set_printoptions", "printoptions"),
@@ -73,12 +76,14 @@ def find_function(name: str, allow: Iterable[Any], where: str) -> Function:
 
 
 def name_of_class(kind: type) -> str:
-    """The name of a class of layers of jgraph, or `custom:` and its own name.
+    """The name of a class of layers of jgraph, or of values that they hold, or `custom:` and its own name.
 
     Raises:
         SaveError: it has none that a file could say.
     """
-    own = kind.__name__
+    own, module = kind.__name__, kind.__module__
+    if module in VALUE_ROOTS and getattr(importlib.import_module(module), own, None) is kind:
+        return f"{module.removeprefix('jgraph.')}.{own}"
     return own if any(found is kind for found in _classes(own)) else _custom(kind, own)
 
 
@@ -90,10 +95,15 @@ def find_class(name: str, allow: Iterable[Any], where: str) -> Any:
     """
     if name.startswith("custom:"):
         return _allowed(name, allow, where)
+    root, _, own = name.rpartition(".")
+    if f"jgraph.{root}" in VALUE_ROOTS:
+        found = getattr(importlib.import_module(f"jgraph.{root}"), own, None)
+        if dataclasses.is_dataclass(found) and inspect.isclass(found):
+            return found
     for found in _classes(name):
         if inspect.isclass(found) and issubclass(found, Layer):
             return found
-    raise LoadError(where, expected="a layer of jgraph", got=repr(name), cure="Load it with the jgraph that saved it.")
+    raise LoadError(where, expected="a class of jgraph", got=repr(name), cure="Load it with the jgraph that saved it.")
 
 
 def find_layer(name: str, allow: Iterable[Any], where: str) -> Layer:

@@ -236,10 +236,15 @@ def _row(node: Node, found: dict[str, dict[str, Any]]) -> PlanRow:
 
 
 def frozen_of(nodes: Iterable[Node]) -> frozenset[tuple[str, ...]]:
-    """Where in the params those are that are not trained, as no call of their layer is."""
+    """Where in the params those are that are not trained: no call of their layer is, or the layer says so."""
     nodes = tuple(nodes)
     trained = {node.path for node in nodes if node.treatment.trainable}
-    return frozenset((*n.names, name) for n in nodes if n.path not in trained for name in n.inference.params)
+    found = set()
+    for node in nodes:
+        params = node.inference.params
+        left = node.layer.frozen(params) if node.path in trained else [(name,) for name in params]
+        found |= {(*node.names, *path) for path in left}
+    return frozenset(found)
 
 
 def changed(treatment: Treatment) -> str:

@@ -2,7 +2,7 @@
 
 import functools
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ from jgraph.core.blocks import Block, blocks_of, reads_of
 from jgraph.core.graph import Node, Ref
 from jgraph.core.infer import init_options, outgoing_masks, takes_mask
 from jgraph.core.layer import InputLayer
-from jgraph.core.treatment import applied, initialized, penalized
+from jgraph.core.treatment import applied, initialized, penalized, widened
 from jgraph.errors import RandomKeyError
 from jgraph.keys import fold
 from jgraph.tree import read, write
@@ -49,7 +49,38 @@ def run(
         made, held, penalty = body(own, held, outside, key, penalty)
         values.update(made)
         states.update(held)
-    return values, _merge(nodes, states), penalty
+    return values, _merge(nodes, states), penalty + regularization(nodes, params)
+
+
+def regularization(nodes: Sequence[Node], params: Params) -> Array | float:
+    """What the params add to the loss: each layer once, if it is trained."""
+    total: Array | float = 0.0
+    for node in _trained(nodes):
+        if node.layer.regularizes():
+            total = total + node.layer.regularization(widened(read(params, node.names)))
+    return total
+
+
+def constrained(nodes: Sequence[Node], params: Params) -> Params:
+    """The params with those of every trained layer brought back to what its constraints allow."""
+    held = [node for node in _trained(nodes) if node.layer.constrains()]
+    if not held:
+        return params
+    params = jax.tree.map(lambda leaf: leaf, params)  # dicts of our own
+    for node in held:
+        before = read(params, node.names)
+        after = jax.tree.map(lambda old, new: new.astype(old.dtype), before, node.layer.constrain(widened(before)))
+        write(params, node.names, after)
+    return params
+
+
+def _trained(nodes: Sequence[Node]) -> Iterator[Node]:
+    """A node of each layer with params, of those by which it is trained."""
+    seen = set()
+    for node in nodes:
+        if not node.layer.is_graph and node.treatment.trainable and node.inference.params and node.path not in seen:
+            seen.add(node.path)
+            yield node
 
 
 def _through(

@@ -1,11 +1,81 @@
 """Checks of layers' arguments and inputs, with one wording for all layers."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from jgraph.constraints import check_constraint
+from jgraph.core.layer import Layer
 from jgraph.core.spec import is_symbolic
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError, nearest
+from jgraph.initializers import check_initializer
+from jgraph.ops.activations import check_activation
+from jgraph.regularizers import check_regularizer
+
+POSITIVE = ("units", "filters", "groups", "depth_multiplier", "input_dim", "output_dim")
+FRACTIONS = ("rate", "dropout", "recurrent_dropout", "momentum")
+
+
+def check_fields(layer: Layer) -> None:
+    """Checks the fields of a layer of jgraph's by their names, which mean the same in all of them.
+
+    Sizes are positive integers, rates and momenta in [0, 1), an epsilon is positive; activations, initializers,
+    regularizers and constraints are known; and what is true or false by default is true or false.
+
+    Raises:
+        ArgumentError: one is not.
+
+    >>> import jgraph as jg
+    >>> jg.layers.Dense(4, use_bias="no")
+    Traceback (most recent call last):
+    ...
+    jgraph.errors.ArgumentError: Dense, use_bias: expected True or False, got 'no'. Write use_bias=True.
+    """
+    where = type(layer).__name__
+    for field in dataclasses.fields(layer):
+        name, value = field.name, getattr(layer, field.name)
+        if name in POSITIVE:
+            check_positive(where, **{name: value})
+        elif name in FRACTIONS:
+            check_fraction(where, **{name: value})
+        elif name == "epsilon":
+            check_epsilon(where, value)
+        elif name.endswith("activation"):
+            check_activation(where, **{name: value})
+        elif name.endswith("_initializer"):
+            check_initializer(where, **{name: value})
+        elif name.endswith("_regularizer"):
+            check_regularizer(where, **{name: value})
+        elif name.endswith("_constraint"):
+            check_constraint(where, **{name: value})
+        elif isinstance(field.default, bool):
+            check_flag(where, **{name: value})
+
+
+def check_flag(where: str, **arguments: Any) -> None:
+    """Checks that each argument is true or false.
+
+    Raises:
+        ArgumentError: it is neither.
+    """
+    for name, value in arguments.items():
+        if not isinstance(value, bool):
+            raise ArgumentError(
+                f"{where}, {name}", expected="True or False", got=repr(value), cure=f"Write {name}=True."
+            )
+
+
+def check_epsilon(where: str, epsilon: Any) -> None:
+    """Checks that what is added before a division is a positive number.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not epsilon > 0:
+        raise ArgumentError(
+            f"{where}, epsilon", expected="a positive number", got=repr(epsilon), cure="Keras' is 1e-3."
+        )
 
 
 def check_positive(where: str, **arguments: Any) -> None:

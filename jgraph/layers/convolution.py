@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from jgraph.core.layer import Layer
 from jgraph.errors import ArgumentError, ShapeError
+from jgraph.initializers import Initializer, check_initializer, draw
 from jgraph.layers.checks import (
     check_one_of,
     check_positive,
@@ -12,7 +13,6 @@ from jgraph.layers.checks import (
     check_window,
     sizes,
 )
-from jgraph.layers.initializers import Initializer, check_initializer, draw
 from jgraph.ops.activations import Activation, activation, check_activation
 from jgraph.ops.convolve import convolve
 from jgraph.typing import Array, Key, Params, Spec, State

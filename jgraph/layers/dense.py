@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from jgraph.core.layer import Layer
-from jgraph.layers.checks import check_positive, check_width
-from jgraph.layers.initializers import Initializer, check_initializer, draw
-from jgraph.ops.activations import Activation, activation, check_activation
+from jgraph.constraints import Constraint
+from jgraph.initializers import Initializer, draw
+from jgraph.layers.checks import check_width
+from jgraph.layers.standard import Standard
+from jgraph.ops.activations import Activation, activation
+from jgraph.regularizers import Regularizer
 from jgraph.typing import Array, Key, Params, Spec, State
 
 
-class Dense(Layer):
+class Dense(Standard):
     """`y = activation(x @ kernel + bias)`: [batch, ..., n] -> [batch, ..., units]; passes a mask on.
 
     Parameters: `kernel` [n, units], `bias` [units]. As `keras.layers.Dense`.
@@ -28,15 +30,14 @@ class Dense(Layer):
     use_bias: bool = True
     kernel_initializer: Initializer = "glorot_uniform"
     bias_initializer: Initializer = "zeros"
+    kernel_regularizer: Regularizer = None
+    bias_regularizer: Regularizer = None
+    activity_regularizer: Regularizer = None
+    kernel_constraint: Constraint = None
+    bias_constraint: Constraint = None
 
     mixes_rows = False
     logits = "always"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive("Dense", units=self.units)
-        check_activation("Dense", activation=self.activation)
-        check_initializer("Dense", kernel_initializer=self.kernel_initializer, bias_initializer=self.bias_initializer)
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Draws the kernel and the bias."""

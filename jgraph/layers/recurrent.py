@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from jgraph.core.layer import Layer
+from jgraph.initializers import Initializer, check_initializer, draw
 from jgraph.keys import fold
 from jgraph.layers.checks import check_fraction, check_positive, check_rank, check_width
-from jgraph.layers.initializers import Initializer, check_initializer, draw
 from jgraph.layers.regularization import drop, need_key
 from jgraph.ops.activations import Activation, activation, check_activation
 from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State

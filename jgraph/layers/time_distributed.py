@@ -57,6 +57,14 @@ class TimeDistributed(Layer):
                 got=repr(self.layer),
                 cure="Give the layer with the penalty a TimeDistributed of its own.",
             )
+        weighted = any(part.regularizes() or part.constrains() for part in parts_of(self.layer))
+        if isinstance(self.layer, Stack) and weighted:
+            raise ArgumentError(
+                "TimeDistributed, layer",
+                expected="a model where weights are regularized or constrained, as a stack does not know their names",
+                got=repr(self.layer),
+                cure="Begin the stack with an input: jg.Sequential([jg.Input((8,)), ...]).",
+            )
 
     @property
     def mixes_rows(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -113,6 +121,18 @@ class TimeDistributed(Layer):
     def penalty(self, params: Params, inputs: tuple, outputs: PyTree) -> Array | float:
         """The inner layer's, on all steps at once."""
         return self.layer.penalty(params, *jax.tree.map(rows_of, (inputs, outputs)))
+
+    def regularization(self, params: Params) -> Array | float:
+        """The inner layer's."""
+        return self.layer.regularization(params)
+
+    def constrain(self, params: Params) -> Params:
+        """As the inner layer does."""
+        return self.layer.constrain(params)
+
+    def frozen(self, params: Params) -> tuple[tuple[str, ...], ...]:
+        """The inner layer's."""
+        return self.layer.frozen(params)
 
     def index_range(self) -> int | None:
         """The inner layer's."""

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jgraph.core.run import constrained
 from jgraph.train.objective import Objective
 from jgraph.train.state import TrainState
 from jgraph.tree import divide, together
@@ -78,7 +79,7 @@ class Step:
         return Found(loss, sums, model_state, grads, lambda trained: loss_of(trained)[0])
 
     def update(self, train_state: TrainState, found: Found) -> TrainState:
-        """Applies gradients, at the step's learning rate where it is known, else with the updates scaled."""
+        """Applies gradients, at the step's rate where it is known, else with the updates scaled; then constrains."""
         opt_state, scale = train_state.opt_state, train_state.lr_scale
         if self.rate is not None:
             opt_state = with_rate(opt_state, self.learning_rate(train_state))
@@ -90,7 +91,7 @@ class Step:
         moved: Any = optax.apply_updates(trained, updates)
         return train_state.replace(
             step=train_state.step + 1,
-            params=together(moved, frozen),
+            params=constrained(self.objective.graph.nodes, together(moved, frozen)),
             model_state=found.model_state,
             opt_state=jax.tree.map(_in_dtype_of, opt_state, moved_state),
         )

@@ -12,7 +12,7 @@ from scipy import stats
 
 import jgraph as jg
 from jgraph.errors import ShapeError
-from jgraph.layers.initializers import INITIALIZERS, draw, fans
+from jgraph.initializers import INITIALIZERS, draw, fans
 
 SHAPE = (3, 3, 40, 60)  # a convolution's kernel: 21,600 elements
 FAN_IN, FAN_OUT = 360, 540
