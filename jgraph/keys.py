@@ -1,13 +1,15 @@
 """Random keys as functions of words: a key for every path, the same whatever stands beside it."""
 
+import functools
 import hashlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jgraph.errors import ArgumentError
-from jgraph.typing import Key
+from jgraph.typing import Array, Key
 
 
 def fold(key: Key, *words: str | int) -> Key:
@@ -25,8 +27,13 @@ def fold(key: Key, *words: str | int) -> Key:
     """
     _check(key)
     digest = hashlib.blake2s("\0".join(map(str, words)).encode(), digest_size=8).digest()
-    high, low = int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:], "big")
-    return jax.random.fold_in(jax.random.fold_in(key, high), low)
+    return _fold(key, np.frombuffer(digest, ">u4").astype(np.uint32))
+
+
+@functools.partial(jax.jit, inline=True)
+def _fold(key: Key, halves: Array | np.ndarray) -> Key:
+    """One small program: a key is folded for every leaf that is drawn."""
+    return jax.random.fold_in(jax.random.fold_in(key, halves[0]), halves[1])
 
 
 def _check(key: Any) -> None:

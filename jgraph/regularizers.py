@@ -1,6 +1,7 @@
 """Penalties on arrays, which training keeps small: Keras' regularizers by name, as values, or any function.
 
-A regularizer of a weight counts once per layer, however often the layer is called; one of an activity at every call.
+A regularizer of a weight counts once per layer, however often the layer is called; one of an activity counts at every
+call, divided by the number of rows.
 """
 
 import dataclasses
@@ -64,7 +65,8 @@ class L2:
 class L1L2:
     """`l1 * sum(abs(x)) + l2 * sum(x ** 2)`. As `keras.regularizers.L1L2`.
 
-    The name `"l1_l2"` means 0.01 for both, as Keras' documentation says (its code takes 0, which does nothing).
+    The name `"l1_l2"` means 0.01 for both, as Keras' documentation says (its code does not know that name, and takes 0,
+    which does nothing, for `"l1l2"`).
 
     Raises:
         ArgumentError: a factor is not a finite number of at least 0.

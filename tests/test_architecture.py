@@ -24,7 +24,7 @@ FLOORS = (
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, 1) for room in rooms}
 
-HEAVY = ("equinox", "flax", "grain", "matplotlib", "orbax", "rich", "tensorboardX")
+HEAVY = ("equinox", "flax", "grain", "matplotlib", "orbax", "rich", "scipy", "tensorboardX")
 """Packages that are slow to import: each is the business of one file, and imported by the function that needs it."""
 
 FILE_LINES, FUNCTION_LINES, LAYER_LINES = 400, 60, 25

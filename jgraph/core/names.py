@@ -81,9 +81,10 @@ def name_of_class(kind: type) -> str:
     Raises:
         SaveError: it has none that a file could say.
     """
-    own, module = kind.__name__, kind.__module__
-    if module in VALUE_ROOTS and getattr(importlib.import_module(module), own, None) is kind:
-        return f"{module.removeprefix('jgraph.')}.{own}"
+    own = kind.__name__
+    for root in VALUE_ROOTS:
+        if getattr(importlib.import_module(root), own, None) is kind:
+            return f"{root.removeprefix('jgraph.')}.{own}"
     return own if any(found is kind for found in _classes(own)) else _custom(kind, own)
 
 

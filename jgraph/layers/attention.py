@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jgraph.core.layer import Layer
 from jgraph.draw.specs import show, show_tree
 from jgraph.errors import DTypeError, ShapeError
-from jgraph.initializers import Initializer, check_initializer, draw
+from jgraph.initializers.initializer import Initializer, check_initializer, draw
 from jgraph.keys import fold
 from jgraph.layers.checks import check_fraction, check_one_of, check_positive, check_rank, check_width
 from jgraph.layers.masking import masks_of, widened

@@ -9,7 +9,7 @@ from jgraph.core.layer import Layer
 from jgraph.core.spec import is_symbolic
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError, nearest
-from jgraph.initializers import check_initializer
+from jgraph.initializers.initializer import check_initializer
 from jgraph.ops.activations import check_activation
 from jgraph.regularizers import check_regularizer
 

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from jgraph.core.layer import Layer
 from jgraph.errors import ArgumentError, ShapeError
-from jgraph.initializers import Initializer, check_initializer, draw
+from jgraph.initializers.initializer import Initializer, check_initializer, draw
 from jgraph.layers.checks import (
     check_one_of,
     check_positive,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from jgraph.constraints import Constraint
-from jgraph.initializers import Initializer, draw
+from jgraph.initializers.initializer import Initializer, draw
 from jgraph.layers.checks import check_width
 from jgraph.layers.standard import Standard
 from jgraph.ops.activations import Activation, activation

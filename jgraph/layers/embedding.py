@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jgraph.core.layer import Layer
 from jgraph.draw.specs import show
 from jgraph.errors import DTypeError
-from jgraph.initializers import Initializer, check_initializer, draw
+from jgraph.initializers.initializer import Initializer, check_initializer, draw
 from jgraph.layers.checks import check_positive
 from jgraph.typing import Array, Key, Params, Spec, State
 

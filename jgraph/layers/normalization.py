@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jgraph.core.layer import Layer
 from jgraph.errors import ArgumentError
-from jgraph.initializers import Initializer, check_initializer, draw
+from jgraph.initializers.initializer import Initializer, check_initializer, draw
 from jgraph.layers.checks import check_axis, check_fraction, check_width
 from jgraph.layers.masking import widened
 from jgraph.typing import Array, Key, Params, Spec, State

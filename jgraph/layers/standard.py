@@ -32,10 +32,10 @@ class Standard(Layer):
         return getattr(self, "activity_regularizer", None) is not None or type(self).penalty is not Standard.penalty
 
     def penalty(self, params: Params, inputs: tuple, outputs: PyTree) -> Array | float:
-        """The activity regularizer's, summed over all outputs and the whole batch (Keras 3's sum)."""
+        """The activity regularizer's, summed over all outputs, for an average row (Keras' rule)."""
         del params, inputs
         function = regularizer(getattr(self, "activity_regularizer", None))
-        return sum((function(y) for y in jax.tree.leaves(outputs)), start=0.0)
+        return sum((function(y) / y.shape[0] for y in jax.tree.leaves(outputs)), start=0.0)
 
     def regularizes(self) -> bool:
         """True where weights are regularized."""

@@ -1,7 +1,8 @@
-"""Random draws for start values, made in flat blocks so that few programs serve all shapes.
+"""Random draws for start values: one compiled program a distribution serves all shapes.
 
-Compiling one draw for each shape of a large model takes tens of seconds; a block of the next power of two is compiled
-once, and what is needed is cut from it on the host. The values depend on the key and the number of elements alone.
+Compiling one draw for each shape of a large model takes tens of seconds. Here a loop fills up to 32 blocks of 2,048
+numbers, as many as are asked for, and what is needed is cut from them on the host. The values depend on the key and
+their place alone.
 """
 
 import functools
@@ -15,27 +16,29 @@ from jax.core import Tracer
 
 from jgraph.typing import Array, Key
 
-Draw = Callable[[Key, int], Array]
+BLOCK, BLOCKS = 2048, 32
+
+Draw = Callable[[Key], Array]
 
 
-def uniform(key: Key, shape: tuple[int, ...], scale: float = 1.0) -> Array:
-    """Draws from the uniform distribution on [-scale, scale), float32.
+def uniform(key: Key, shape: tuple[int, ...], scale: float = 1.0, mean: float = 0.0) -> Array:
+    """Draws from the uniform distribution on `[mean - scale, mean + scale)`, float32.
 
     >>> import jax
     >>> uniform(jax.random.key(0), (2, 3)).shape
     (2, 3)
     """
-    return _cut(_uniform, key, shape, scale)
+    return _cut(_uniform, key, shape, scale, mean)
 
 
-def truncated_normal(key: Key, shape: tuple[int, ...], scale: float = 1.0) -> Array:
-    """Draws `scale` times the standard normal distribution, values beyond two deviations drawn again, float32."""
-    return _cut(_truncated_normal, key, shape, scale)
+def truncated_normal(key: Key, shape: tuple[int, ...], scale: float = 1.0, mean: float = 0.0) -> Array:
+    """Draws from the normal distribution, values beyond two standard deviations `scale` drawn again, float32."""
+    return _cut(_truncated_normal, key, shape, scale, mean)
 
 
-def normal(key: Key, shape: tuple[int, ...], scale: float = 1.0) -> Array:
-    """Draws `scale` times the standard normal distribution, float32."""
-    return _cut(_normal, key, shape, scale)
+def normal(key: Key, shape: tuple[int, ...], scale: float = 1.0, mean: float = 0.0) -> Array:
+    """Draws from the normal distribution of standard deviation `scale`, float32."""
+    return _cut(_normal, key, shape, scale, mean)
 
 
 def constant(shape: tuple[int, ...], value: float) -> Array:
@@ -43,35 +46,44 @@ def constant(shape: tuple[int, ...], value: float) -> Array:
     return jax.device_put(np.full(shape, value, np.float32))
 
 
-def orthogonal(key: Key, shape: tuple[int, ...]) -> Array:
-    """Draws an orthogonal matrix of the shape flattened to two axes (Saxe et al. 2013; Keras' sign convention)."""
+def orthogonal(key: Key, shape: tuple[int, ...], gain: float = 1.0) -> Array:
+    """Draws `gain` times an orthogonal matrix, of the shape flattened to two axes (Saxe et al. 2014; Keras' signs)."""
     rows, columns = math.prod(shape[:-1]), shape[-1]
     drawn = normal(key, (max(rows, columns), min(rows, columns)))
     xp = jnp if isinstance(drawn, Tracer) else np
     q, r = xp.linalg.qr(drawn)
     q = q * xp.sign(xp.diagonal(r))
-    return jnp.asarray((q.T if rows < columns else q).reshape(shape), jnp.float32)
+    return jax.device_put(((q.T if rows < columns else q).reshape(shape) * gain).astype(np.float32))
 
 
-def _cut(draw: Draw, key: Key, shape: tuple[int, ...], scale: float) -> Array:
-    size = math.prod(shape)
-    block = draw(key, 1 << max(size - 1, 0).bit_length())
-    if isinstance(block, Tracer):
-        return (block[:size] * np.float32(scale)).reshape(shape)
-    drawn = (np.asarray(block)[:size] * np.float32(scale)).reshape(shape)
-    return jax.device_put(drawn)  # jnp.asarray would compile a program for every shape
+def _cut(draw: Draw, key: Key, shape: tuple[int, ...], scale: float, mean: float) -> Array:
+    size, part = math.prod(shape), BLOCK * BLOCKS
+    filled = [
+        _filled(draw, key, start // BLOCK, -(-min(size - start, part) // BLOCK)) for start in range(0, size, part)
+    ]
+    xp = jnp if any(isinstance(blocks, Tracer) for blocks in filled) else np
+    flat = xp.concatenate([xp.asarray(blocks).reshape(-1) for blocks in filled] or [xp.zeros(0, np.float32)])[:size]
+    drawn = flat * np.float32(scale) + np.float32(mean) if mean else flat * np.float32(scale)
+    return jax.device_put(drawn.reshape(shape))  # jnp.asarray would compile a program for every shape
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _uniform(key: Key, size: int) -> Array:
-    return jax.random.uniform(key, (size,), jnp.float32, -1.0, 1.0)
+@functools.partial(jax.jit, static_argnums=0)
+def _filled(draw: Draw, key: Key, start: Array | int, count: Array | int) -> Array:
+    """Blocks [32, 2048] of which the first `count` are drawn, each from a key of its own."""
+
+    def fill(place: Array, blocks: Array) -> Array:
+        return blocks.at[place].set(draw(jax.random.fold_in(key, start + place)))
+
+    return jax.lax.fori_loop(0, count, fill, jnp.zeros((BLOCKS, BLOCK), jnp.float32))
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _truncated_normal(key: Key, size: int) -> Array:
-    return jax.random.truncated_normal(key, -2.0, 2.0, (size,), jnp.float32)
+def _uniform(key: Key) -> Array:
+    return jax.random.uniform(key, (BLOCK,), jnp.float32, -1.0, 1.0)
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _normal(key: Key, size: int) -> Array:
-    return jax.random.normal(key, (size,), jnp.float32)
+def _truncated_normal(key: Key) -> Array:
+    return jax.random.truncated_normal(key, -2.0, 2.0, (BLOCK,), jnp.float32)
+
+
+def _normal(key: Key) -> Array:
+    return jax.random.normal(key, (BLOCK,), jnp.float32)

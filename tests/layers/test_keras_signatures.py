@@ -8,7 +8,7 @@ import keras
 import pytest
 
 import jgraph as jg
-from jgraph.initializers import INITIALIZERS
+from jgraph.initializers.initializer import INITIALIZERS
 from jgraph.ops.activations import ACTIVATIONS
 
 LACKED = {
