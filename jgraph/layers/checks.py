@@ -14,13 +14,13 @@ from jgraph.ops.activations import check_activation
 from jgraph.regularizers import check_regularizer
 
 POSITIVE = ("units", "filters", "groups", "depth_multiplier", "input_dim", "output_dim")
-FRACTIONS = ("rate", "dropout", "recurrent_dropout", "momentum")
+FRACTIONS = ("rate", "dropout", "recurrent_dropout", "momentum", "renorm_momentum")
 
 
 def check_fields(layer: Layer) -> None:
     """Checks the fields of a layer of jgraph's by their names, which mean the same in all of them.
 
-    Sizes are positive integers, rates and momenta in [0, 1), an epsilon is positive; activations, initializers,
+    Where a name means more in one layer, `checks_itself` says that it checks that field. Sizes are positive integers, rates and momenta in [0, 1), an epsilon is positive; activations, initializers,
     regularizers and constraints are known; and what is true or false by default is true or false.
 
     Raises:
@@ -35,6 +35,8 @@ def check_fields(layer: Layer) -> None:
     where = type(layer).__name__
     for field in dataclasses.fields(layer):
         name, value = field.name, getattr(layer, field.name)
+        if name in getattr(layer, "checks_itself", ()):
+            continue
         if name in POSITIVE:
             check_positive(where, **{name: value})
         elif name in FRACTIONS:
@@ -126,6 +128,23 @@ def check_axis(where: str, axis: Any) -> None:
         )
 
 
+def check_axes(where: str, axis: Any) -> None:
+    """Checks that an argument is an axis other than the batch axis, or a list or tuple of several.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    whole = all(isinstance(a, int) and not isinstance(a, bool) for a in axes)
+    if not axes or not whole or 0 in axes or len({*axes}) < len(axes):
+        raise ArgumentError(
+            f"{where}, axis",
+            expected="an integer other than 0, the batch axis, or a tuple of different ones",
+            got=repr(axis),
+            cure="Name axes of the rows: -1, or (1, 2, 3).",
+        )
+
+
 def check_one_of(where: str, name: str, value: Any, options: Sequence[Any]) -> None:
     """Checks that an argument is one of a few values.
 
@@ -214,6 +233,25 @@ def check_width(layer: Any, x: Any, axis: int = -1) -> int:
             cure="Give the input that size instead of None.",
         )
     return x.shape[axis]
+
+
+def check_widths(layer: Any, x: Any, axis: int | Sequence[int]) -> tuple[int, ...]:
+    """The sizes of axes that weights depend on, in ascending order of the numbers given (Keras' order).
+
+    Raises:
+        ShapeError: an axis does not exist, is free, is the batch axis, or is named twice.
+    """
+    axes = (axis,) if isinstance(axis, int) else sorted(axis)
+    widths = tuple(check_width(layer, x, a) for a in axes)
+    places = [a % len(x.shape) for a in axes]
+    if 0 in places or len({*places}) < len(places):
+        raise ShapeError(
+            repr(layer),
+            expected="different axes beside the batch axis",
+            got=f"{show(x)}, of which it takes the axes {places}",
+            cure="Name each axis once, and not the first.",
+        )
+    return widths
 
 
 def check_features(layer: Any, x: Any) -> None:
