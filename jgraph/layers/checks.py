@@ -20,8 +20,9 @@ FRACTIONS = ("rate", "dropout", "recurrent_dropout", "momentum", "renorm_momentu
 def check_fields(layer: Layer) -> None:
     """Checks the fields of a layer of jgraph's by their names, which mean the same in all of them.
 
-    Where a name means more in one layer, `checks_itself` says that it checks that field. Sizes are positive integers, rates and momenta in [0, 1), an epsilon is positive; activations, initializers,
-    regularizers and constraints are known; and what is true or false by default is true or false.
+    Sizes are positive integers, rates and momenta in [0, 1), an epsilon is positive; activations, initializers,
+    regularizers and constraints are known; and what is true or false by default is true or false. Where a name means
+    more in one layer, `checks_itself` of its class says that the layer checks that field.
 
     Raises:
         ArgumentError: one is not.
