@@ -1,4 +1,35 @@
-"""The layers: Keras 3's names, arguments, parameter names and shapes, as pairs of pure functions."""
+"""The layers: Keras 3's names, arguments, parameter names and shapes, as pairs of pure functions.
+
+A layer is a frozen configuration. On symbols, `layer(x)` draws a call of it, and a layer that is called twice has one
+set of weights. On arrays it is two functions: `layer.init(key, spec)` makes `(params, state)`, and
+`layer.apply(params, state, x, train=False, key=None)` computes `(outputs, state)`. Channels are always last.
+
+    layer = jg.layers.Dense(units=64, activation="relu")
+    y = layer(x)                                              a symbol, for jg.Model
+    params, state = layer.init(key, spec)                     spec: jax.ShapeDtypeStruct, with the batch axis
+    y, state = layer.apply(params, state, x)                  an array
+
+What means the same in all layers is explained here alone:
+
+- `units`, `filters`: the size of the last axis of the outputs.
+- `strides`: the step from one window to the next. As every size of space, one integer for all spatial axes, or one for
+  each.
+- `activation`, `*_activation`: a name (`"relu"`), or a function of an array such as `jax.nn.relu`, that is applied
+  last, or where a formula says so; `None` is the identity.
+- `use_bias`: whether there is a weight `bias`, which is added.
+- `*_initializer`: how the weight of that name starts: a name (`"he_normal"`), a value of `jg.initializers`, or a
+  function `(key, shape) -> array`.
+- `*_regularizer`: a penalty on the weight of that name, which the training loss has once; a name (`"l2"`), a value of
+  `jg.regularizers`, or a function `(array) -> scalar`. `activity_regularizer` is one on all outputs, at every call.
+- `*_constraint`: what the weight of that name is brought back to after every update: a name (`"non_neg"`), a value of
+  `jg.constraints`, or a function `(array) -> array`.
+- `epsilon`: a small positive number, which keeps a divisor or a root from zero.
+- `name`: what the layer is called in a model and in its params; without one, its class in small letters, numbered.
+- `train`: whether this is training, for layers that then compute something else; `model.apply(..., train=True)`.
+- `key`: the random key of layers that draw; a model gives every layer one of its own.
+- `mask`: which rows or steps count, booleans [batch] or [batch, time]. A drawn layer finds the mask of its inputs by
+  itself; `layer(x, mask=m)` sets it by hand.
+"""
 
 from jgraph.layers.activation import Activation as Activation
 from jgraph.layers.activation import Identity as Identity
