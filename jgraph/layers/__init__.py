@@ -35,7 +35,6 @@ from jgraph.layers.activation import Activation as Activation
 from jgraph.layers.activation import Identity as Identity
 from jgraph.layers.attention import AdditiveAttention as AdditiveAttention
 from jgraph.layers.attention import Attention as Attention
-from jgraph.layers.attention import MultiHeadAttention as MultiHeadAttention
 from jgraph.layers.batch_normalization import BatchNormalization as BatchNormalization
 from jgraph.layers.convolution import Conv1D as Conv1D
 from jgraph.layers.convolution import Conv2D as Conv2D
@@ -67,6 +66,8 @@ from jgraph.layers.merging import maximum as maximum
 from jgraph.layers.merging import minimum as minimum
 from jgraph.layers.merging import multiply as multiply
 from jgraph.layers.merging import subtract as subtract
+from jgraph.layers.multi_head_attention import GroupQueryAttention as GroupQueryAttention
+from jgraph.layers.multi_head_attention import MultiHeadAttention as MultiHeadAttention
 from jgraph.layers.normalization import GroupNormalization as GroupNormalization
 from jgraph.layers.normalization import LayerNormalization as LayerNormalization
 from jgraph.layers.normalization import RMSNormalization as RMSNormalization
