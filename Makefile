@@ -4,12 +4,14 @@ VENV ?= .venv
 # How many processes share the tests, and which tests: `make test TESTS=tests/laws`.
 JOBS ?= 2
 TESTS ?=
+# What is compared with Keras: `make compare CASES="--family recurrent --sample 50"`.
+CASES ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format
+.PHONY: help setup demo test lint format docs compare
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +32,12 @@ lint: $(READY) ## check the format, the rules and the types
 format: $(READY) ## write the format, and mend what can be mended safely
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(READY) ## write the pages of docs/layers from the docstrings
+	$(BIN)/python -m scripts.document_layers
+
+compare: $(READY) ## compare every layer with Keras over all its options (some hours)
+	$(BIN)/python -m scripts.compare_keras --jobs $(JOBS) $(CASES)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \

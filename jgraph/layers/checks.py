@@ -1,7 +1,7 @@
 """Checks of layers' arguments and inputs, with one wording for all layers."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jgraph.constraints import check_constraint
@@ -11,17 +11,31 @@ from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError, nearest
 from jgraph.initializers.initializer import check_initializer
 from jgraph.ops.activations import check_activation
-from jgraph.regularizers import check_regularizer
+from jgraph.regularizers import check_factors, check_regularizer
 
-POSITIVE = ("units", "filters", "groups", "depth_multiplier", "input_dim", "output_dim")
-FRACTIONS = ("rate", "dropout", "recurrent_dropout", "momentum")
+POSITIVE = (
+    *("units", "filters", "groups", "depth_multiplier", "input_dim", "output_dim"),
+    *("num_heads", "num_query_heads", "num_key_value_heads", "head_dim", "key_dim", "value_dim", "sliding_window"),
+)
+"""Sizes that are one integer each; `None` too where that is the default."""
+FRACTIONS = ("rate", "dropout", "recurrent_dropout", "momentum", "renorm_momentum")
+FACTORS = ("alpha", "l1", "l2", "negative_slope", "stddev", "threshold")
+
+BY_ENDING: dict[str, Callable[..., None]] = {
+    "activation": check_activation,
+    "_initializer": check_initializer,
+    "_regularizer": check_regularizer,
+    "_constraint": check_constraint,
+}
+"""Checks of fields whose names end so."""
 
 
 def check_fields(layer: Layer) -> None:
     """Checks the fields of a layer of jgraph's by their names, which mean the same in all of them.
 
-    Sizes are positive integers, rates and momenta in [0, 1), an epsilon is positive; activations, initializers,
-    regularizers and constraints are known; and what is true or false by default is true or false.
+    Sizes are positive integers, rates and momenta in [0, 1), factors of at least 0, an epsilon is positive;
+    activations, initializers, regularizers and constraints are known; and what is true or false by default is true or
+    false. Where a name means more in one layer, `checks_itself` of its class says that the layer checks that field.
 
     Raises:
         ArgumentError: one is not.
@@ -35,20 +49,19 @@ def check_fields(layer: Layer) -> None:
     where = type(layer).__name__
     for field in dataclasses.fields(layer):
         name, value = field.name, getattr(layer, field.name)
+        if name in getattr(layer, "checks_itself", ()):
+            continue
         if name in POSITIVE:
-            check_positive(where, **{name: value})
+            if value is not None or field.default is not None:  # what may be None is so by default
+                check_positive(where, **{name: value})
         elif name in FRACTIONS:
             check_fraction(where, **{name: value})
+        elif name in FACTORS:
+            check_factors(where, **{name: value})
         elif name == "epsilon":
             check_epsilon(where, value)
-        elif name.endswith("activation"):
-            check_activation(where, **{name: value})
-        elif name.endswith("_initializer"):
-            check_initializer(where, **{name: value})
-        elif name.endswith("_regularizer"):
-            check_regularizer(where, **{name: value})
-        elif name.endswith("_constraint"):
-            check_constraint(where, **{name: value})
+        elif check := next((check for ending, check in BY_ENDING.items() if name.endswith(ending)), None):
+            check(where, **{name: value})
         elif isinstance(field.default, bool):
             check_flag(where, **{name: value})
 
@@ -79,13 +92,13 @@ def check_epsilon(where: str, epsilon: Any) -> None:
 
 
 def check_positive(where: str, **arguments: Any) -> None:
-    """Checks that each argument is a positive integer, or a tuple of them.
+    """Checks that each argument is a positive integer, or a tuple of them; those of `POSITIVE` are never several.
 
     Raises:
         ArgumentError: it is not.
     """
     for name, value in arguments.items():
-        values = value if isinstance(value, (tuple, list)) else (value,)
+        values = value if isinstance(value, (tuple, list)) and name not in POSITIVE else (value,)
         if not values or not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values):
             raise ArgumentError(
                 f"{where}, {name}",
@@ -123,6 +136,23 @@ def check_axis(where: str, axis: Any) -> None:
             expected="an integer other than 0, the batch axis",
             got=repr(axis),
             cure="Name an axis of the rows, usually -1.",
+        )
+
+
+def check_axes(where: str, axis: Any, name: str = "axis") -> None:
+    """Checks that an argument is an axis other than the batch axis, or a list or tuple of several.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    whole = all(isinstance(a, int) and not isinstance(a, bool) for a in axes)
+    if not axes or not whole or 0 in axes or len({*axes}) < len(axes):
+        raise ArgumentError(
+            f"{where}, {name}",
+            expected="an integer other than 0, the batch axis, or a tuple of different ones",
+            got=repr(axis),
+            cure="Name axes of the rows: -1, or (1, 2, 3).",
         )
 
 
@@ -214,6 +244,25 @@ def check_width(layer: Any, x: Any, axis: int = -1) -> int:
             cure="Give the input that size instead of None.",
         )
     return x.shape[axis]
+
+
+def check_widths(layer: Any, x: Any, axis: int | Sequence[int]) -> tuple[int, ...]:
+    """The sizes of axes that weights depend on, in ascending order of the numbers given (Keras' order).
+
+    Raises:
+        ShapeError: an axis does not exist, is free, is the batch axis, or is named twice.
+    """
+    axes = (axis,) if isinstance(axis, int) else sorted(axis)
+    widths = tuple(check_width(layer, x, a) for a in axes)
+    places = [a % len(x.shape) for a in axes]
+    if 0 in places or len({*places}) < len(places):
+        raise ShapeError(
+            repr(layer),
+            expected="different axes beside the batch axis",
+            got=f"{show(x)}, of which it takes the axes {places}",
+            cure="Name each axis once, and not the first.",
+        )
+    return widths
 
 
 def check_features(layer: Any, x: Any) -> None:

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from jgraph.core.layer import Layer
 from jgraph.errors import ArgumentError
 from jgraph.layers.checks import check_axis
 from jgraph.layers.merging import check_list
+from jgraph.layers.normalization import unit
+from jgraph.layers.standard import Standard
 from jgraph.typing import Array, Key, Params, Spec, State
 
 
-class Dot(Layer):
+class Dot(Standard):
     """The products of two tensors summed along one axis of each: the other axes of the first, then of the second.
 
     `axes` is one axis of both, or one of each; with `normalize` what is summed along is scaled to length 1 before, so
@@ -57,19 +57,12 @@ class Dot(Layer):
         """Scales where asked to, multiplies and sums."""
         del params, train, key
         first, second = (a % x.ndim for a, x in zip(self._pair(), xs, strict=True))
-        left, right = (unit(x, a) if self.normalize else x for x, a in zip(xs, (first, second), strict=True))
+        left, right = (unit(x, a, 1e-7) if self.normalize else x for x, a in zip(xs, (first, second), strict=True))
         y = jax.lax.dot_general(left, right, (((first,), (second,)), ((0,), (0,))))
         return y[:, None] if y.ndim == 1 else y, state
 
     def _pair(self) -> tuple[int, int]:
         return (self.axes, self.axes) if isinstance(self.axes, int) else (self.axes[0], self.axes[1])
-
-
-def unit(x: Array, axis: int) -> Array:
-    """`x / max(|x|, 1e-7)` with the length |x| along an axis (Keras' epsilon), computed in at least float32."""
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    square = jnp.sum(wide * wide, axis=axis, keepdims=True)
-    return (wide * jax.lax.rsqrt(jnp.maximum(square, 1e-14))).astype(x.dtype)
 
 
 def dot(

@@ -4,22 +4,27 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jgraph.core.layer import Layer
+from jgraph.constraints import Constraint
 from jgraph.draw.specs import show
 from jgraph.errors import DTypeError
-from jgraph.initializers.initializer import Initializer, check_initializer, draw
-from jgraph.layers.checks import check_positive
+from jgraph.initializers.initializer import Initializer, draw
+from jgraph.layers.standard import Standard
+from jgraph.regularizers import Regularizer
 from jgraph.typing import Array, Key, Params, Spec, State
 
 
-class Embedding(Layer):
+class Embedding(Standard):
     """`y = embeddings[x]`: integers [batch, ...] -> [batch, ..., output_dim].
 
-    With `mask_zero` the output carries the mask `x != 0`. Parameters: `embeddings` [input_dim, output_dim]. As
-    `keras.layers.Embedding`; an index out of range, a negative one too, gives NaN, and `fit` refuses data with one.
+    With `mask_zero` 0 stands for no entry: the output carries the mask `x != 0`, which the layers behind it read; row 0
+    is looked up nevertheless, and counts in `input_dim`. A mask that comes in ends. An index out of range, a negative
+    one too, gives NaN (Keras on JAX reads the last row, or from the end): a wrong vocabulary is not to pass for a right
+    one. `fit`, `evaluate` and `predict` refuse data with one before anything is computed.
+
+    Parameters: `embeddings` [input_dim, output_dim]. As `keras.layers.Embedding`.
 
     Raises:
-        ArgumentError: a size is not a positive integer.
+        ArgumentError: a size is not a positive integer, or a name is not known.
         DTypeError: the input is not of an integer dtype.
 
     >>> import jgraph as jg
@@ -30,14 +35,11 @@ class Embedding(Layer):
     input_dim: int
     output_dim: int
     embeddings_initializer: Initializer = "uniform"
+    embeddings_regularizer: Regularizer = None
+    embeddings_constraint: Constraint = None
     mask_zero: bool = False
 
     mixes_rows = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive("Embedding", input_dim=self.input_dim, output_dim=self.output_dim)
-        check_initializer("Embedding", embeddings_initializer=self.embeddings_initializer)
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Draws the table."""

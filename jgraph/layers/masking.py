@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jgraph.core.layer import Layer
 from jgraph.errors import ArgumentError
 from jgraph.layers.checks import check_features
+from jgraph.layers.standard import Standard
 from jgraph.typing import Array, Key, Params, Spec, State
 
 
-class Masking(Layer):
+class Masking(Standard):
     """Masks every step whose features all equal `mask_value`, and sets them to zero: [batch, time, n], the same shape.
 
     The mask is `any(x != mask_value, axis=-1)`. As `keras.layers.Masking`, but a step that the input's own mask leaves

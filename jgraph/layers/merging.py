@@ -1,10 +1,16 @@
-"""Several tensors into one: functions of two folded over a list, and concatenation; what becomes of their masks."""
+"""Several tensors into one: functions of two folded over a list, and concatenation; what becomes of their masks.
+
+The tensors of a fold broadcast: along every axis they have one size, or 1. A tensor of fewer axes than the others gets
+axes of size 1 behind the batch axis (Keras' rule):
+
+    [batch, time, n] + [batch, 1, n]  ->  [batch, time, n]
+    [batch, time, n] + [batch, n]     ->  [batch, time, n]     as if it were [batch, 1, n]
+"""
 
 import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 
 from jgraph.core.layer import Layer
@@ -12,11 +18,15 @@ from jgraph.draw.specs import show_tree
 from jgraph.errors import ShapeError
 from jgraph.layers.checks import check_axis
 from jgraph.layers.masking import masks_of, widened
+from jgraph.layers.standard import Standard
 from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State
 
 
-class _Merge(Layer):
-    """A function of two tensors folded over a list of them, which broadcast along axes of size 1."""
+class _Merge(Standard):
+    """A function of two tensors folded over a list of them, which broadcast.
+
+    They do so along axes of size 1; a tensor of fewer axes gets such axes behind the batch axis (Keras' rule).
+    """
 
     combine: ClassVar[Function]
     count: ClassVar[int | None] = None
@@ -27,9 +37,8 @@ class _Merge(Layer):
 
     def init(self, key: Key, xs: Sequence[Spec]) -> tuple[Params, State]:
         """Checks the inputs; there is nothing to keep."""
-        one_rank = len({len(x.shape) for x in jax.tree.leaves(xs) if hasattr(x, "shape")}) == 1
-        expected = f"{self.count or ''} tensors of one rank".strip()
-        check_list(self, xs, expected, one_rank and (self.count is None or len(xs) == self.count))
+        expected = f"{self.count or ''} tensors whose shapes broadcast".strip()
+        check_list(self, xs, expected, broadcast(xs) and (self.count is None or len(xs) == self.count))
         return {}, {}
 
     def apply(
@@ -44,16 +53,35 @@ class _Merge(Layer):
     ) -> tuple[Array, State]:
         """Combines from left to right."""
         del params, train, key
+        wide = lifted(xs, xs)
         if mask is None or not self.leaves_out:
-            return functools.reduce(type(self).combine, xs), state
-        return combine_counted(type(self).combine, xs, masks_of(self, mask, len(xs))), state
+            return functools.reduce(type(self).combine, wide), state
+        return combine_counted(type(self).combine, wide, lifted(masks_of(self, mask, len(xs)), xs)), state
 
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
         """The union of the masks, if all inputs have one."""
-        masks = masks_of(self, mask, len(inputs[0]))
+        masks = lifted(masks_of(self, mask, len(inputs[0])), inputs[0])
         real = [m for m in masks if m is not None]
         wide = [widened(m, max(m.ndim for m in real)) for m in real]
         return functools.reduce(jnp.logical_or, wide) if len(real) == len(masks) else None
+
+
+def broadcast(xs: Any) -> bool:
+    """Whether a list of tensors can be combined: along every axis they have one size, or 1."""
+    if not isinstance(xs, (list, tuple)) or not all(hasattr(x, "shape") and x.shape for x in xs):
+        return False
+    rank = max((len(x.shape) for x in xs), default=0)
+    full = [x.shape[:1] + (1,) * (rank - len(x.shape)) + x.shape[1:] for x in xs]
+    return all(len({str(size) for size in sizes} - {"1"}) < 2 for sizes in zip(*full, strict=True))
+
+
+def lifted(arrays: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
+    """Arrays that belong to tensors, or masks of them, with axes of size 1 behind the batch axis up to one rank."""
+    rank = max(x.ndim for x in xs)
+    return [
+        a if a is None or x.ndim == rank else a.reshape(a.shape[0], *[1] * (rank - x.ndim), *a.shape[1:])
+        for a, x in zip(arrays, xs, strict=True)
+    ]
 
 
 def combine_counted(combine: Function, xs: Sequence[Array], masks: Sequence[Array | None]) -> Array:
@@ -67,7 +95,7 @@ def combine_counted(combine: Function, xs: Sequence[Array], masks: Sequence[Arra
 
 
 class Add(_Merge):
-    """The sum of a list of tensors, which broadcast along axes of size 1. As `keras.layers.Add`.
+    """The sum of a list of tensors, which broadcast. As `keras.layers.Add`.
 
     A mask is passed on where every input has one: true where any of them is. What a masked step
     holds is counted where another input's step counts (Keras' rules).
@@ -86,7 +114,7 @@ class Add(_Merge):
 
 
 class Subtract(_Merge):
-    """The first of two tensors minus the second; they broadcast along axes of size 1. As `keras.layers.Subtract`.
+    """The first of two tensors minus the second; they broadcast. As `keras.layers.Subtract`.
 
     A mask is passed on where every input has one: true where any of them is. What a masked step
     holds is counted where another input's step counts (Keras' rules).
@@ -106,7 +134,7 @@ class Subtract(_Merge):
 
 
 class Multiply(_Merge):
-    """The product of a list of tensors, which broadcast along axes of size 1. As `keras.layers.Multiply`.
+    """The product of a list of tensors, which broadcast. As `keras.layers.Multiply`.
 
     A mask is passed on where every input has one: true where any of them is. A masked step takes no
     part where another input's step counts; where none does the output is 0 (Keras' rules).
@@ -125,7 +153,7 @@ class Multiply(_Merge):
 
 
 class Average(_Merge):
-    """The mean of a list of tensors, which broadcast along axes of size 1. As `keras.layers.Average`.
+    """The mean of a list of tensors, which broadcast. As `keras.layers.Average`.
 
     A mask is passed on where every input has one: true where any of them is. What a masked step
     holds is counted where another input's step counts (Keras' rules).
@@ -159,7 +187,7 @@ class Average(_Merge):
 
 
 class Maximum(_Merge):
-    """The largest of a list of tensors, element by element. As `keras.layers.Maximum`.
+    """The largest of a list of tensors, which broadcast. As `keras.layers.Maximum`.
 
     A mask is passed on where every input has one: true where any of them is. A masked step takes no
     part where another input's step counts; where none does the output is 0 (Keras: what the first input holds).
@@ -178,7 +206,7 @@ class Maximum(_Merge):
 
 
 class Minimum(_Merge):
-    """The smallest of a list of tensors, element by element. As `keras.layers.Minimum`.
+    """The smallest of a list of tensors, which broadcast. As `keras.layers.Minimum`.
 
     A mask is passed on where every input has one: true where any of them is. A masked step takes no
     part where another input's step counts; where none does the output is 0 (Keras: what the first input holds).
@@ -196,7 +224,7 @@ class Minimum(_Merge):
     leaves_out = True
 
 
-class Concatenate(Layer):
+class Concatenate(Standard):
     """Tensors put one after the other along an axis. As `keras.layers.Concatenate`.
 
     Along the last axis a mask is passed on where any input has one: true where any of them is, an unmasked input

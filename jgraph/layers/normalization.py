@@ -1,109 +1,301 @@
-"""Normalisation by statistics of the batch."""
+"""Normalisation within a row: over its features, groups of channels, or any of its axes; never over the batch.
 
+    one row [time, channels]:   LayerNormalization()      LayerNormalization((1, 2))   GroupNormalization(2)
+
+                                a a a a                   a a a a                      a a b b
+                                b b b b                   a a a a                      a a b b
+                                c c c c                   a a a a                      a a b b
+
+Entries with one letter share a mean and a variance.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jgraph.core.layer import Layer
-from jgraph.errors import ArgumentError
-from jgraph.initializers.initializer import Initializer, check_initializer, draw
-from jgraph.layers.checks import check_axis, check_fraction, check_width
-from jgraph.layers.masking import widened
+from jgraph.constraints import Constraint
+from jgraph.draw.specs import show
+from jgraph.errors import ArgumentError, ShapeError
+from jgraph.initializers.initializer import Initializer, draw
+from jgraph.layers.checks import check_axes, check_axis, check_positive, check_widths
+from jgraph.layers.standard import Standard
+from jgraph.regularizers import Regularizer
 from jgraph.typing import Array, Key, Params, Spec, State
 
 
-class BatchNormalization(Layer):
-    """`y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`, per entry of `axis`, of the same shape.
+class LayerNormalization(Standard):
+    """`y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`, the statistics over `axis`, of the same shape.
 
-    While training, mean and (biased) variance are the batch's, over all other axes, masked steps left out, and the
-    moving ones become `moving * momentum + batch * (1 - momentum)`; otherwise they are the moving ones. Computed in at
-    least float32. Parameters: `gamma`, `beta` [n]; state: `moving_mean`, `moving_variance` [n]. Passes a mask on. As
-    `keras.layers.BatchNormalization` (Ioffe and Szegedy 2015).
+    `axis` is one axis or several; each row and every entry of the axes left out has a mean and a (biased) variance of
+    its own. Without `scale` there is no `gamma`, without `center` no `beta`. Computed in at least float32. A mask is
+    passed on. What Keras' old `rms_scaling` was meant for is `RMSNormalization`.
+
+    Parameters: `gamma`, `beta` of the sizes of the axes, in ascending order of the numbers given. As
+    `keras.layers.LayerNormalization` (Ba et al. 2016).
 
     Raises:
-        ArgumentError: `momentum` is not in [0, 1), `epsilon` not positive, `axis` the batch axis, or a name not known.
-        ShapeError: the axis is free or missing.
+        ArgumentError: `axis` is no axis or axes beside the batch axis, or `epsilon` not positive.
+        ShapeError: an axis is free, missing, or named twice.
 
     >>> import jgraph as jg
-    >>> jg.layers.BatchNormalization()(jg.Input((28, 28, 8)))
-    <Symbol float32[batch, 28, 28, 8]>
+    >>> jg.layers.LayerNormalization()(jg.Input((10, 8)))
+    <Symbol float32[batch, 10, 8]>
     """
 
-    axis: int = -1
-    momentum: float = 0.99
+    axis: int | Sequence[int] = -1
     epsilon: float = 1e-3
     center: bool = True
     scale: bool = True
     beta_initializer: Initializer = "zeros"
     gamma_initializer: Initializer = "ones"
-    moving_mean_initializer: Initializer = "zeros"
-    moving_variance_initializer: Initializer = "ones"
+    beta_regularizer: Regularizer = None
+    gamma_regularizer: Regularizer = None
+    beta_constraint: Constraint = None
+    gamma_constraint: Constraint = None
 
+    mixes_rows = False
     logits = "always"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        where = "BatchNormalization"
-        check_fraction(where, momentum=self.momentum)
-        check_initializer(where, **{n: v for n, v in vars(self).items() if n.endswith("_initializer")})
-        check_axis(where, self.axis)
-        if not isinstance(self.epsilon, (int, float)) or not self.epsilon > 0:
-            raise ArgumentError(
-                f"{where}, epsilon", expected="a positive number", got=repr(self.epsilon), cure="Keras' is 1e-3."
-            )
+        check_axes("LayerNormalization", self.axis)
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
-        """Makes scale, offset and the moving statistics."""
-        shape = (check_width(self, x, self.axis),)
-        params = {"gamma": draw(self.gamma_initializer, key, "gamma", shape)} if self.scale else {}
-        params |= {"beta": draw(self.beta_initializer, key, "beta", shape)} if self.center else {}
-        mean = draw(self.moving_mean_initializer, key, "moving_mean", shape)
-        variance = draw(self.moving_variance_initializer, key, "moving_variance", shape)
-        return params, {"moving_mean": mean, "moving_variance": variance}
+        """Makes scale and offset."""
+        return draw_affine(self, key, check_widths(self, x, self.axis)), {}
 
     def apply(
-        self,
-        params: Params,
-        state: State,
-        x: Array,
-        *,
-        mask: Array | None = None,
-        train: bool = False,
-        key: Key | None = None,
+        self, params: Params, state: State, x: Array, *, train: bool = False, key: Key | None = None
     ) -> tuple[Array, State]:
-        """Normalises by the batch while training, else by the moving statistics."""
-        del key
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        mean, variance = state["moving_mean"], state["moving_variance"]
-        if train:
-            mean, variance = moments(wide, self.axis, mask)
-            state = {
-                "moving_mean": self._moved(state["moving_mean"], mean),
-                "moving_variance": self._moved(state["moving_variance"], variance),
-            }
-        shape = [1] * x.ndim
-        shape[self.axis] = x.shape[self.axis]
-        factor = jax.lax.rsqrt(variance + self.epsilon) * params.get("gamma", 1.0)
-        offset = params.get("beta", 0.0) - mean * factor
-        y = wide * factor.reshape(shape) + offset.reshape(shape)
-        return y.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else y, state
-
-    def _moved(self, moving: Array, batch: Array) -> Array:
-        return (moving * self.momentum + batch * (1 - self.momentum)).astype(moving.dtype)
+        """Normalises each row."""
+        del train, key
+        wide, axes = widen(x), places(self.axis, x.ndim)
+        mean, variance = (f(wide, axes, keepdims=True) for f in (jnp.mean, jnp.var))
+        gamma, beta = (spread(params.get(n, v), x, axes) for n, v in (("gamma", 1.0), ("beta", 0.0)))
+        y = standardized(wide, mean, variance, gamma, beta, epsilon=self.epsilon)
+        return narrow(y, x), state
 
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
         """Rows and steps stay where they are."""
         return mask
 
 
-def moments(x: Array, axis: int, mask: Array | None) -> tuple[Array, Array]:
-    """Mean and biased variance over all axes but one; masked positions do not count."""
-    axes = tuple(a for a in range(x.ndim) if a != axis % x.ndim)
-    if mask is None:
-        return jnp.mean(x, axes), jnp.var(x, axes)
-    real = jnp.broadcast_to(widened(mask, x.ndim), x.shape)
-    total = jnp.maximum(jnp.sum(real, axes, keepdims=True), 1)  # a batch that is masked whole is no 0 / 0
-    mean = jnp.sum(jnp.where(real, x, 0), axes, keepdims=True) / total
-    variance = jnp.sum(jnp.where(real, x - mean, 0) ** 2, axes, keepdims=True) / total
-    return mean.reshape(-1), variance.reshape(-1)
+class GroupNormalization(Standard):
+    """`y = gamma * (x - mean) / sqrt(variance + epsilon) + beta` in groups of neighbours along `axis`, the channels.
+
+    A row has a mean and a (biased) variance for each group, over all its other axes too; `gamma` and `beta` are per
+    channel. `groups=-1` is one group for each channel (instance normalisation), `groups=1` one for the row. Without
+    `scale` there is no `gamma`, without `center` no `beta`. Computed in at least float32. A mask is passed on; masked
+    steps count in the statistics (Keras' rule).
+
+    Parameters: `gamma`, `beta` [channels]. As `keras.layers.GroupNormalization` (Wu and He 2018).
+
+    Raises:
+        ArgumentError: `groups` is no positive integer or -1, `axis` the batch axis, or `epsilon` not positive.
+        ShapeError: the axis is free or missing, or the groups do not divide it.
+
+    >>> import jgraph as jg
+    >>> jg.layers.GroupNormalization(groups=4)(jg.Input((28, 28, 8)))
+    <Symbol float32[batch, 28, 28, 8]>
+    """
+
+    groups: int = 32
+    axis: int = -1
+    epsilon: float = 1e-3
+    center: bool = True
+    scale: bool = True
+    beta_initializer: Initializer = "zeros"
+    gamma_initializer: Initializer = "ones"
+    beta_regularizer: Regularizer = None
+    gamma_regularizer: Regularizer = None
+    beta_constraint: Constraint = None
+    gamma_constraint: Constraint = None
+
+    mixes_rows = False
+    logits = "always"
+    checks_itself = ("groups",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_axis("GroupNormalization", self.axis)
+        if self.groups != -1:
+            check_positive("GroupNormalization", groups=self.groups)
+        elif not isinstance(self.groups, int):
+            raise ArgumentError(
+                "GroupNormalization, groups",
+                expected="a positive integer, or -1",
+                got=repr(self.groups),
+                cure="Write groups=-1 for one group a channel.",
+            )
+
+    def init(self, key: Key, x: Spec) -> tuple[Params, State]:
+        """Checks that the groups divide the channels; makes scale and offset."""
+        (size,) = check_widths(self, x, self.axis)
+        if self.groups > 0 and size % self.groups:
+            raise ShapeError(
+                repr(self),
+                expected=f"channels that {self.groups} groups divide",
+                got=f"{size}: {show(x)}",
+                cure="Give groups a divisor of the channels, or -1 for one group each.",
+            )
+        return draw_affine(self, key, (size,)), {}
+
+    def apply(
+        self, params: Params, state: State, x: Array, *, train: bool = False, key: Key | None = None
+    ) -> tuple[Array, State]:
+        """Normalises each group of each row."""
+        del train, key
+        at = self.axis % x.ndim
+        groups = self.groups if self.groups > 0 else x.shape[at]
+        wide = widen(x).reshape(*x.shape[:at], groups, x.shape[at] // groups, *x.shape[at + 1 :])
+        axes = tuple(a for a in range(1, wide.ndim) if a != at)
+        mean, variance = (f(wide, axes, keepdims=True) for f in (jnp.mean, jnp.var))
+        gamma, beta = (spread(params.get(n, v), wide, (at, at + 1)) for n, v in (("gamma", 1.0), ("beta", 0.0)))
+        y = standardized(wide, mean, variance, gamma, beta, epsilon=self.epsilon)
+        return narrow(y.reshape(x.shape), x), state
+
+    def pass_mask(self, mask: Any, *inputs: Any) -> Any:
+        """Rows and steps stay where they are."""
+        return mask
+
+
+class RMSNormalization(Standard):
+    """`y = scale * x / sqrt(mean(x ** 2) + epsilon)`, the mean over `axis`, one axis or several, of the same shape.
+
+    Computed in at least float32. Keras lines `scale` up with the last axes whatever `axis` is, which fails or scales
+    others than it normalises; here it lies along `axis`. A mask is passed on (Keras' layer warns that it destroys it,
+    though every step stays where it is).
+
+    Parameters: `scale` of the sizes of the axes, in ascending order of the numbers given. As
+    `keras.layers.RMSNormalization` (Zhang and Sennrich 2019).
+
+    Raises:
+        ArgumentError: `axis` is no axis or axes beside the batch axis, or `epsilon` not positive.
+        ShapeError: an axis is free, missing, or named twice.
+
+    >>> import jgraph as jg
+    >>> jg.layers.RMSNormalization()(jg.Input((10, 8)))
+    <Symbol float32[batch, 10, 8]>
+    """
+
+    axis: int | Sequence[int] = -1
+    epsilon: float = 1e-6
+
+    mixes_rows = False
+    logits = "always"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_axes("RMSNormalization", self.axis)
+
+    def init(self, key: Key, x: Spec) -> tuple[Params, State]:
+        """Makes the scale."""
+        return {"scale": draw("ones", key, "scale", check_widths(self, x, self.axis))}, {}
+
+    def apply(
+        self, params: Params, state: State, x: Array, *, train: bool = False, key: Key | None = None
+    ) -> tuple[Array, State]:
+        """Divides by the root of the mean square, and scales."""
+        del train, key
+        wide, axes = widen(x), places(self.axis, x.ndim)
+        square = jnp.mean(jnp.square(wide), axes, keepdims=True)
+        y = wide * jax.lax.rsqrt(square + self.epsilon) * spread(params["scale"], x, axes)
+        return narrow(y, x), state
+
+    def pass_mask(self, mask: Any, *inputs: Any) -> Any:
+        """Rows and steps stay where they are."""
+        return mask
+
+
+class UnitNormalization(Standard):
+    """`y = x / sqrt(sum(x ** 2))`, the sum over `axis`, one axis or several: vectors of length 1, of the same shape.
+
+    Vectors shorter than 1e-12 are divided by that. A vector of zeros stays one, with a gradient of 0 (Keras: NaN).
+    Computed in at least float32. A mask is passed on. No parameters. As `keras.layers.UnitNormalization`.
+
+    Raises:
+        ArgumentError: `axis` is no axis or axes beside the batch axis.
+        ShapeError: an axis is missing, or named twice.
+
+    >>> import jgraph as jg
+    >>> jg.layers.UnitNormalization()(jg.Input((8,)))
+    <Symbol float32[batch, 8]>
+    """
+
+    axis: int | Sequence[int] = -1
+
+    mixes_rows = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_axes("UnitNormalization", self.axis)
+
+    def init(self, key: Key, x: Spec) -> tuple[Params, State]:
+        """Checks the axes; there is nothing to keep."""
+        axes = (self.axis,) if isinstance(self.axis, int) else self.axis
+        found = {a % len(x.shape) for a in axes if -len(x.shape) < a < len(x.shape)}
+        if len(found) < len(axes):
+            raise ShapeError(
+                repr(self),
+                expected=f"the axes {tuple(axes)}, each once and beside the batch axis",
+                got=show(x),
+                cure="Name axes that the input has.",
+            )
+        return {}, {}
+
+    def apply(
+        self, params: Params, state: State, x: Array, *, train: bool = False, key: Key | None = None
+    ) -> tuple[Array, State]:
+        """Divides by the length."""
+        del params, train, key
+        return unit(x, places(self.axis, x.ndim), 1e-12), state
+
+    def pass_mask(self, mask: Any, *inputs: Any) -> Any:
+        """Rows and steps stay where they are."""
+        return mask
+
+
+def draw_affine(layer: Any, key: Key, shape: tuple[int, ...]) -> Params:
+    """Start values of `gamma` where the layer scales, and of `beta` where it centers."""
+    params = {"gamma": draw(layer.gamma_initializer, key, "gamma", shape)} if layer.scale else {}
+    return params | ({"beta": draw(layer.beta_initializer, key, "beta", shape)} if layer.center else {})
+
+
+def standardized(x: Array, mean: Array, variance: Array, gamma: Any, beta: Any, *, epsilon: float) -> Array:
+    """`gamma * (x - mean) / sqrt(variance + epsilon) + beta`, as one factor and one offset."""
+    factor = jax.lax.rsqrt(variance + epsilon) * gamma
+    return x * factor + (beta - mean * factor)
+
+
+def unit(x: Array, axis: int | tuple[int, ...], least: float) -> Array:
+    """`x / max(|x|, least)` with the length |x| along axes, in at least float32; zeros have a gradient of 0."""
+    wide = widen(x)
+    square = jnp.sum(wide * wide, axis=axis, keepdims=True)
+    return narrow(wide * jnp.where(square > 0, jax.lax.rsqrt(jnp.maximum(square, least * least)), 0), x)
+
+
+def widen(x: Array) -> Array:
+    """The numbers in at least float32, in which statistics are taken."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def narrow(y: Array, x: Array) -> Array:
+    """A result in the dtype of the input, where that is a floating one."""
+    return y.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else y
+
+
+def places(axis: int | Sequence[int], rank: int) -> tuple[int, ...]:
+    """Axes as numbers of at least 0.
+
+    >>> places((-1, 1), 3)
+    (2, 1)
+    """
+    return (axis % rank,) if isinstance(axis, int) else tuple(a % rank for a in axis)
+
+
+def spread(value: Any, x: Array, axes: Sequence[int]) -> Array:
+    """What has an entry for each place of some axes, with size 1 for the others; a single number as it is."""
+    shape = [size if a in axes else 1 for a, size in enumerate(x.shape)]
+    return jnp.reshape(value, shape) if jnp.ndim(value) else value

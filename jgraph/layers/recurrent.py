@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jgraph.core.layer import Layer
-from jgraph.initializers.initializer import Initializer, check_initializer, draw
+from jgraph.initializers import Initializer, check_initializer, draw
 from jgraph.keys import fold
 from jgraph.layers.checks import check_fraction, check_positive, check_rank, check_width
 from jgraph.layers.regularization import drop, need_key

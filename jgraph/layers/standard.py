@@ -23,6 +23,9 @@ class Standard(Layer):
     fields_of: ClassVar[dict[str, str]] = {}
     """Names of weights whose fields do not begin with that name: `{"kernel": "depthwise"}`."""
 
+    checks_itself: ClassVar[tuple[str, ...]] = ()
+    """Fields that `check_fields` leaves to the layer, as more is allowed there: groups=-1."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_fields(self)

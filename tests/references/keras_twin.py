@@ -66,7 +66,17 @@ def paths_of(variables: Any) -> list[list[str]]:
     return [v.path.split("/")[-2:] if twice else [v.name] for v in variables]
 
 
-def check_twin(
+def check_twin(name: str, config: dict[str, Any], *inputs: Any, **options: Any) -> None:
+    """Compares outputs, the next state, and the gradients of parameters and floating inputs; `differences` has options.
+
+    Raises:
+        AssertionError: the trees or shapes differ, or one leaf by more than the tolerance of its largest number.
+    """
+    for what, error in differences(name, config, *inputs, **options).items():
+        assert error <= TOLERANCE, f"{what} differs by {error:.2e} of its largest"
+
+
+def differences(
     name: str,
     config: dict[str, Any],
     *inputs: Any,
@@ -74,16 +84,21 @@ def check_twin(
     mask: Any = None,
     gradients: bool = True,
     **options: Any,
-) -> None:
-    """Compares outputs, the next state, and the gradients of parameters and floating inputs; the calls take options."""
+) -> dict[str, float]:
+    """How far each output, part of the next state and gradient is from Keras', relative to the leaf's largest number.
+
+    What is left of the options is given to both calls.
+    """
     twin = make_twin(name, config, inputs)
     run = _gradients if gradients else jax.jit(_outputs, static_argnums=0)
     ours, theirs = (
         run(lambda *args, f=function: f(*args, train, mask, **options), twin.params, inputs)
         for function in twin.functions()
     )
+    found: dict[str, float] = {}
     for what, got, want in zip(("outputs", "state", "gradients"), ours, theirs, strict=False):
-        assert_close(got, want, what)
+        found |= relative_errors(got, want, what)
+    return found
 
 
 def _outputs(function: Any, params: Any, inputs: tuple) -> tuple[Any, Any]:
@@ -108,12 +123,20 @@ def _gradients(function: Any, params: Any, inputs: tuple) -> tuple[Any, Any, Any
 
 def assert_close(got: Any, want: Any, what: str, tolerance: float = TOLERANCE) -> None:
     """Checks that two trees are of one structure and shape, and differ by the tolerance of a leaf's largest at most."""
+    for path, error in relative_errors(got, want, what).items():
+        assert error <= tolerance, f"{path} differs by {error:.2e} of its largest"
+
+
+def relative_errors(got: Any, want: Any, what: str) -> dict[str, float]:
+    """By how much the leaves of two trees of one structure and shape differ, relative to a leaf's largest number."""
     assert jax.tree.structure(got) == jax.tree.structure(want), what
+    found = {}
     for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(got), jax.tree.leaves(want), strict=True):
         a, b = np.asarray(a), np.asarray(b)
         assert a.shape == b.shape, (what, path, a.shape, b.shape)
         error, scale = np.max(np.abs(a - b), initial=0.0), np.max(np.abs(b), initial=1e-6)
-        assert error <= tolerance * scale, f"{what}{jax.tree_util.keystr(path)} differs by {error:.2e} of {scale:.2e}"
+        found[what + jax.tree_util.keystr(path)] = float(error / scale)
+    return found
 
 
 def check_drawing(draw: Any, inputs: dict[str, np.ndarray]) -> None:
