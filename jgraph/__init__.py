@@ -17,6 +17,8 @@ from jgraph.core.model import Model as Model
 from jgraph.core.policy import Policy as Policy
 from jgraph.core.sequential import Sequential as Sequential
 from jgraph.layers.lift import as_layer as as_layer
+from jgraph.layers.lora import lora as lora
+from jgraph.layers.lora import merge_lora as merge_lora
 from jgraph.saving import load as load
 from jgraph.saving import save as save
 from jgraph.train.state import Run as Run

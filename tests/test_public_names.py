@@ -12,7 +12,19 @@ import jgraph
 
 # What the README documents, topic by topic. A name more or less here is a change of the contract.
 DOCUMENTED = {
-    "drawing": ("Input", "Model", "Policy", "carry", "Sequential", "Layer", "layers", "op", "as_layer"),
+    "drawing": (
+        "Input",
+        "Model",
+        "Policy",
+        "carry",
+        "lora",
+        "merge_lora",
+        "Sequential",
+        "Layer",
+        "layers",
+        "op",
+        "as_layer",
+    ),
     "training": ("Trainer", "Run", "TrainState", "callbacks", "losses", "metrics"),
     "weights": ("initializers", "regularizers", "constraints"),
     "files": ("save", "load"),

@@ -26,8 +26,8 @@ class Carried(NamedTuple):
 def carry(old_model: Any, new_model: Any, tree: PyTree, start: PyTree = None) -> Carried:
     """Carries a tree of an old model over to a new one: params, state, or anything that holds trees like these.
 
-    A layer that both models have, as after an edit, is found wherever it lives now; of models without a layer in
-    common, as after loading, the paths decide. A leaf stays where its layer, its name and its shape stay. `start`, a
+    A layer that both models have, as after an edit, is found wherever it lives now, adapted by `jg.lora` too; of models
+    without a layer in common, as after loading, the paths decide. A leaf stays where its layer, its name and its shape stay. `start`, a
     tree of the new model such as `new_model.init(key)[0]` or `new_trainer.init(key)`, gives the form of the result and
     the values of what is new; without it, what is new is left out. The result holds the old arrays themselves.
 
@@ -215,11 +215,11 @@ def _filled(start: PyTree, found: dict[str, Any], dropped: list[str]) -> Carried
 
 def _moves(old: Any, new: Any, kind: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Where each leaf of the old model's tree goes in the new one's."""
-    before = {node.layer: node for node in old.nodes if node.call == 0}
+    before = {node.layer.weights_of(): node for node in old.nodes if node.call == 0}
     by_path = {node.path: node for node in before.values()}
-    shared = any(node.layer in before for node in new.nodes)
+    shared = any(node.layer.weights_of() in before for node in new.nodes)
     for node in new.nodes:
-        source = before.get(node.layer) if shared else by_path.get(node.path)
+        source = before.get(node.layer.weights_of()) if shared else by_path.get(node.path)
         if node.call or source is None:
             continue
         want = dict(leaves_with_names(getattr(node.inference, kind)))

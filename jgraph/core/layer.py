@@ -157,6 +157,10 @@ class Layer(Portable):
         """How many indices an integer input may be one of, where the layer looks them up; `fit` checks data by it."""
         return None
 
+    def weights_of(self) -> "Layer":
+        """The layer whose weights it has beside its own: itself, unless it adapts another one."""
+        return self
+
     def default_name(self) -> str:
         """What the layer is called where its user gives no name: the class in snake case."""
         return snake_case(type(self).__name__)

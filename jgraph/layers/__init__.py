@@ -51,6 +51,7 @@ from jgraph.layers.equinox_module import EquinoxModule as EquinoxModule
 from jgraph.layers.flax_module import FlaxModule as FlaxModule
 from jgraph.layers.flax_module import NNXModule as NNXModule
 from jgraph.layers.lift import Pair as Pair
+from jgraph.layers.lora import LoRA as LoRA
 from jgraph.layers.masking import Masking as Masking
 from jgraph.layers.merging import Add as Add
 from jgraph.layers.merging import Average as Average
