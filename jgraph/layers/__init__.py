@@ -36,6 +36,8 @@ from jgraph.layers.activation import Identity as Identity
 from jgraph.layers.attention import AdditiveAttention as AdditiveAttention
 from jgraph.layers.attention import Attention as Attention
 from jgraph.layers.batch_normalization import BatchNormalization as BatchNormalization
+from jgraph.layers.bidirectional import Bidirectional as Bidirectional
+from jgraph.layers.cells import StackedRNNCells as StackedRNNCells
 from jgraph.layers.convolution import Conv1D as Conv1D
 from jgraph.layers.convolution import Conv2D as Conv2D
 from jgraph.layers.convolution import Conv3D as Conv3D
@@ -82,7 +84,13 @@ from jgraph.layers.pooling import MaxPooling1D as MaxPooling1D
 from jgraph.layers.pooling import MaxPooling2D as MaxPooling2D
 from jgraph.layers.preprocessing import Normalization as Normalization
 from jgraph.layers.preprocessing import Rescaling as Rescaling
+from jgraph.layers.recurrent import GRU as GRU
 from jgraph.layers.recurrent import LSTM as LSTM
+from jgraph.layers.recurrent import RNN as RNN
+from jgraph.layers.recurrent import SimpleRNN as SimpleRNN
+from jgraph.layers.recurrent_cells import GRUCell as GRUCell
+from jgraph.layers.recurrent_cells import LSTMCell as LSTMCell
+from jgraph.layers.recurrent_cells import SimpleRNNCell as SimpleRNNCell
 from jgraph.layers.regularization import Dropout as Dropout
 from jgraph.layers.reshaping import Flatten as Flatten
 from jgraph.layers.reshaping import Reshape as Reshape

@@ -8,17 +8,17 @@ import jax.numpy as jnp
 
 from jgraph.core.infer import takes_mask
 from jgraph.core.layer import Layer
-from jgraph.core.model import Model
 from jgraph.core.sequential import Stack
 from jgraph.core.spec import BATCH
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError
 from jgraph.layers.checks import check_features
+from jgraph.layers.wrapping import Wrapping, mixing, parts_of
 from jgraph.ops.activations import linear
 from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State
 
 
-class TimeDistributed(Layer):
+class TimeDistributed(Wrapping):
     """A layer, stack, model or Flax module on each time step: [batch, time, ...] -> [batch, time, ...].
 
     Time steps become rows of the batch, [batch * time, ...], so one call serves them all. Params and state are the
@@ -66,10 +66,11 @@ class TimeDistributed(Layer):
                 cure="Begin the stack with an input: jg.Sequential([jg.Input((8,)), ...]).",
             )
 
-    @property
-    def mixes_rows(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """As the inner layer does."""
-        return any(part.mixes_rows for part in parts_of(self.layer))
+    mixes_rows = mixing
+
+    def held(self) -> dict[tuple[str, ...], Any]:
+        """The inner layer, whose params are this layer's."""
+        return {(): self.layer}
 
     @property
     def logits(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -122,40 +123,12 @@ class TimeDistributed(Layer):
         """The inner layer's, on all steps at once."""
         return self.layer.penalty(params, *jax.tree.map(rows_of, (inputs, outputs)))
 
-    def regularization(self, params: Params) -> Array | float:
-        """The inner layer's."""
-        return self.layer.regularization(params)
-
-    def constrain(self, params: Params) -> Params:
-        """As the inner layer does."""
-        return self.layer.constrain(params)
-
-    def frozen(self, params: Params) -> tuple[tuple[str, ...], ...]:
-        """The inner layer's."""
-        return self.layer.frozen(params)
-
-    def index_range(self) -> int | None:
-        """The inner layer's."""
-        return self.layer.index_range()
-
 
 def whole(layer: Layer, rows: Any) -> Layer:
     """The layer itself, or a stack as the model that it is for such rows."""
     if not isinstance(layer, Stack):
         return layer
     return layer.on(jax.ShapeDtypeStruct((BATCH, *rows.shape[1:]), rows.dtype))
-
-
-def parts_of(layer: Any) -> list[Any]:
-    """The layers that a layer consists of: those of stacks and models, within each other too, or itself alone."""
-    parts, left = [], [layer]
-    while left:
-        part = left.pop()
-        if isinstance(part, (Stack, Model)):
-            left.extend(part.layers if isinstance(part, Stack) else part.layers.values())
-        else:
-            parts.append(part)
-    return parts
 
 
 def rows_of(x: Any) -> Any:
