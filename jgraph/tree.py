@@ -101,7 +101,7 @@ def divide(tree: dict[str, Any], paths: Iterable[Sequence[str]]) -> tuple[dict[s
     for name, subtree in tree.items():
         inner = below.get(name, [])
         left, taken = ({}, subtree) if () in inner else divide(subtree, inner) if inner else (subtree, {})
-        rest |= {name: left} if left or not inner else {}
+        rest |= {name: left} if not inner or not isinstance(left, dict) or left else {}
         part |= {name: taken} if inner else {}
     return rest, part
 

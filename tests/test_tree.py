@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jgraph.errors import KeyMismatchError, ShapeError
@@ -96,3 +97,10 @@ def test_keys_can_be_sorted_and_be_names(tree: Any, sortable: bool, names: bool)
         else:
             with pytest.raises(KeyMismatchError, match=r"here: expected dicts whose keys.*got the keys"):
                 check_keys(tree, "here", named=named)
+
+
+def test_arrays_are_divided_at_any_depth() -> None:
+    array = np.ones(2)
+    tree = {"a": {"b": {"c": array, "d": array}}, "e": {"f": array}}
+    rest, part = divide(tree, [("a", "b", "c"), ("e", "f")])
+    assert jax.tree.map(len, (rest, part)) == ({"a": {"b": {"d": 2}}}, {"a": {"b": {"c": 2}}, "e": {"f": 2}})

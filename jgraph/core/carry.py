@@ -27,9 +27,10 @@ def carry(old_model: Any, new_model: Any, tree: PyTree, start: PyTree = None) ->
     """Carries a tree of an old model over to a new one: params, state, or anything that holds trees like these.
 
     A layer that both models have, as after an edit, is found wherever it lives now, adapted by `jg.lora` too; of models
-    without a layer in common, as after loading, the paths decide. A leaf stays where its layer, its name and its shape stay. `start`, a
-    tree of the new model such as `new_model.init(key)[0]` or `new_trainer.init(key)`, gives the form of the result and
-    the values of what is new; without it, what is new is left out. The result holds the old arrays themselves.
+    without a layer in common, as after loading, the paths decide. A leaf stays where its layer, its name and its shape
+    stay. `start`, a tree of the new model such as `new_model.init(key)[0]` or `new_trainer.init(key)`, gives the form
+    of the result and the values of what is new; without it, what is new is left out. The result holds the old arrays
+    themselves.
 
     `start` is of the form of the tree: params for params, a pair for a pair, a train state for a train state. An empty
     tree is the params or the state of a model that has none; where the old model has neither, `start` says which of

@@ -19,11 +19,14 @@ from jgraph.typing import Array, Function, Key, Params, PyTree, State
 A, B = "lora_{}_a", "lora_{}_b"
 """Keras' names of the factors beside a weight."""
 
+KERNELS = ("kernel", "embedding", "embeddings", "weight")
+"""How the names of weights end that can be adapted; biases and scales may have several axes too, but are no kernels."""
+
 
 class LoRA(Layer):
     """A layer whose kernels have low-rank factors beside them: `kernel + alpha / rank * (a @ b)` (Hu et al. 2021).
 
-    Beside every weight of two axes or more, [..., n, m], stand `lora_<weight>_a` [..., n, rank], which starts as
+    Beside every kernel and every table of embeddings, [..., n, m], stand `lora_<weight>_a` [..., n, rank], which starts as
     Keras' (He uniform), and `lora_<weight>_b` [rank, m], which starts at zero, so that nothing changes at first. They
     alone are trained: all weights of the layer itself are frozen (Keras goes on training its bias), so its
     regularizers and constraints have nothing to do. `alpha` is `rank` where it is not given. As the `lora_rank` and
@@ -132,14 +135,14 @@ class LoRA(Layer):
 
 
 def factors(layer: LoRA, params: Params, key: Key) -> Params:
-    """The start values of the factors beside the weights of two axes or more.
+    """The start values of the factors beside the kernels.
 
     Raises:
         ArgumentError: there are none.
     """
     found: Params = {}
     for (*path, leaf), value in paths_of(params):
-        if value.ndim > 1:
+        if is_kernel(leaf, value):
             name = "/".join([*path, A.format(leaf)])
             shapes = (*value.shape[:-1], layer.rank), (layer.rank, value.shape[-1])
             first, second = draw("he_uniform", key, name, shapes[0]), draw("zeros", key, name, shapes[1])
@@ -152,6 +155,11 @@ def factors(layer: LoRA, params: Params, key: Key) -> Params:
             cure="Adapt layers such as Dense, Embedding and MultiHeadAttention.",
         )
     return found
+
+
+def is_kernel(name: str, leaf: Any) -> bool:
+    """Whether a leaf, or its spec, is a weight that can be adapted."""
+    return len(leaf.shape) > 1 and name.rpartition("/")[2].endswith(KERNELS)
 
 
 def paths_of(params: Params) -> list[tuple[tuple[str, ...], Any]]:
@@ -234,4 +242,4 @@ def merge_lora(model: Model, params: Params) -> tuple[Model, Params]:
 
 def _has_kernel(node: Any) -> bool:
     adaptable = not node.layer.is_graph and not isinstance(node.layer, LoRA)
-    return adaptable and any(len(spec.shape) > 1 for spec in jax.tree.leaves(node.inference.params))
+    return adaptable and any(is_kernel(*pair) for pair in leaves_with_names(node.inference.params))
