@@ -26,9 +26,9 @@ KERNELS = ("kernel", "embedding", "embeddings", "weight")
 class LoRA(Layer):
     """A layer whose kernels have low-rank factors beside them: `kernel + alpha / rank * (a @ b)` (Hu et al. 2021).
 
-    Beside every kernel and every table of embeddings, [..., n, m], stand `lora_<weight>_a` [..., n, rank], which starts as
-    Keras' (He uniform), and `lora_<weight>_b` [rank, m], which starts at zero, so that nothing changes at first. They
-    alone are trained: all weights of the layer itself are frozen (Keras goes on training its bias), so its
+    Beside every kernel and every table of embeddings, [..., n, m], stand `lora_<weight>_a` [..., n, rank], which starts
+    as Keras' (He uniform), and `lora_<weight>_b` [rank, m], which starts at zero, so that nothing changes at first.
+    They alone are trained: all weights of the layer itself are frozen (Keras goes on training its bias), so its
     regularizers and constraints have nothing to do. `alpha` is `rank` where it is not given. As the `lora_rank` and
     `lora_alpha` of Keras' layers, for any layer; made for whole models by `jg.lora`.
 
