@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from jgraph.core.graph import Graph, Node, Ref, refs_in
+from jgraph.core.infer import takes_mask
 from jgraph.core.layer import Op
 from jgraph.ops.activations import linear
 from jgraph.typing import Function, PyTree
@@ -26,7 +27,7 @@ class End:
 def end_of(nodes: tuple[Node, ...], ref: Ref) -> End:
     """Finds how an output ends, through the borders of nested models."""
     ref = _within(nodes, ref)
-    function = _last_function(nodes[ref.node])
+    function = _last_function(nodes, nodes[ref.node])
     if function is not linear:
         penalizes = nodes[ref.node].layer.penalizes()  # it may look at what comes after the activation
         return End("other" if penalizes else LINKS.get(function, "other"), ref, nodes[ref.node])
@@ -38,7 +39,7 @@ def end_of(nodes: tuple[Node, ...], ref: Ref) -> End:
             continue
         seen.add(here.node)
         logits = node.layer.logits
-        if _last_function(node) is not linear or logits == "unknown":
+        if _last_function(nodes, node) is not linear or logits == "unknown":
             return End("other", here, node)
         if logits == "as inputs":
             stack.extend(refs_in((node.args, node.kwargs)))
@@ -52,13 +53,25 @@ def _within(nodes: tuple[Node, ...], ref: Ref) -> Ref:
     return ref
 
 
-def _last_function(node: Node) -> Function:
-    """The activation that a node applies last, as far as it says so."""
+def _last_function(nodes: tuple[Node, ...], node: Node) -> Function:
+    """The activation that a node applies last, as far as it says so; one of some elements alone is no activation."""
     layer = node.layer
+    if (
+        takes_mask(type(layer))
+        and isinstance(node.mask, Ref)
+        and _rank(nodes, node.mask) == node.inference.outputs[0].ndim
+    ):
+        return linear
     if isinstance(layer, Op):
         alone = len(node.args) == 1 and node.kwargs in ({}, {"axis": -1})
         return layer.function if alone and layer.function in LINKS else linear
     return layer.opened()[1]
+
+
+def _rank(nodes: tuple[Node, ...], ref: Ref) -> int:
+    inference = nodes[ref.node].inference
+    made = (*inference.outputs, *inference.masks)[ref.index]
+    return len(made.shape) if isinstance(made, jax.ShapeDtypeStruct) else 0
 
 
 def open_end(graph: Graph, end: End) -> tuple[Graph, Ref]:

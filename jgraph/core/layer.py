@@ -337,5 +337,8 @@ def snake_case(name: str) -> str:
 
 
 def _show(value: Any) -> str:
+    if isinstance(value, functools.partial):
+        keywords = [f"{name}={_show(v)}" for name, v in value.keywords.items()]
+        return f"partial({', '.join([*map(_show, (value.func, *value.args)), *keywords])})"
     own = getattr(value, "__qualname__", getattr(value, "__name__", None))
     return repr(value) if own is None else f"{str(getattr(value, '__module__', '')).split('.')[0]}.{own}".lstrip(".")

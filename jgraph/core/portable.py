@@ -1,6 +1,7 @@
 """Functions by name, for pickle and copy: compiled functions of a module, as most of `jax.numpy`, know no other way."""
 
 import dataclasses
+import functools
 import importlib
 import operator
 import sys
@@ -16,8 +17,17 @@ class ByName:
     name: str
 
 
+@dataclasses.dataclass(frozen=True)
+class ByPart:
+    """What stands for a `functools.partial` while it travels."""
+
+    function: Any
+    args: tuple
+    keywords: dict[str, Any]
+
+
 class Portable:
-    """An object whose attributes may be compiled functions, also inside tuples, lists and dicts."""
+    """An object whose attributes may be compiled functions, also inside tuples, lists, dicts and partial functions."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: _mapped(_named, value) for name, value in vars(self).items()}
@@ -27,6 +37,8 @@ class Portable:
 
 
 def _named(value: Any) -> Any:
+    if type(value) is functools.partial:
+        return ByPart(*(_mapped(_named, part) for part in (value.func, value.args, value.keywords)))
     name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
     module = getattr(value, "__module__", None)
     if isinstance(value, type) or not isinstance(name, str) or not isinstance(module, str):
@@ -39,6 +51,10 @@ def _named(value: Any) -> Any:
 
 
 def _found(value: Any) -> Any:
+    if isinstance(value, ByPart):
+        return functools.partial(
+            _found(value.function), *_mapped(_found, value.args), **_mapped(_found, value.keywords)
+        )
     if not isinstance(value, ByName):
         return value
     return operator.attrgetter(value.name)(importlib.import_module(value.module))

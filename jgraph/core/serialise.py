@@ -1,6 +1,7 @@
 """Models as JSON: a table of layers, and for every model the flat list of its nodes; stable and versioned."""
 
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Callable, Iterable
@@ -180,6 +181,9 @@ class Writer:
             or _is_scalar_type(value)
         ):
             return {"$dtype": str(jnp.dtype(value))}
+        if type(value) is functools.partial:
+            function, args = self.value(value.func, where), self.value(list(value.args), where)
+            return {"$partial": function, "args": args, "keywords": self.value(value.keywords, where)}
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return {"$object": self._name(name_of_class, type(value)), "fields": self._fields(value, where)}
         if callable(value) and not isinstance(value, type):
@@ -264,8 +268,13 @@ class _Reader:
             "$dtype": lambda: jnp.dtype(content),
             "$object": lambda: self._object(content, value["fields"]),
             "$function": lambda: find_function(content, self.allow, "the model's JSON"),
+            "$partial": lambda: self._partial(content["$function"], value),
         }
         return read[tag]()
+
+    def _partial(self, name: str, entry: dict[str, Any]) -> Any:
+        function = find_function(name, self.allow, "the model's JSON")
+        return functools.partial(function, *self.value(entry["args"]), **self.value(entry["keywords"]))
 
     def _object(self, name: str, fields: dict[str, Any]) -> Any:
         kind = find_class(name, self.allow, "the model's JSON")

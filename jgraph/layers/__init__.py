@@ -33,6 +33,7 @@ What means the same in all layers is explained here alone:
 
 from jgraph.layers.activation import Activation as Activation
 from jgraph.layers.activation import Identity as Identity
+from jgraph.layers.activation import Softmax as Softmax
 from jgraph.layers.attention import AdditiveAttention as AdditiveAttention
 from jgraph.layers.attention import Attention as Attention
 from jgraph.layers.batch_normalization import BatchNormalization as BatchNormalization
@@ -52,6 +53,7 @@ from jgraph.layers.embedding import Embedding as Embedding
 from jgraph.layers.equinox_module import EquinoxModule as EquinoxModule
 from jgraph.layers.flax_module import FlaxModule as FlaxModule
 from jgraph.layers.flax_module import NNXModule as NNXModule
+from jgraph.layers.lambda_layer import Lambda as Lambda
 from jgraph.layers.lift import Pair as Pair
 from jgraph.layers.lora import LoRA as LoRA
 from jgraph.layers.masking import Masking as Masking
@@ -84,6 +86,10 @@ from jgraph.layers.pooling import MaxPooling1D as MaxPooling1D
 from jgraph.layers.pooling import MaxPooling2D as MaxPooling2D
 from jgraph.layers.preprocessing import Normalization as Normalization
 from jgraph.layers.preprocessing import Rescaling as Rescaling
+from jgraph.layers.rectifiers import ELU as ELU
+from jgraph.layers.rectifiers import LeakyReLU as LeakyReLU
+from jgraph.layers.rectifiers import PReLU as PReLU
+from jgraph.layers.rectifiers import ReLU as ReLU
 from jgraph.layers.recurrent import GRU as GRU
 from jgraph.layers.recurrent import LSTM as LSTM
 from jgraph.layers.recurrent import RNN as RNN
@@ -91,7 +97,14 @@ from jgraph.layers.recurrent import SimpleRNN as SimpleRNN
 from jgraph.layers.recurrent_cells import GRUCell as GRUCell
 from jgraph.layers.recurrent_cells import LSTMCell as LSTMCell
 from jgraph.layers.recurrent_cells import SimpleRNNCell as SimpleRNNCell
+from jgraph.layers.regularization import ActivityRegularization as ActivityRegularization
+from jgraph.layers.regularization import AlphaDropout as AlphaDropout
 from jgraph.layers.regularization import Dropout as Dropout
+from jgraph.layers.regularization import GaussianDropout as GaussianDropout
+from jgraph.layers.regularization import GaussianNoise as GaussianNoise
+from jgraph.layers.regularization import SpatialDropout1D as SpatialDropout1D
+from jgraph.layers.regularization import SpatialDropout2D as SpatialDropout2D
+from jgraph.layers.regularization import SpatialDropout3D as SpatialDropout3D
 from jgraph.layers.reshaping import Flatten as Flatten
 from jgraph.layers.reshaping import Reshape as Reshape
 from jgraph.layers.separable import DepthwiseConv1D as DepthwiseConv1D

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from jgraph.ops.activations import ACTIVATIONS
-
 Case = tuple[str, dict[str, Any], tuple, dict[str, Any]]
+
+ACTIVATIONS = (None, "linear", "relu", "tanh", "sigmoid", "softplus", "gelu", "silu", "elu", "softmax", "log_softmax")
+"""Some of each kind; all of them are compared as layers of their own."""
 
 EQUATIONS: tuple[tuple[str, Any, tuple[int, ...]], ...] = (
     ("ab,b->a", (), (3, 5)),
@@ -53,10 +54,15 @@ def numbers(*shape: int) -> np.ndarray:
     return np.random.default_rng(sum(shape)).normal(size=shape).astype("float32")
 
 
+def sizes(output_shape: Any) -> tuple:
+    """What is said of the output, as a tuple."""
+    return output_shape if isinstance(output_shape, tuple) else (output_shape,)
+
+
 def dense() -> Iterator[Case]:
-    """Every activation, with and without a bias, on every rank."""
+    """Activations of each kind, with and without a bias, on every rank."""
     shapes = ((3, 5), (2, 3, 5), (2, 1, 3, 5))
-    for activation, use_bias, shape in itertools.product((None, *sorted(ACTIVATIONS)), (True, False), shapes):
+    for activation, use_bias, shape in itertools.product(ACTIVATIONS, (True, False), shapes):
         yield "Dense", {"units": 4, "activation": activation, "use_bias": use_bias}, (numbers(*shape),), {}
     for units, width in itertools.product((1, 7), (1, 6)):
         yield "Dense", {"units": units}, (numbers(3, width),), {}
@@ -69,10 +75,13 @@ def einsum() -> Iterator[Case]:
         batch = "" if equation.startswith("...") and len(shape) > len(equation.split(",")[0]) - 3 else output[0]
         letters = output.removeprefix(batch)
         sets = [c for n in range(1, len(letters) + 1) for c in itertools.combinations(letters, n)]
+        known = dict(zip(reversed(equation.split(",")[0].strip(".")), reversed(shape), strict=False))
+        full = [known[letter] if n is None else n for letter, n in zip(letters, sizes(output_shape), strict=True)]
+        # Keras needs a number where the bias has the axis.
         for axes, activation in itertools.product((None, *map("".join, sets)), (None, "tanh", "softmax")):
             if activation != "softmax" or len(output) > 1:
-                config = {"equation": equation, "output_shape": output_shape, "bias_axes": axes}
-                yield "EinsumDense", {**config, "activation": activation}, (numbers(*shape),), {}
+                config = {"equation": equation, "output_shape": tuple(full) if axes else output_shape}
+                yield "EinsumDense", {**config, "bias_axes": axes, "activation": activation}, (numbers(*shape),), {}
 
 
 def embedding() -> Iterator[Case]:
