@@ -23,6 +23,7 @@ from jgraph.layers.checks import check_rank, check_width
 from jgraph.layers.regularization import drop, need_key
 from jgraph.layers.standard import Standard
 from jgraph.ops.activations import Activation, activation
+from jgraph.ops.draws import with_ones
 from jgraph.regularizers import Regularizer
 from jgraph.typing import Array, Key, Params, PyTree, Spec, State
 
@@ -265,7 +266,7 @@ class LSTMCell(GatedCell):
     def make_bias(self, key: Key) -> Array:
         """That of the forget gate starts at one (`unit_forget_bias`)."""
         bias = draw(self.bias_initializer, key, "bias", (4 * self.units,))
-        return bias.at[self.units : 2 * self.units].set(1.0) if self.unit_forget_bias else bias
+        return with_ones(bias, self.units, 2 * self.units) if self.unit_forget_bias else bias
 
     def advance(self, params: Params, z: Array, memories: Sequence[Array], factors: Array | None) -> list[Array]:
         """The formula."""

@@ -46,6 +46,19 @@ def constant(shape: tuple[int, ...], value: float) -> Array:
     return jax.device_put(np.full(shape, value, np.float32))
 
 
+def with_ones(drawn: Array, start: int, stop: int) -> Array:
+    """A vector with ones from `start` to `stop`; changed on the host, as a program for every shape would take longer.
+
+    >>> with_ones(constant((4,), 0.0), 1, 3)
+    Array([0., 1., 1., 0.], dtype=float32)
+    """
+    if isinstance(drawn, Tracer):
+        return drawn.at[start:stop].set(1.0)
+    changed = np.array(drawn)
+    changed[start:stop] = 1.0
+    return jax.device_put(changed)
+
+
 def orthogonal(key: Key, shape: tuple[int, ...], gain: float = 1.0) -> Array:
     """Draws `gain` times an orthogonal matrix, of the shape flattened to two axes (Saxe et al. 2014; Keras' signs)."""
     rows, columns = math.prod(shape[:-1]), shape[-1]
