@@ -61,7 +61,7 @@ def within(x: Any, bounds: Pair) -> Any:
 
 ALLOWED = [Scale, Pair, make_gain, use_gain, swap, within, nn.Dense, nn.BatchNorm]
 
-IMAGE, STEPS, ROW, TOKENS = (6, 6, 2), (5, 3), (4,), (7,)
+VOLUME, IMAGE, STEPS, ROW, TOKENS = (3, 2, 4, 2), (6, 6, 2), (5, 3), (4,), (7,)
 
 # Every layer, in a configuration away from its defaults where there is room.
 LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
@@ -75,8 +75,13 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "BatchNormalization": (IMAGE, lambda x: L.BatchNormalization(axis=1, momentum=0.5, scale=False)(x)),
     "Concatenate": (STEPS, lambda x: L.Concatenate(axis=1)([x, x])),
     "Conv1D": (STEPS, lambda x: L.Conv1D(4, 2, padding="causal", dilation_rate=2, activation="relu")(x)),
+    "Conv1DTranspose": (STEPS, lambda x: L.Conv1DTranspose(4, 2, strides=3, output_padding=1)(x)),
     "Conv2D": (IMAGE, lambda x: L.Conv2D(4, (3, 1), strides=(2, 1), groups=2, use_bias=False)(x)),
+    "Conv2DTranspose": (IMAGE, lambda x: L.Conv2DTranspose(4, 3, padding="same", dilation_rate=(1, 2))(x)),
+    "Conv3D": (VOLUME, lambda x: L.Conv3D(2, 1, strides=(2, 1, 1), kernel_constraint="non_neg")(x)),
+    "Conv3DTranspose": (VOLUME, lambda x: L.Conv3DTranspose(2, (1, 2, 1), bias_regularizer="l2")(x)),
     "Dense": (ROW, lambda x: L.Dense(3, jnp.tanh, bias_initializer="ones", name="named")(x)),
+    "DepthwiseConv1D": (STEPS, lambda x: L.DepthwiseConv1D(2, depthwise_regularizer=jg.regularizers.L2(0.5))(x)),
     "DepthwiseConv2D": (IMAGE, lambda x: L.DepthwiseConv2D(3, depth_multiplier=2)(x)),
     "Dot": (STEPS, lambda x: L.Dot((1, -2), normalize=True)([x, x])),
     "Dropout": (STEPS, lambda x: L.Dropout(0.25, noise_shape=(None, 1, None))(x)),
@@ -102,6 +107,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "Multiply": (ROW, lambda x: L.Multiply()([x, x])),
     "Pair": (ROW, lambda x: jg.as_layer(make_gain, use_gain, name="pair")(x)),
     "Reshape": (IMAGE, lambda x: L.Reshape((-1, 4))(x)),
+    "SeparableConv1D": (STEPS, lambda x: L.SeparableConv1D(4, 2, padding="same", depth_multiplier=2)(x)),
     "SeparableConv2D": (IMAGE, lambda x: L.SeparableConv2D(4, 3, activation="softmax")(x)),
     "Subtract": (ROW, lambda x: L.Subtract()([x, 2 * x])),
     "TimeDistributed": (IMAGE, lambda x: L.TimeDistributed(jg.Sequential([L.Dense(3, "relu"), L.LSTM(2)]))(x)),

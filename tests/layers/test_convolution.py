@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import jgraph as jg
+from jgraph.errors import ShapeError
+from tests.layers.making import made
 from tests.references import numpy_layers as reference
 
 PLACES = [
@@ -18,17 +20,16 @@ PLACES = [
 ]
 
 
+LAYERS = {
+    **{f"Conv{rank}D": {"filters": 2} for rank in (1, 2, 3)},
+    **{f"Conv{rank}DTranspose": {"filters": 2} for rank in (1, 2, 3)},
+    **{f"DepthwiseConv{rank}D": {} for rank in (1, 2)},
+    **{f"SeparableConv{rank}D": {"filters": 2} for rank in (1, 2)},
+}
+
+
 def steps(config: dict[str, Any], rank: int) -> tuple[list[int], str, list[int]]:
     return [config.get("strides", 1)] * rank, config["padding"], [config.get("dilation_rate", 1)] * rank
-
-
-def made(layer: jg.Layer, *shape: int) -> tuple[Any, Any, Any]:
-    """Inputs, params and outputs."""
-    random = np.random.default_rng(0)
-    x = random.normal(size=shape).astype("float32")
-    specs = jax.eval_shape(lambda key: layer.init(key, jax.ShapeDtypeStruct(x.shape, x.dtype)), jax.random.key(0))[0]
-    params = {name: random.normal(size=spec.shape).astype("float32") for name, spec in specs.items()}
-    return x, params, layer.apply(params, {}, x)[0]
 
 
 @pytest.mark.parametrize("config", [*PLACES, {"padding": "causal"}, {"padding": "causal", "dilation_rate": 2}], ids=str)
@@ -45,16 +46,9 @@ def test_conv2d(config: dict[str, Any], groups: int) -> None:
 
 
 @pytest.mark.parametrize("config", PLACES, ids=str)
-def test_depthwise_conv2d(config: dict[str, Any]) -> None:
-    x, params, y = made(jg.layers.DepthwiseConv2D((2, 3), depth_multiplier=2, **config), 2, 7, 6, 3)
-    reference.assert_near(y, reference.depthwise(x, params["kernel"], *steps(config, 2)) + params["bias"])
-
-
-@pytest.mark.parametrize("config", PLACES, ids=str)
-def test_separable_conv2d(config: dict[str, Any]) -> None:
-    x, params, y = made(jg.layers.SeparableConv2D(4, 3, depth_multiplier=2, **config), 2, 7, 6, 3)
-    middle = reference.depthwise(x, params["depthwise_kernel"], *steps(config, 2))
-    reference.assert_near(y, reference.dense(middle, params["pointwise_kernel"][0, 0], params["bias"]))
+def test_conv3d(config: dict[str, Any]) -> None:
+    x, params, y = made(jg.layers.Conv3D(4, (2, 1, 3), groups=2, **config), 1, 5, 3, 6, 2)
+    reference.assert_near(y, reference.convolve(x, params["kernel"], *steps(config, 3), 2) + params["bias"])
 
 
 def test_causal_steps_do_not_see_later_ones() -> None:
@@ -73,10 +67,30 @@ def test_images_of_integers() -> None:
     np.testing.assert_array_equal(y, np.full((1, 3, 3, 1), 800, "float32"))
 
 
-def test_free_axes() -> None:
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_free_axes(padding: str) -> None:
     x = jg.Input((None, None, 2), name="x")
-    model = jg.Model(x, jg.layers.Conv2D(3, 3, strides=2, padding="same")(x))
+    model = jg.Model(x, jg.layers.Conv2D(3, 3, strides=2, padding=padding)(x))
     params, state = model.init(jax.random.key(0))
-    for height, width in ((4, 7), (9, 2)):
+    for height, width in ((4, 7), (9, 3)):
         y, _ = model.apply(params, state, np.ones((2, height, width, 2), "float32"))
-        assert y.shape == (2, -(-height // 2), -(-width // 2), 3)
+        sizes = (-(-n // 2) if padding == "same" else (n - 3) // 2 + 1 for n in (height, width))
+        assert y.shape == (2, *sizes, 3)
+
+
+def test_free_axes_that_turn_out_too_short() -> None:
+    x = jg.Input((None, 2), name="x")
+    model = jg.Model(x, jg.layers.Conv1D(3, 3)(x))
+    params, state = model.init(jax.random.key(0))
+    with pytest.raises(ShapeError, match=r"Conv1D.*at least \(3,\).*got float32\[4, 2, 2\]"):
+        model.apply(params, state, np.ones((4, 2, 2), "float32"))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_short_floats_stay_short(dtype: str) -> None:
+    for name, options in LAYERS.items():
+        layer = getattr(jg.layers, name)(kernel_size=2, **options)
+        spec = jax.ShapeDtypeStruct((2, *[4] * layer.rank, 2), dtype)
+        params = jax.eval_shape(lambda key, layer=layer, spec=spec: layer.init(key, spec)[0], jax.random.key(0))
+        short = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), params)
+        assert jax.eval_shape(lambda p, x, layer=layer: layer.apply(p, {}, x)[0], short, spec).dtype == dtype

@@ -45,53 +45,6 @@ def test_activation(activation: str) -> None:
     check_twin("Activation", {"activation": activation}, np.stack([grid, grid + normal(33)]))
 
 
-CONVOLUTIONS = [
-    *product(padding=["valid", "same"], strides=[1, 2]),
-    *product(padding=["valid", "same"], dilation_rate=[2]),
-    {"padding": "same", "strides": 3, "use_bias": False},
-    {"activation": "tanh"},
-]
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        *CONVOLUTIONS,
-        *product(padding=["causal"], strides=[1, 2]),
-        {"padding": "causal", "dilation_rate": 2},
-        {"groups": 2},
-    ],
-    ids=label,
-)
-def test_conv1d(config: dict[str, Any]) -> None:
-    check_twin("Conv1D", {"filters": 6, "kernel_size": 3, **config}, normal(2, 11, 4))
-
-
-@pytest.mark.parametrize(
-    "config",
-    [*CONVOLUTIONS, {"groups": 2}, {"groups": 4, "padding": "same"}, {"kernel_size": (1, 2), "strides": (2, 1)}],
-    ids=label,
-)
-def test_conv2d(config: dict[str, Any]) -> None:
-    check_twin("Conv2D", {"filters": 4, "kernel_size": 3, **config}, normal(2, 8, 7, 4))
-
-
-@pytest.mark.parametrize(
-    "config",
-    [*CONVOLUTIONS, {"depth_multiplier": 2}, {"depth_multiplier": 3, "padding": "same", "strides": 2}],
-    ids=label,
-)
-def test_depthwise_conv2d(config: dict[str, Any]) -> None:
-    check_twin("DepthwiseConv2D", {"kernel_size": 3, **config}, normal(2, 8, 7, 3))
-
-
-@pytest.mark.parametrize(
-    "config", [*CONVOLUTIONS, {"depth_multiplier": 2}, {"kernel_size": (2, 3), "padding": "same"}], ids=label
-)
-def test_separable_conv2d(config: dict[str, Any]) -> None:
-    check_twin("SeparableConv2D", {"filters": 4, "kernel_size": 3, **config}, normal(2, 8, 7, 3))
-
-
 POOLINGS = product(pool_size=[2, 3], strides=[None, 1], padding=["valid", "same"])
 
 

@@ -12,41 +12,18 @@ from jgraph.initializers.initializer import INITIALIZERS
 from jgraph.ops.activations import ACTIVATIONS
 
 LACKED = {
-    "activity_regularizer": "penalty",
-    "attention_axes": "attention is over one axis, time",
-    "beta_constraint": "constraint",
-    "beta_regularizer": "penalty",
-    "bias_constraint": "constraint",
-    "bias_regularizer": "penalty",
     "data_format": "channels are always last",
-    "depthwise_constraint": "constraint",
-    "depthwise_regularizer": "penalty",
-    "embeddings_constraint": "constraint",
-    "embeddings_regularizer": "penalty",
     "flash_attention": "kernels are chosen per platform",
-    "gamma_constraint": "constraint",
-    "gamma_regularizer": "penalty",
-    "kernel_constraint": "constraint",
-    "kernel_regularizer": "penalty",
     "lora_alpha": "adaptation of trained models is a layer of its own",
     "lora_rank": "adaptation of trained models is a layer of its own",
-    "pointwise_constraint": "constraint",
-    "pointwise_regularizer": "penalty",
     "quantization_config": "the policy of a model says its dtypes",
-    "recurrent_constraint": "constraint",
-    "recurrent_regularizer": "penalty",
-    "renorm": "another layer",
-    "renorm_clipping": "another layer",
-    "renorm_momentum": "another layer",
     "seed": "keys come from the path of the node",
-    "sliding_window": "an attention_mask",
     "stateful": "a layer keeps nothing between calls but its state",
     "synchronized": "under jit the batch is whole on every number of devices",
     "use_cudnn": "kernels are chosen per platform",
-    "use_gate": "another layer",
     "weights": "start values are given to trainer.init(params=...)",
 }
-"""What Keras has and jgraph leaves out, with the reason. Penalties are a layer's method; constraints are optax's."""
+"""What Keras has and jgraph leaves out, with the reason."""
 
 # Activations and initializers that Keras has and jgraph leaves to functions of the user's.
 LACKED_ACTIVATIONS = {"glu", "hard_shrink", "soft_shrink", "sparsemax", "tanh_shrink", "threshold"}

@@ -88,6 +88,18 @@ def depthwise(x: Array, kernel: Array, strides: Sequence[int], padding: str, dil
     return np.concatenate(parts, axis=-1)
 
 
+def transposed(x: Array, kernel: Array, strides: Sequence[int], dilation: Sequence[int]) -> Array:
+    """`y[b, p * stride + t * dilation, o] += x[b, p, i] kernel[t, o, i]` for every p and t, as far as that reaches."""
+    window, space = kernel.shape[:-2], x.shape[1:-1]
+    places = list(zip(space, strides, window, dilation, strict=True))
+    y = np.zeros((len(x), *((n - 1) * s + (k - 1) * d + 1 for n, s, k, d in places), kernel.shape[-2]))
+    for place in np.ndindex(*space):
+        for tap in np.ndindex(*window):
+            at = tuple(p * s + t * d for p, s, t, d in zip(place, strides, tap, dilation, strict=True))
+            y[(slice(None), *at)] += x[(slice(None), *place)].astype("float64") @ kernel[tap].T
+    return y
+
+
 def pool(kind: str, x: Array, window: Sequence[int], strides: Sequence[int], padding: str) -> Array:
     """The maximum or mean of each window, over the elements that are there."""
     seen = windows(x, window, strides, padding, [1] * len(window), np.nan)
