@@ -55,7 +55,6 @@ from jgraph.layers.flax_module import FlaxModule as FlaxModule
 from jgraph.layers.flax_module import NNXModule as NNXModule
 from jgraph.layers.lambda_layer import Lambda as Lambda
 from jgraph.layers.lift import Pair as Pair
-from jgraph.layers.lora import LoRA as LoRA
 from jgraph.layers.masking import Masking as Masking
 from jgraph.layers.merging import Add as Add
 from jgraph.layers.merging import Average as Average
