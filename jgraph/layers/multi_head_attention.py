@@ -174,7 +174,7 @@ class GroupQueryAttention(_Heads):
     `y = attention_output(gate * softmax(q @ k^T / sqrt(head_dim)) @ v)`: [batch, t, n], [batch, s, m] -> [batch, t, n].
     Each of `num_key_value_heads` serves `num_query_heads / num_key_value_heads` heads of queries; 1 is multi-query
     attention, as many as there are queries' is `MultiHeadAttention`. What `dropout`, `sliding_window` and `use_gate`
-    mean, the arguments of the call and the masks are as there.
+    mean, the call's `attention_mask`, `use_causal_mask` and `return_attention_scores`, and the masks are as there.
 
     Parameters: `query`, and `gate` with `use_gate`, `kernel` [n, num_query_heads, head_dim] and `bias`
     [num_query_heads, head_dim]; `key` and `value`, [m, num_key_value_heads, head_dim] and [num_key_value_heads,
