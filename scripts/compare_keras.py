@@ -32,6 +32,7 @@ import jax
 import keras
 import numpy as np
 
+import jgraph as jg
 from jgraph.draw.terminal import table
 from tests.references.keras_twin import TOLERANCE, differences
 
@@ -59,6 +60,16 @@ def families(package: str = "scripts.compare") -> list[str]:
 def cases_of(module: str) -> list[Case]:
     """The cases of a family, in an order that is the same in every process."""
     return importlib.import_module(module).cases()
+
+
+def without_cases(modules: Iterable[str]) -> list[str]:
+    """The layers that both libraries have, and that no case is of."""
+    compared = {case[0] for module in modules for case in cases_of(module)}
+    return sorted(
+        name
+        for name, value in vars(jg.layers).items()
+        if isinstance(value, type) and hasattr(keras.layers, name) and name not in compared
+    )
 
 
 def compare(case: Case) -> Result:
@@ -172,6 +183,9 @@ def main(arguments: Sequence[str] | None = None, package: str = "scripts.compare
         parser.error(f"there are no cases of {asked.layer or 'any layer'}")
     found = figures(compare_all(slices, asked.jobs))
     print(report(found))
+    if asked.family is asked.layer is None:
+        missing = without_cases(f"{package}.{family}" for family in known)
+        print(f"\nWithout cases: {', '.join(missing) or 'none'}.")
     if asked.json:
         versions = {"keras": keras.__version__, "jax": jax.__version__, "tolerance": TOLERANCE}
         asked.json.write_text(json.dumps({**versions, "layers": found}, indent=1) + "\n", encoding="utf-8")

@@ -1,5 +1,6 @@
 """Binding what a caller gives to the inputs that were drawn: strict in structure and shape, kind in dtype."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -23,8 +24,10 @@ from jgraph.tree import check_keys, common_rows, leaves_with_names, show_rows
 from jgraph.typing import PyTree, Spec
 
 
-def bind(graph: Graph, inputs: PyTree, where: str) -> dict[int, Any]:
-    """The arrays by input node.
+def bind(
+    graph: Graph, inputs: PyTree, where: str, take: Callable[[Any, Spec, str], Any] | None = None
+) -> dict[int, Any]:
+    """The arrays by input node, of the inputs' dtypes; with `take=check_dtype` as they are.
 
     Raises:
         KeyMismatchError: a key or place is missing or one too many.
@@ -33,7 +36,7 @@ def bind(graph: Graph, inputs: PyTree, where: str) -> dict[int, Any]:
     bound, axes = {}, []
     for name, ref, value in match_inputs(graph, inputs, where):
         place, spec = place_of(graph, ref, name, where), spec_of(graph, ref)
-        bound[ref.node] = None if is_absent(graph, ref, value) else as_array(value, spec, place)
+        bound[ref.node] = None if is_absent(graph, ref, value) else (take or as_array)(value, spec, place)
         axes += [] if bound[ref.node] is None else axes_of(place, bound[ref.node], spec)
     solve(axes)
     return bound
@@ -137,6 +140,11 @@ def check_dtype(value: Any, spec: Spec, where: str) -> Any:
                 where, expected=f"values that {spec.dtype} can hold", got=show(value), cure="Renumber the indices."
             )
     return value
+
+
+def filled(array: Any, rows: int) -> Any:
+    """An array with its last row so many times more."""
+    return jnp.concatenate([array, jnp.repeat(array[-1:], rows, axis=0)]) if rows else array
 
 
 def batch_size_of(arrays: PyTree, where: str) -> int:

@@ -7,17 +7,17 @@ from types import MappingProxyType
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jgraph.core import edit
 from jgraph.core.blocks import blocks_of
-from jgraph.core.feed import batch_size_of, bind, match_inputs
+from jgraph.core.feed import batch_size_of, bind, check_dtype, filled, match_inputs
 from jgraph.core.find import given_to, node_at
 from jgraph.core.fingerprint import fingerprint_of
 from jgraph.core.flat import Record, leaf_at, records_of, redraw
 from jgraph.core.graph import Graph, Node, Ref, flatten, specs_of
 from jgraph.core.layer import InputLayer, Layer
+from jgraph.core.lookups import check_lookups, index_range_of
 from jgraph.core.nest import draw_within, with_masks
 from jgraph.core.policy import Policy, frozen_of, trainable
 from jgraph.core.run import constrained, initialize, regularization, run
@@ -114,6 +114,10 @@ class Model(Layer):
         symbols = jax.tree.map(lambda leaf: self.graph.symbol(leaf) if isinstance(leaf, Ref) else leaf, list(given))
         return any(n.layer.mixes(*s) for n, s in zip(self.nodes, symbols, strict=True) if not n.layer.is_graph)
 
+    def index_range(self) -> int | None:
+        """That of the layers that look the model's one input up."""
+        return index_range_of(self.graph)
+
     # The pair
 
     def init(self, key: Key, *specs: Any) -> tuple[Params, State]:
@@ -178,12 +182,11 @@ class Model(Layer):
 
         Raises:
             ArgumentError: `batch_size` is not a positive integer.
-            ShapeError: an output has no batch axis, as after a mean over rows. All errors of `apply`.
+            ShapeError, DataError: an output has no batch axis; an index is out of range. All errors of `apply`.
         """
         if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
-            raise ArgumentError(
-                "predict", expected="a positive batch_size", got=repr(batch_size), cure="Write batch_size=32."
-            )
+            cure = "Write batch_size=32."
+            raise ArgumentError("predict", expected="a positive batch_size", got=repr(batch_size), cure=cure)
         where = f"{self!r}, predict"
         self._check(params, state)
         match_inputs(self.graph, inputs, where)
@@ -193,12 +196,13 @@ class Model(Layer):
                 raise ShapeError(place, expected="one row per row of the inputs", got=show(symbol.spec), cure=cure)
         inputs = jax.tree.map(np.asarray, inputs)
         rows = batch_size_of(inputs, where)
+        check_lookups(self.graph, bind(self.graph, inputs, where, check_dtype), where)
         parts, pads = [], rows > batch_size and not self.mixes_rows
         for start in range(0, max(rows, 1), batch_size):
             fed = bind(self.graph, jax.tree.map(lambda a, s=start: a[s : s + batch_size], inputs), where)
             size = min(batch_size, rows - start)
             fill = batch_size - size if pads else 0
-            outputs = self._predict(params, state, jax.tree.map(lambda a, f=fill: _fill(a, f), fed))
+            outputs = self._predict(params, state, jax.tree.map(lambda a, f=fill: filled(a, f), fed))
             parts.append(jax.tree.map(lambda o, n=size: np.asarray(o)[:n], outputs))
         return jax.tree.map(lambda *p: np.concatenate(p), *parts)
 
@@ -394,7 +398,3 @@ def rebuild(
     model = Model(read(inputs), read(outputs), name=name)
     object.__setattr__(model, "graph", dataclasses.replace(model.graph, kept=kept))
     return model
-
-
-def _fill(array: Array, rows: int) -> Array:
-    return jnp.concatenate([array, jnp.repeat(array[-1:], rows, axis=0)]) if rows else array

@@ -2,7 +2,7 @@
 
 import functools
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -50,6 +50,19 @@ def run(
         values.update(made)
         states.update(held)
     return values, _merge(nodes, states), penalty + regularization(nodes, params)
+
+
+def computed(nodes: Sequence[Node], places: Iterable[int], fed: Mapping[int, Any]) -> Values:
+    """The values of some nodes without weights, in their order; `fed` holds the arrays of the inputs among them."""
+    values: Values = {}
+    for place in places:
+        none = {nodes[place].path: {}}
+        values.update(
+            {place: (fed[place],)}
+            if place in fed
+            else _through(nodes, (place,), False, none, none, values, None, 0.0)[0]
+        )
+    return values
 
 
 def regularization(nodes: Sequence[Node], params: Params) -> Array | float:

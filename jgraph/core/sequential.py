@@ -43,6 +43,10 @@ class Stack(Layer):
         spec = jax.ShapeDtypeStruct(inputs[0].shape, inputs[0].dtype)
         return self.on(spec).apply(params, state, inputs[0], train=train, key=key)
 
+    def index_range(self) -> int | None:
+        """That of the first layer."""
+        return self.layers[0].index_range()
+
     def default_name(self) -> str:
         """Stacks without a name are called as Keras calls them."""
         return "sequential"

@@ -1,4 +1,4 @@
-"""Checks of values on the host, before anything is compiled: finite numbers, labels and indices in their range."""
+"""Checks of values on the host, before anything is compiled: finite numbers, and weights."""
 
 from typing import Any
 
@@ -30,23 +30,6 @@ def check_finite(where: str, array: Any, dtype: Any = None) -> None:
         got=f"{len(bad)} others, the first in row {bad[0][0]}",
         cure="Clean the data, or give such rows up.",
     )
-
-
-def check_range(where: str, array: Any, least: float, most: float, what: str) -> None:
-    """Checks that numbers are from `least` to `most`; a bad row is named.
-
-    Raises:
-        DataError: one is not.
-    """
-    values = np.asarray(array)
-    if values.size and (values.min() < least or values.max() > most):
-        row = np.argwhere((values < least) | (values > most))[0][0]
-        raise DataError(
-            where,
-            expected=f"{what} from {least} to {most}",
-            got=f"others, the first in row {row}",
-            cure="Renumber them, or draw the model for them.",
-        )
 
 
 def check_weights(where: str, array: Any) -> None:

@@ -103,8 +103,9 @@ class Attention(_Attention):
 class AdditiveAttention(_Attention):
     """Additive attention (Bahdanau et al. 2015) of a list [query, value] or [query, value, key].
 
-    As `Attention`, call arguments and masks too, with `scores = sum(scale * tanh(query + key))` over the features.
-    Parameters: `scale` [n], with `use_scale`, else it is 1. As `keras.layers.AdditiveAttention`.
+    As `Attention`, masks and the call's `use_causal_mask` and `return_attention_scores` too, with
+    `scores = sum(scale * tanh(query + key))` over the features. Parameters: `scale` [n], with `use_scale`, else it is
+    1. As `keras.layers.AdditiveAttention`.
 
     Raises:
         ArgumentError: an argument is not valid, or a mask set by hand is none per input.

@@ -21,7 +21,8 @@ class BatchNormalization(Standard):
 
     While training, mean and (biased) variance are the batch's, over all other axes, and the moving ones become
     `moving * momentum + batch * (1 - momentum)`; otherwise they are the moving ones. Computed in at least float32.
-    Under a mesh the batch is the whole one, however it is split over devices.
+    Under a mesh the batch is the whole one, however it is split over devices. Without `scale` there is no `gamma`,
+    without `center` no `beta`.
 
     A mask [batch], [batch, time] or of more axes, up to the input's rank, leaves rows, steps or entries out of the
     statistics, whatever they hold; it is passed on. Drawn masks are booleans. `apply` also takes numbers of at least 0

@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax.numpy as jnp
+
 from jgraph.constraints import check_constraint
 from jgraph.core.layer import Layer
 from jgraph.core.spec import is_symbolic
 from jgraph.draw.specs import show
-from jgraph.errors import ArgumentError, ShapeError, nearest
+from jgraph.errors import ArgumentError, DTypeError, ShapeError, nearest
 from jgraph.initializers.initializer import check_initializer
 from jgraph.ops.activations import check_activation
 from jgraph.regularizers import check_factors, check_regularizer
@@ -16,6 +18,7 @@ from jgraph.regularizers import check_factors, check_regularizer
 POSITIVE = (
     *("units", "filters", "groups", "depth_multiplier", "input_dim", "output_dim"),
     *("num_heads", "num_query_heads", "num_key_value_heads", "head_dim", "key_dim", "value_dim", "sliding_window"),
+    *("n", "height", "width"),
 )
 """Sizes that are one integer each; `None` too where that is the default."""
 FRACTIONS = ("rate", "dropout", "recurrent_dropout", "momentum", "renorm_momentum")
@@ -277,4 +280,19 @@ def check_features(layer: Any, x: Any) -> None:
             expected="an axis beside the batch axis",
             got=show(x),
             cure="Draw an input with more axes.",
+        )
+
+
+def check_numbers(layer: Any, x: Any) -> None:
+    """Checks that an input holds floating-point numbers or integers.
+
+    Raises:
+        DTypeError: it holds others, or none.
+    """
+    if not jnp.issubdtype(x.dtype, jnp.floating) and not jnp.issubdtype(x.dtype, jnp.integer):
+        raise DTypeError(
+            repr(layer),
+            expected="floating-point numbers or integers",
+            got=show(x),
+            cure="Cast it first: jg.op(jnp.astype)(x, 'float32').",
         )

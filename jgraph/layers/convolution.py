@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 from jgraph.constraints import Constraint
 from jgraph.errors import ArgumentError, ShapeError
 from jgraph.initializers.initializer import Initializer, draw
-from jgraph.layers.checks import check_one_of, check_rank, check_width, check_window, sizes
+from jgraph.layers.checks import check_numbers, check_one_of, check_rank, check_width, check_window, sizes
 from jgraph.layers.standard import Standard
 from jgraph.ops.activations import Activation, activation
 from jgraph.ops.convolve import convolve
@@ -70,6 +70,7 @@ class Windowed(Standard):
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Draws the kernels and the bias."""
         check_rank(self, x, self.rank + 2, AXES[self.rank])
+        check_numbers(self, x)
         shapes = self.shapes(check_width(self, x))
         self.check_extents(x)
         if not vars(self)["use_bias"]:
@@ -187,6 +188,7 @@ class Conv1D(_Conv):
             dilation_rate are both above 1 (Keras' rule).
         ShapeError: the input has another rank, its channels are free or not divided by `groups`, or it has fewer than
             w steps where `padding` is `valid`.
+        DTypeError: the input holds booleans or complex numbers.
 
     >>> import jgraph as jg
     >>> jg.layers.Conv1D(8, 3, padding="causal")(jg.Input((20, 4)))
@@ -218,6 +220,7 @@ class Conv2D(_Conv):
             dilation_rate are both above 1 on any axes (Keras' rule).
         ShapeError: the input has another rank, its channels are free or not divided by `groups`, or an axis is shorter
             than w where `padding` is `valid`.
+        DTypeError: the input holds booleans or complex numbers.
 
     >>> import jgraph as jg
     >>> jg.layers.Conv2D(8, 3, strides=2, padding="same")(jg.Input((28, 28, 1)))
@@ -251,6 +254,7 @@ class Conv3D(_Conv):
             dilation_rate are both above 1 on any axes (Keras' rule).
         ShapeError: the input has another rank, its channels are free or not divided by `groups`, or an axis is shorter
             than w where `padding` is `valid`.
+        DTypeError: the input holds booleans or complex numbers.
 
     >>> import jgraph as jg
     >>> jg.layers.Conv3D(8, (1, 3, 3), strides=(1, 2, 2))(jg.Input((6, 9, 9, 2)))

@@ -104,8 +104,8 @@ class Conv1DTranspose(_ConvTranspose):
 
     - `valid`: steps' = (steps - 1) * strides + w + output_padding, of which the last are zero; by default as many as
       make it (steps - 1) * strides + max(w, strides)
-    - `same`, places are cut off at both ends: steps' = steps * strides by default; with an `output_padding`,
-      steps' = (steps - 1) * strides + w % 2 + output_padding
+    - `same`, places are cut off at both ends, or zeros added behind: steps' = steps * strides by default; with an
+      `output_padding`, steps' = (steps - 1) * strides + w % 2 + output_padding
 
     Keras' rule for `same` is odd where w is even: an output_padding of 0 makes strides places less than the default,
     and none below strides reaches it. Leave output_padding out, or choose a kernel of odd size. A mask ends here.
@@ -118,6 +118,7 @@ class Conv1DTranspose(_ConvTranspose):
         ArgumentError: a size, padding or name is not valid, `output_padding` is not below `strides`, or strides and
             dilation_rate are both above 1 (Keras' rule).
         ShapeError: the input has another rank, its channels are free, or there would be no output.
+        DTypeError: the input holds booleans or complex numbers.
 
     >>> import jgraph as jg
     >>> jg.layers.Conv1DTranspose(8, 3, strides=2, padding="same")(jg.Input((20, 4)))
@@ -136,8 +137,8 @@ class Conv2DTranspose(_ConvTranspose):
 
     - `valid`: height' = (height - 1) * strides + w + output_padding, of which the last are zero; by default as many as
       make it (height - 1) * strides + max(w, strides)
-    - `same`, places are cut off at both ends: height' = height * strides by default; with an `output_padding`,
-      height' = (height - 1) * strides + w % 2 + output_padding
+    - `same`, places are cut off at both ends, or zeros added behind: height' = height * strides by default; with an
+      `output_padding`, height' = (height - 1) * strides + w % 2 + output_padding
 
     Keras' rule for `same` is odd where w is even: an output_padding of 0 makes strides places less than the default,
     and none below strides reaches it. Leave output_padding out, or choose a kernel of odd size. A mask ends here.
@@ -150,6 +151,7 @@ class Conv2DTranspose(_ConvTranspose):
         ArgumentError: a size, padding or name is not valid, `output_padding` is not below `strides`, or strides and
             dilation_rate are both above 1 on any axes (Keras' rule).
         ShapeError: the input has another rank, its channels are free, or there would be no output.
+        DTypeError: the input holds booleans or complex numbers.
 
     >>> import jgraph as jg
     >>> jg.layers.Conv2DTranspose(8, 3, strides=2, padding="same")(jg.Input((14, 14, 16)))
@@ -171,8 +173,8 @@ class Conv3DTranspose(_ConvTranspose):
 
     - `valid`: depth' = (depth - 1) * strides + w + output_padding, of which the last are zero; by default as many as
       make it (depth - 1) * strides + max(w, strides)
-    - `same`, places are cut off at both ends: depth' = depth * strides by default; with an `output_padding`,
-      depth' = (depth - 1) * strides + w % 2 + output_padding
+    - `same`, places are cut off at both ends, or zeros added behind: depth' = depth * strides by default; with an
+      `output_padding`, depth' = (depth - 1) * strides + w % 2 + output_padding
 
     Keras' rule for `same` is odd where w is even: an output_padding of 0 makes strides places less than the default,
     and none below strides reaches it. Leave output_padding out, or choose a kernel of odd size. A mask ends here.
@@ -185,6 +187,7 @@ class Conv3DTranspose(_ConvTranspose):
         ArgumentError: a size, padding or name is not valid, `output_padding` is not below `strides`, or strides and
             dilation_rate are both above 1 on any axes (Keras' rule).
         ShapeError: the input has another rank, its channels are free, or there would be no output.
+        DTypeError: the input holds booleans or complex numbers.
 
     >>> import jgraph as jg
     >>> jg.layers.Conv3DTranspose(8, 2, strides=2)(jg.Input((4, 5, 6, 3)))

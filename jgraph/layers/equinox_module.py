@@ -23,8 +23,8 @@ class EquinoxModule(Foreign):
 
     A module computes one row; the layer maps it over the batch: every array is given row by row, numbers as they are.
     The module's inexact arrays are its params and the leaves of its `eqx.nn.State` its state; it starts from exactly
-    these arrays, whatever the key. With a State the mapped axis has the name that the module's batch normalisations
-    ask for (`"batch"` where there are none), and rows may be mixed; without one they are not.
+    these arrays, whatever the key. With a State (`initial`) the mapped axis has the name that the module's batch
+    normalisations ask for (`"batch"` where there are none), and rows may be mixed; without one they are not.
 
     Unless training, the module is in inference mode; while training it is as it was given. Where its call has an
     argument `key`, each row is given its own while training, and all rows the same one otherwise.

@@ -13,6 +13,9 @@ from jgraph.typing import Function, Key, Params, PyTree, Spec, State
 class Pair(Layer):
     """A layer from two functions; made by `jg.as_layer(init, apply)`.
 
+    `init_function(key, *specs)` gives `(params, state)`, and `apply_function(params, state, *inputs, train=, key=)`
+    gives `(outputs, state)`: what `init` and `apply` of a layer give.
+
     >>> import jgraph as jg
     >>> jg.layers.Pair(lambda key, x: ({}, {}), lambda params, state, x, train, key: (-x, state))(jg.Input((3,)))
     <Symbol float32[batch, 3]>

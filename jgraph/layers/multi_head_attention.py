@@ -27,7 +27,7 @@ from jgraph.layers.attending import Sight, attend, check_attended, of_keys, seen
 from jgraph.layers.checks import check_axes, check_positive, check_width
 from jgraph.layers.masking import masks_of, widened
 from jgraph.layers.standard import Standard
-from jgraph.regularizers import Regularizer, regularizer
+from jgraph.regularizers import Regularizer
 from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State
 
 
@@ -89,9 +89,9 @@ class _Heads(Standard):
         return getattr(self, "activity_regularizer", None) is not None
 
     def penalty(self, params: Params, inputs: tuple, outputs: PyTree) -> Array | float:
-        """The activity regularizer's, over each projection (Keras' rule)."""
-        ends = [*projections(params, inputs[0], inputs[1], inputs[-1]).values(), jax.tree.leaves(outputs)[0]]
-        return sum(map(regularizer(getattr(self, "activity_regularizer", None)), ends), start=0.0)
+        """The activity regularizer's, over the outputs of each projection (Keras' rule)."""
+        made = projections(params, inputs[0], inputs[1], inputs[-1])
+        return super().penalty(params, inputs, [*made.values(), jax.tree.leaves(outputs)[0]])
 
 
 class MultiHeadAttention(_Heads):
@@ -174,7 +174,7 @@ class GroupQueryAttention(_Heads):
     `y = attention_output(gate * softmax(q @ k^T / sqrt(head_dim)) @ v)`: [batch, t, n], [batch, s, m] -> [batch, t, n].
     Each of `num_key_value_heads` serves `num_query_heads / num_key_value_heads` heads of queries; 1 is multi-query
     attention, as many as there are queries' is `MultiHeadAttention`. What `dropout`, `sliding_window` and `use_gate`
-    mean, the arguments of the call and the masks are as there.
+    mean, the call's `attention_mask`, `use_causal_mask` and `return_attention_scores`, and the masks are as there.
 
     Parameters: `query`, and `gate` with `use_gate`, `kernel` [n, num_query_heads, head_dim] and `bias`
     [num_query_heads, head_dim]; `key` and `value`, [m, num_key_value_heads, head_dim] and [num_key_value_heads,

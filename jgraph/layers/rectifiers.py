@@ -91,8 +91,8 @@ class ReLU(Rectifier):
 class LeakyReLU(Rectifier):
     """`y = x` where `x >= 0`, else `negative_slope * x`, of the same shape; passes a mask on.
 
-    The slope is 0.3, as in `keras.layers.LeakyReLU`; the activation named `leaky_relu` has 0.2, as in Keras. Maas,
-    Hannun and Ng 2013.
+    The slope is 0.3; the activation named `leaky_relu` has 0.2, as in Keras. As `keras.layers.LeakyReLU` (Maas, Hannun
+    and Ng 2013).
 
     Raises:
         ArgumentError: `negative_slope` is not a finite number of at least 0.

@@ -105,6 +105,7 @@ class DepthwiseConv1D(_DepthwiseConv):
         ArgumentError: a size, padding or name is not valid.
         ShapeError: the input has another rank, its channels are free, or it has fewer than w steps where `padding` is
             `valid`.
+        DTypeError: the input holds booleans or complex numbers.
 
     >>> import jgraph as jg
     >>> jg.layers.DepthwiseConv1D(3, depth_multiplier=2)(jg.Input((8, 4)))
@@ -132,6 +133,7 @@ class DepthwiseConv2D(_DepthwiseConv):
         ArgumentError: a size, padding or name is not valid.
         ShapeError: the input has another rank, its channels are free, or an axis is shorter than w where `padding` is
             `valid`.
+        DTypeError: the input holds booleans or complex numbers.
 
     >>> import jgraph as jg
     >>> jg.layers.DepthwiseConv2D(3, depth_multiplier=2)(jg.Input((8, 8, 4)))
@@ -163,6 +165,7 @@ class SeparableConv1D(_SeparableConv):
         ArgumentError: a size, padding or name is not valid.
         ShapeError: the input has another rank, its channels are free, or it has fewer than w steps where `padding` is
             `valid`.
+        DTypeError: the input holds booleans or complex numbers.
 
     >>> import jgraph as jg
     >>> jg.layers.SeparableConv1D(16, 3, padding="same")(jg.Input((8, 4)))
@@ -192,6 +195,7 @@ class SeparableConv2D(_SeparableConv):
         ArgumentError: a size, padding or name is not valid.
         ShapeError: the input has another rank, its channels are free, or an axis is shorter than w where `padding` is
             `valid`.
+        DTypeError: the input holds booleans or complex numbers.
 
     >>> import jgraph as jg
     >>> jg.layers.SeparableConv2D(16, 3, padding="same")(jg.Input((8, 8, 4)))

@@ -14,14 +14,19 @@ from jgraph.typing import Function, Key, Params, PyTree, State
 class StaxPair(Foreign):
     """A pair of `jax.example_libraries.stax`; made by `jg.as_layer(stax.serial(...))`, or of the two functions.
 
-    Known by the second parameter of its `init_fun`, which stax calls `input_shape`. Several inputs are given to
-    `apply_fun` as one tuple. The params are packed into nested dicts, by their places: `params["0"]["1"]` is the bias
-    of the first layer of a `stax.serial`. There is no state: stax's BatchNorm always takes the batch's own statistics.
+    The two are `init_function` and `apply_function`, stax's `init_fun` and `apply_fun`; a pair is known by the second
+    parameter of the first, which stax calls `input_shape`. Several inputs are given to `apply_fun` as one tuple. The
+    params are packed into nested dicts, by their places: `params["0"]["1"]` is the bias of the first layer of a
+    `stax.serial`. There is no state: stax's BatchNorm always takes the batch's own statistics.
 
     While training `apply_fun` is given `rng=` from the layer's key. stax's layers know nothing of `train`: a Dropout
     that was made with `mode="train"` (its default) drops in evaluation too, there by the same draw every time. What is
     to drop while training alone is a `jg.layers.Dropout` between two pairs, or a pair of one's own: `train=` is passed
     on to whoever takes it.
+
+    Raises:
+        KeyMismatchError: two leaves of the params would have the same path.
+        SaveError: it is pickled, and what it holds cannot be.
 
     >>> from jax.example_libraries import stax
     >>> import jgraph as jg

@@ -10,12 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jgraph.core.feed import as_array, check_dtype, is_absent, match_inputs, place_of
+from jgraph.core.feed import as_array, bind, check_dtype
 from jgraph.core.graph import Ref, spec_of
+from jgraph.core.lookups import check_lookups, check_range
 from jgraph.core.model import Model
-from jgraph.core.sizes import solve
-from jgraph.core.spec import axes_of
-from jgraph.data.checks import check_finite, check_range, check_weights
+from jgraph.data.checks import check_finite, check_weights
 from jgraph.data.rows import count_rows
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, DataError, KeyMismatchError, listing, nearest
@@ -80,10 +79,7 @@ class Binding:
                 continue
             place = f"{where}, input {nodes[node].path!r}"
             check_finite(place, array, nodes[node].layer.dtype)
-            for reader in nodes:
-                size = reader.layer.index_range()
-                if size is not None and any(isinstance(a, Ref) and a.node == node for a in reader.args):
-                    check_range(place, array, 0, size - 1, f"indices of {reader.path!r}")
+        check_lookups(self.objective.graph, dict(zip(self.objective.inputs, inputs, strict=True)), where)
         for target, array, weight in zip(self.objective.targets, targets, weights, strict=True):
             if array is not None:
                 self._check_target(target, _counted(array, weight), f"{where}, target {target.name!r}")
@@ -112,13 +108,8 @@ class Binding:
         ]
 
     def _inputs(self, inputs: PyTree, where: str) -> tuple:
-        graph, bound, axes = self.model.graph, {}, []
-        for name, ref, value in match_inputs(graph, inputs, where):
-            place, spec = place_of(graph, ref, name, where), spec_of(graph, ref)
-            bound[ref.node] = None if is_absent(graph, ref, value) else check_dtype(value, spec, place)
-            axes += [] if bound[ref.node] is None else axes_of(place, bound[ref.node], spec)
-        solve(axes)
-        return tuple(bound[ref.node] for ref in jax.tree.leaves(graph.inputs))
+        bound = bind(self.model.graph, inputs, where, check_dtype)
+        return tuple(bound[ref.node] for ref in jax.tree.leaves(self.model.graph.inputs))
 
     def _targets(self, targets: PyTree, where: str) -> tuple:
         found = self._by_output(targets, f"{where}, targets")

@@ -6,7 +6,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from jgraph.data.checks import check_finite, check_range, check_weights
+from jgraph.core.lookups import check_range
+from jgraph.data.checks import check_finite, check_weights
 from jgraph.errors import DataError
 
 FLOATS = ["float16", "float32", "float64", ml_dtypes.bfloat16]

@@ -13,7 +13,9 @@ from jax.example_libraries import stax
 
 import jgraph as jg
 from jgraph.layers import (
+    GRU,
     LSTM,
+    RNN,
     Activation,
     Add,
     AdditiveAttention,
@@ -22,6 +24,7 @@ from jgraph.layers import (
     AveragePooling1D,
     AveragePooling2D,
     BatchNormalization,
+    Bidirectional,
     Concatenate,
     Conv1D,
     Conv1DTranspose,
@@ -39,7 +42,9 @@ from jgraph.layers import (
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
     GlobalMaxPooling1D,
+    GRUCell,
     Identity,
+    LSTMCell,
     Masking,
     Maximum,
     MaxPooling1D,
@@ -50,6 +55,9 @@ from jgraph.layers import (
     Reshape,
     SeparableConv1D,
     SeparableConv2D,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
     Subtract,
     TimeDistributed,
 )
@@ -59,7 +67,8 @@ from jgraph.layers import (
 class Member:
     """A layer on inputs of these shapes (without the batch axis).
 
-    `dtype` is the inputs' in place of float32; `merges` says that they are one list, `typed` that `make` takes a dtype.
+    `dtype` is the inputs' in place of float32; `merges` says that they are one list, `cell` that those behind the first
+    are one, `typed` that `make` takes a dtype.
     """
 
     id: str
@@ -67,6 +76,7 @@ class Member:
     shapes: tuple[Any, ...]
     dtype: str = "float32"
     merges: bool = False
+    cell: bool = False
     typed: bool = False
 
     def draw(self, name: str = "it", dtype: str | None = None) -> jg.Model:
@@ -75,7 +85,8 @@ class Member:
         inputs = [jg.Input(shape, kind, name=f"x{i}") for i, shape in enumerate(self.shapes)]
         layer = self.make(kind) if self.typed else self.make()
         object.__setattr__(layer, "name", name)
-        return jg.Model(inputs, layer(inputs) if self.merges else layer(*inputs))
+        given = (inputs,) if self.merges else (inputs[0], inputs[1:]) if self.cell else inputs
+        return jg.Model(inputs, layer(*given))
 
 
 def scaled(train_noise: bool) -> jg.Layer:
@@ -120,6 +131,11 @@ LAYERS = [
     Member("average", lambda: Average(), ((4,), (4,), (4,)), merges=True),
     Member("average_pooling1d", lambda: AveragePooling1D(2), STEPS),
     Member("average_pooling2d", lambda: AveragePooling2D(2, padding="same"), IMAGE),
+    Member(
+        "bidirectional",
+        lambda: Bidirectional(LSTM(2, return_sequences=True, return_state=True), merge_mode=None),
+        ((None, 3),),
+    ),
     Member("batch_normalization", lambda: BatchNormalization(), ((4,),)),
     Member("batch_normalization-axis", lambda: BatchNormalization(axis=1, momentum=0.5), IMAGE),
     Member("concatenate", lambda: Concatenate(), ((4,), (3,)), merges=True),
@@ -143,6 +159,9 @@ LAYERS = [
     Member("global_average_pooling1d", lambda: GlobalAveragePooling1D(), ((None, 3),)),
     Member("global_average_pooling2d", lambda: GlobalAveragePooling2D(keepdims=True), IMAGE),
     Member("global_max_pooling1d", lambda: GlobalMaxPooling1D(), STEPS),
+    Member("gru", lambda: GRU(4, return_sequences=True, go_backwards=True), ((None, 3),)),
+    Member("gru-before", lambda: GRU(3, dropout=0.3, recurrent_dropout=0.4, reset_after=False), STEPS),
+    Member("gru_cell", lambda: GRUCell(4, recurrent_dropout=0.4), ((3,), (4,)), cell=True),
     Member("identity", lambda: Identity(), ((4,),)),
     Member("lstm", lambda: LSTM(4), ((None, 3),)),
     Member(
@@ -150,6 +169,7 @@ LAYERS = [
         lambda: LSTM(4, dropout=0.3, recurrent_dropout=0.4, return_sequences=True, return_state=True),
         STEPS,
     ),
+    Member("lstm_cell", lambda: LSTMCell(4, dropout=0.3), ((3,), (4,), (4,)), cell=True),
     Member("masking", lambda: Masking(), ((None, 3),)),
     Member("max_pooling1d", lambda: MaxPooling1D(3, strides=1, padding="same"), STEPS),
     Member("max_pooling2d", lambda: MaxPooling2D(), IMAGE),
@@ -162,8 +182,17 @@ LAYERS = [
     ),
     Member("multiply", lambda: Multiply(), ((4,), (4,), (4,)), merges=True),
     Member("reshape", lambda: Reshape((-1, 2)), ((4, 3),)),
+    Member("rnn", lambda: RNN([GRUCell(3), LSTMCell(2, dropout=0.3)], return_state=True), STEPS),
     Member("separable_conv1d", lambda: SeparableConv1D(3, 2, depth_multiplier=2), ((None, 3),)),
     Member("separable_conv2d", lambda: SeparableConv2D(3, 2, strides=2, activation="elu"), IMAGE),
+    Member("simple_rnn", lambda: SimpleRNN(4, unroll=True, recurrent_dropout=0.3), STEPS),
+    Member("simple_rnn_cell", lambda: SimpleRNNCell(4), ((3,), (4,)), cell=True),
+    Member(
+        "stacked_rnn_cells",
+        lambda: StackedRNNCells([GRUCell(3), LSTMCell(2, name="top")]),
+        ((3,), (3,), (2,), (2,)),
+        cell=True,
+    ),
     Member("subtract", lambda: Subtract(), ((4,), (4,)), merges=True),
     Member("time_distributed", lambda: TimeDistributed(LSTM(2, dropout=0.3)), ((None, 3, 2),)),
     Member("flax-dense", lambda: jg.as_layer(nn.Dense(4)), STEPS),

@@ -23,6 +23,8 @@ def inner() -> jg.Model:
 
 ONE: dict[str, Callable[[], Any]] = {
     "activation": lambda: L.Activation("tanh"),
+    "bidirectional": lambda: L.Bidirectional(L.GRU(3, return_sequences=True)),
+    "bidirectional-last": lambda: L.Bidirectional(L.SimpleRNN(3)),
     "batch_normalization": lambda: L.BatchNormalization(),
     "dense": lambda: L.Dense(3),
     "dropout": lambda: L.Dropout(0.5),
@@ -33,6 +35,7 @@ ONE: dict[str, Callable[[], Any]] = {
     "lstm-last": lambda: L.LSTM(3),
     "masking": lambda: L.Masking(),
     "model": inner,
+    "rnn": lambda: L.RNN([L.GRUCell(3), L.LSTMCell(3)], return_sequences=True, zero_output_for_mask=True),
     "stack": lambda: jg.Sequential([L.Dense(3), L.LSTM(2)]),
     "time_distributed": lambda: L.TimeDistributed(L.BatchNormalization()),
 }

@@ -203,6 +203,8 @@ SHAPES: list[tuple[Callable[[], Any], str]] = [
 """What is refused when the layer is drawn."""
 
 DTYPES: list[tuple[Callable[[], Any], str]] = [
+    (lambda: layers.Conv2D(3, 2)(inputs(5, 5, 2, dtype="bool")), "Conv2D.*numbers or integers, got bool"),
+    (lambda: layers.Conv1DTranspose(3, 2)(inputs(5, 2, dtype="complex64")), "Conv1DTranspose.*got complex64"),
     (lambda: layers.Embedding(3, 2)(inputs(4)), "expected integers, got float32.*dtype='int32'"),
     (lambda: layers.Dropout(0.5)(inputs(4, dtype="int32")), "floating-point numbers, got int32"),
     (lambda: layers.LSTM(3)(inputs(5, 2), mask=inputs(5)), "mask.*bool"),

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import jgraph as jg
-from jgraph.ops.activations import ACTIVATIONS
 from tests.references.keras_twin import check_twin, make_twin
 
 
@@ -37,12 +36,6 @@ def test_dense(config: dict[str, Any]) -> None:
 
 def test_dense_of_sequences() -> None:
     check_twin("Dense", {"units": 6}, normal(3, 5, 4))
-
-
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_activation(activation: str) -> None:
-    grid = np.linspace(-8, 8, 33, dtype="float32")  # it holds 0, 1, 3 and 6, where pieces meet
-    check_twin("Activation", {"activation": activation}, np.stack([grid, grid + normal(33)]))
 
 
 POOLINGS = product(pool_size=[2, 3], strides=[None, 1], padding=["valid", "same"])
@@ -236,24 +229,6 @@ def test_multi_head_attention(config: dict[str, Any], options: dict[str, Any]) -
     check_twin("MultiHeadAttention", config, QUERY, VALUE[..., :4], KEYS, gradients=False, **options)
 
 
-@pytest.mark.parametrize("rate", [0.25, 0.8])
-@pytest.mark.parametrize("noise_shape", [None, (None, 1, None), (None, None, 1), (1, None, None)], ids=str)
-def test_dropout(rate: float, noise_shape: tuple | None) -> None:
-    """The draws differ, of course; scale, fraction and what one draw serves are the same."""
-    x = normal(20, 10, 10) ** 2 + 1
-    twin = make_twin("Dropout", {"rate": rate, "noise_shape": noise_shape}, (x,))
-    shape = tuple(s if n is None else n for n, s in zip(noise_shape or (None,) * 3, x.shape, strict=True))
-    for function in (twin.apply, twin.stateless_call):
-        np.testing.assert_array_equal(function({}, (x,), False, None)[0], x)
-        y = np.asarray(function({}, (x,), True, None)[0])
-        kept = y != 0
-        np.testing.assert_allclose(y[kept], (x / (1 - rate))[kept], rtol=1e-6)
-        axes = tuple(i for i, size in enumerate(shape) if size == 1)
-        assert (kept == kept.all(axes, keepdims=True)).all()
-        draws = np.prod(shape)
-        assert abs(kept.mean() - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / draws)
-
-
 class TestMasks:
     """What goes on of a mask: Keras' `compute_mask`."""
 
@@ -264,8 +239,6 @@ class TestMasks:
         ("name", "config"),
         [
             ("Dense", {"units": 3}),
-            ("Activation", {"activation": "relu"}),
-            ("Dropout", {"rate": 0.5}),
             ("BatchNormalization", {}),
             ("Flatten", {}),
             ("Reshape", {"target_shape": (20,)}),

@@ -1,4 +1,4 @@
-"""Batch normalisation against its formulas, in training and after it, with masks and narrow dtypes."""
+"""Normalisation within rows against its formulas, its gradients where lengths are zero, and its dtypes."""
 
 from typing import Any
 
@@ -10,86 +10,73 @@ import pytest
 import jgraph as jg
 from tests.references import numpy_layers as reference
 
+L = jg.layers
 RANDOM = np.random.default_rng(0)
-MASK: Any = np.array([[1, 1, 0, 0], [1, 0, 1, 1], [1, 1, 1, 0]], bool)
+X: Any = (2 * RANDOM.normal(size=(3, 4, 6)) + 1).astype("float32")
 
 
-def values(units: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Params and state that are not the start values."""
-    draw = [RANDOM.uniform(0.5, 1.5, units).astype("float32") for _ in range(4)]
-    return dict(zip(("gamma", "beta"), draw, strict=False)), dict(
-        zip(("moving_mean", "moving_variance"), draw[2:], strict=True)
-    )
+def standardized(x: Any, axes: tuple[int, ...], epsilon: float) -> Any:
+    x = x.astype("float64")
+    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + epsilon)
 
 
-@pytest.mark.parametrize("train", [False, True])
-@pytest.mark.parametrize(
-    ("shape", "axis"), [((8, 4), -1), ((4, 3, 5), 1), ((3, 4, 2, 3), -1), ((3, 4, 2, 3), 2)], ids=str
-)
-def test_values(shape: tuple[int, ...], axis: int, train: bool) -> None:
-    x: Any = (3 * RANDOM.normal(size=shape) - 1).astype("float32")
-    params, state = values(shape[axis])
-    layer = jg.layers.BatchNormalization(axis=axis, momentum=0.9, epsilon=0.01)
-    y, after = layer.apply(params, state, x, train=train)
-    mean, variance = state["moving_mean"], state["moving_variance"]
-    if train:
-        mean, variance = reference.batch_statistics(x, axis)
-        reference.assert_near(after["moving_mean"], 0.9 * state["moving_mean"] + 0.1 * mean)
-        reference.assert_near(after["moving_variance"], 0.9 * state["moving_variance"] + 0.1 * variance)
-    else:
-        assert after is state
-    reference.assert_near(y, reference.normalize(x, mean, variance, params["gamma"], params["beta"], 0.01, axis))
+@pytest.mark.parametrize(("axis", "axes"), [(-1, (2,)), (1, (1,)), ([1, 2], (1, 2)), ((-1, -2), (1, 2))], ids=str)
+def test_layer_normalization(axis: Any, axes: tuple[int, ...]) -> None:
+    layer = L.LayerNormalization(axis=axis, epsilon=0.01)
+    params, _ = layer.init(jax.random.key(0), jax.ShapeDtypeStruct(X.shape, X.dtype))
+    params = jax.tree.map(lambda p: RANDOM.normal(size=p.shape).astype("float32"), params)
+    gamma, beta = (params[n].reshape([X.shape[a] if a in axes else 1 for a in range(3)]) for n in ("gamma", "beta"))
+    reference.assert_near(layer.apply(params, {}, X)[0], gamma * standardized(X, axes, 0.01) + beta)
 
 
-def test_masked_steps_do_not_count_whatever_they_hold() -> None:
-    x: Any = RANDOM.normal(size=(3, 4, 2)).astype("float32")
-    x[~MASK] = np.nan
-    params, state = values(2)
-    y, after = jg.layers.BatchNormalization(momentum=0.0).apply(params, state, x, mask=MASK, train=True)
-    mean, variance = reference.batch_statistics(x, -1, MASK)
-    reference.assert_near(after["moving_mean"], mean)
-    reference.assert_near(after["moving_variance"], variance)
-    want = reference.normalize(x, mean, variance, params["gamma"], params["beta"], 1e-3, -1)
-    reference.assert_near(y[MASK], want[MASK])
+@pytest.mark.parametrize("groups", [1, 2, 3, -1])
+def test_group_normalization(groups: int) -> None:
+    layer = L.GroupNormalization(groups)
+    params = {n: RANDOM.normal(size=6).astype("float32") for n in ("gamma", "beta")}
+    parts = np.split(X, 6 if groups == -1 else groups, axis=-1)
+    want = params["gamma"] * np.concatenate([standardized(p, (1, 2), 1e-3) for p in parts], -1) + params["beta"]
+    reference.assert_near(layer.apply(params, {}, X)[0], want)
+    turned, _ = L.GroupNormalization(groups, axis=1).apply(params, {}, X.transpose(0, 2, 1))
+    reference.assert_near(turned, want.transpose(0, 2, 1))
 
 
-def test_gradient_stays_finite_where_no_step_is_real() -> None:
-    x: Any = RANDOM.normal(size=(3, 4, 2)).astype("float32")
-    params, state = values(2)
-
-    def loss(x: Any) -> Any:
-        return jg.layers.BatchNormalization().apply(params, state, x, mask=0 * MASK != 0, train=True)[0].sum()
-
-    assert np.isfinite(jax.grad(loss)(x)).all()
-
-
-def test_statistics_of_narrow_dtypes_are_taken_in_float32() -> None:
-    """In bfloat16 a sum of 4096 ones stops at 256; the mean would be wrong by 94 %."""
-    x = jnp.ones((4096, 1), jnp.bfloat16)
-    _, state = jg.layers.BatchNormalization(momentum=0.0).apply(*values(1), x, train=True)
-    assert state["moving_mean"].dtype == "float32"
-    np.testing.assert_allclose(state["moving_mean"], [1.0], rtol=1e-6)
-    np.testing.assert_allclose(state["moving_variance"], [0.0], atol=1e-6)
+@pytest.mark.parametrize(("axis", "axes"), [(-1, (2,)), (1, (1,)), ((1, 2), (1, 2))], ids=str)
+def test_lengths(axis: Any, axes: tuple[int, ...]) -> None:
+    """Along axis 1 Keras scales the wrong axis, or fails."""
+    sizes = [X.shape[a] for a in axes]
+    scale = RANDOM.normal(size=sizes).astype("float32")
+    square = (X.astype("float64") ** 2).sum(axes, keepdims=True)
+    lying = scale.reshape([X.shape[a] if a in axes else 1 for a in range(3)])
+    scaled, _ = L.RMSNormalization(axis, epsilon=0.01).apply({"scale": scale}, {}, X)
+    reference.assert_near(scaled, lying * X / np.sqrt(square / np.prod(sizes) + 0.01))
+    reference.assert_near(L.UnitNormalization(axis).apply({}, {}, X)[0], X / np.sqrt(square))
 
 
-def test_a_constant_feature_gives_beta() -> None:
-    params, state = values(3)
-    y, _ = jg.layers.BatchNormalization().apply(params, state, jnp.full((5, 3), 2.0), train=True)
-    np.testing.assert_allclose(y, np.broadcast_to(params["beta"], (5, 3)), rtol=1e-4)
+def test_a_vector_of_zeros_stays_one_and_has_no_gradient() -> None:
+    """Keras' gradient is NaN there: padding of zeros would spoil every weight."""
+    x = jnp.zeros((2, 3)).at[0, 1].set(2.0)
+    y, back = jax.vjp(lambda x: L.UnitNormalization().apply({}, {}, x)[0], x)
+    np.testing.assert_array_equal(y, x / 2)
+    (gradient,) = back(jnp.ones((2, 3)))
+    np.testing.assert_allclose(gradient, [[0.5, 0, 0.5], [0, 0, 0]])
 
 
-def test_integers_become_floats() -> None:
-    x = jg.Input((2,), "int32", name="x")
-    assert jg.layers.BatchNormalization()(x).dtype == "float32"
+@pytest.mark.parametrize("name", ["LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization"])
+def test_sums_of_narrow_dtypes_are_taken_in_float32(name: str) -> None:
+    """Squares of a thousand are infinite in float16, and sums of many lose what bfloat16 cannot hold."""
+    layer = L.GroupNormalization(2) if name == "GroupNormalization" else getattr(L, name)()
+    x = 1000 * RANDOM.normal(size=(2, 512))
+    params, _ = layer.init(jax.random.key(0), jax.ShapeDtypeStruct(x.shape, "float32"))
+    want = np.asarray(layer.apply(params, {}, jnp.asarray(x, "float32"))[0], "float64")
+    for dtype, tolerance in (("float16", 2e-3), ("bfloat16", 2e-2)):  # four units in the last place of each
+        y, _ = layer.apply(params, {}, jnp.asarray(x, dtype))
+        assert y.dtype == dtype
+        reference.assert_near(y.astype("float32"), want, tolerance)
 
 
-def test_state_is_threaded_through_shared_calls() -> None:
-    """The second call of a shared layer goes on from the first one's averages."""
-    layer, x = jg.layers.BatchNormalization(momentum=0.5, name="norm"), jg.Input((2,), name="x")
-    model = jg.Model(x, layer(layer(x)))
-    params, state = model.init(jax.random.key(0))
-    array: Any = RANDOM.normal(size=(6, 2)).astype("float32")
-    _, after = model.apply(params, state, array, train=True)
-    first, once = layer.apply(params["norm"], state["norm"], array, train=True)
-    _, twice = layer.apply(params["norm"], once, first, train=True)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), after["norm"], twice)
+def test_a_mask_is_passed_on_and_integers_become_floats() -> None:
+    x = L.Masking()(jg.Input((4, 6), name="x"))
+    whole = jg.Input((4, 6), "int32", name="whole")
+    for layer in (L.LayerNormalization(), L.GroupNormalization(3), L.RMSNormalization(), L.UnitNormalization()):
+        assert layer(x).mask is x.mask
+        assert layer(whole).dtype == "float32"

@@ -1,27 +1,54 @@
 """A layer of jgraph and the layer of Keras of the same name, with the same weights on the same inputs."""
 
 import dataclasses
+import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from keras.src.backend import set_keras_mask
 
 import jgraph as jg
-from jgraph.tree import leaves_with_names, read
+from jgraph.tree import leaves_with_names, put, read
 
 TOLERANCE = 1e-5  # float32: both sum in their own order, over at most some hundred terms
 
 
 @dataclasses.dataclass(frozen=True)
+class Part:
+    """A layer in the configuration of another, which each library makes of its own kind."""
+
+    name: str
+    config: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.config.items())})"
+
+
+def built(value: Any, library: Any) -> Any:
+    """A configuration with the parts made, also in lists."""
+    if isinstance(value, Part):
+        return getattr(library, value.name)(**built(value.config, library))
+    if isinstance(value, dict):
+        return {k: built(v, library) for k, v in value.items()}
+    return [built(v, library) for v in value] if isinstance(value, list) else value
+
+
+@dataclasses.dataclass(frozen=True)
 class Twin:
-    """The pair of layers; `params` and `state` are dicts by Keras' names for ours, and lists in its order for Keras."""
+    """The pair of layers; `params` and `state` are dicts by Keras' names for ours, and lists in its order for Keras.
+
+    `paths` are those of the trained variables, in its order.
+    """
 
     ours: Any
     theirs: Any
     params: dict[str, Any]
     state: dict[str, np.ndarray]
+    paths: list[list[str]]
     seeds: list[np.ndarray]
 
     def functions(self) -> tuple[Any, Any]:
@@ -32,38 +59,66 @@ class Twin:
         return self.ours.apply(params, self.state, *inputs, train=train, key=jax.random.key(1), **options)
 
     def stateless_call(self, params: Any, inputs: tuple, train: bool, mask: Any, **options: Any) -> tuple[Any, Any]:
-        options |= {} if mask is None else {"mask": mask}
+        if mask is not None and "value_mask" in inspect.signature(self.theirs.call).parameters:
+            options |= dict(zip(("query_mask", "value_mask", "key_mask"), mask, strict=False))
+            inputs = (carrying(self.theirs, inputs[0], mask[0]), *inputs[1:])
+        elif mask is not None:
+            options |= {"mask": mask}
         options |= {"training": train} if self.theirs._call_has_training_arg else {}
-        trained = [read(params, path) for path in paths_of(self.theirs.trainable_variables)]
+        trained = [read(params, path) for path in self.paths]
         outputs, values = self.theirs.stateless_call(trained, [*self.state.values(), *self.seeds], *inputs, **options)
         return outputs, dict(zip(self.state, values, strict=False))
 
 
 def make_twin(name: str, config: dict[str, Any], inputs: tuple, seed: int = 0) -> Twin:
     """Builds both layers and draws weights for them; their names and shapes are compared on the way."""
-    ours, theirs = getattr(jg.layers, name)(**config), getattr(keras.layers, name)(**config)
+    ours, theirs = (built(Part(name, config), library) for library in (jg.layers, keras.layers))
     shapes = jax.tree.map(lambda x: (None, *x.shape[1:]), inputs)
-    theirs.build(*shapes)
+    theirs.build(*shapes[: len(inspect.signature(theirs.build).parameters)])
     seeds = [v for v in theirs.non_trainable_variables if "seed" in v.name]
     moving = [v for v in theirs.non_trainable_variables if "seed" not in v.name]
     specs = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), inputs)
     made = jax.eval_shape(lambda key: ours.init(key, *specs), jax.random.key(0))
     groups = theirs.trainable_variables, moving
-    expected = tuple({"/".join(p): v.shape for p, v in zip(paths_of(g), g, strict=True)} for g in groups)
-    assert tuple({name: v.shape for name, v in leaves_with_names(tree)} for tree in made) == expected
+    own = [{name: v.shape for name, v in leaves_with_names(tree)} for tree in made]
+    paths, _ = found = [paths_of(group, names) for group, names in zip(groups, own, strict=True)]
+    assert own == [
+        {"/".join(p): v.shape for p, v in zip(*pair, strict=True)} for pair in zip(found, groups, strict=True)
+    ]
     random = np.random.default_rng(seed)
     params: dict[str, Any] = {}
-    for path, v in zip(paths_of(theirs.trainable_variables), theirs.trainable_variables, strict=True):
-        at = params.setdefault(path[0], {}) if len(path) > 1 else params
-        at[path[-1]] = np.asarray(random.normal(size=v.shape) * 0.5, "float32")
+    for path, v in zip(paths, theirs.trainable_variables, strict=True):
+        put(params, path[:-1], {path[-1]: np.asarray(random.normal(size=v.shape) * 0.5, "float32")})
     state = {v.name: random.uniform(0.5, 1.5, v.shape).astype("float32") for v in moving}
-    return Twin(ours, theirs, params, state, [np.asarray(v.value) for v in seeds])
+    return Twin(ours, theirs, params, state, paths, [np.asarray(v.value) for v in seeds])
 
 
-def paths_of(variables: Any) -> list[list[str]]:
-    """The names of Keras' variables, with the name of the part they belong to where several parts have one."""
-    twice = len({v.name for v in variables}) < len(variables)
-    return [v.path.split("/")[-2:] if twice else [v.name] for v in variables]
+def carrying(theirs: Any, query: Any, mask: Any) -> Any:
+    """The query with its mask attached, where alone Keras' MultiHeadAttention looks for it."""
+    query = jnp.asarray(query)
+    if mask is not None and isinstance(theirs, keras.layers.MultiHeadAttention):
+        set_keras_mask(query, jnp.asarray(mask))
+    return query
+
+
+def paths_of(variables: Any, names: Any) -> list[list[str]]:
+    """Our paths of Keras' variables, without the cells and other parts that we have no names for."""
+    found = []
+    for v in variables:
+        path = [DIRECTIONS.get(part.split("_")[0], part) for part in v.path.split("/")[:-1]] + [v.name]
+        fits = [name.split("/") for name in names if is_within(name.split("/"), path)]
+        found.append(max(fits, key=len, default=path))
+    return found
+
+
+DIRECTIONS = {"forward": "forward_layer", "backward": "backward_layer"}
+"""What a Bidirectional calls its layers, which in Keras have the name of the class behind."""
+
+
+def is_within(name: Sequence[str], path: Sequence[str | None]) -> bool:
+    """Whether a path has the parts of a name in their order, and its end."""
+    rest = iter(path)
+    return name[-1] == path[-1] and all(part in rest for part in name)
 
 
 def check_twin(name: str, config: dict[str, Any], *inputs: Any, **options: Any) -> None:

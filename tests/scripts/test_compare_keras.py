@@ -37,6 +37,9 @@ def test_figures_and_failures(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ["all", "5", "3"],
     ]
     assert pooling["fault"] in printed
+    assert {"LSTM", "Conv2D"} <= set(
+        printed.splitlines()[-1].removeprefix("Without cases: ").removesuffix(".").split(", ")
+    )
 
 
 def test_one_layer_that_is_equal_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
