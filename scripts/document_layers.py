@@ -52,7 +52,14 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "layers.equinox_module",
         "layers.stax_pair",
     ),
-    "Initializers": ("initializers",),
+    "Adaptation": ("layers.lora",),
+    "Initializers": (
+        "initializers",
+        "initializers.initializer",
+        "initializers.constants",
+        "initializers.distributions",
+        "initializers.scaling",
+    ),
     "Regularizers": ("regularizers",),
     "Constraints": ("constraints",),
 }
