@@ -119,7 +119,7 @@ def moments(x: Array, axis: int, mask: Array | None) -> tuple[Array, Array]:
     weights = jnp.broadcast_to(widened(mask, x.ndim), x.shape).astype(x.dtype)
     total = jnp.sum(weights, axes, keepdims=True)
     total = jnp.where(total > 0, total, 1)  # a batch that is masked whole is no 0 / 0
-    x = jnp.where(weights > 0, x, 0)  # before anything is computed: a NaN that does not count would reach the gradients
+    x = jnp.where(weights > 0, x, 0)
     mean = jnp.sum(weights * x, axes, keepdims=True) / total
     variance = jnp.sum(weights * (x - mean) ** 2, axes, keepdims=True) / total
     return mean.reshape(-1), variance.reshape(-1)

@@ -67,18 +67,6 @@ def test_gradient_stays_finite_where_no_step_is_real() -> None:
     assert np.isfinite(jax.grad(loss)(x)).all()
 
 
-def test_gradient_stays_finite_where_what_does_not_count_is_nan() -> None:
-    x: Any = RANDOM.normal(size=(3, 4, 2)).astype("float32")
-    x[~MASK] = np.nan
-    params, state = values(2)
-
-    def loss(x: Any) -> Any:
-        y, _ = jg.layers.BatchNormalization().apply(params, state, x, mask=MASK, train=True)
-        return jnp.where(MASK[..., None], y, 0).sum()
-
-    assert np.isfinite(jax.grad(loss)(x)[MASK]).all()
-
-
 def test_statistics_of_narrow_dtypes_are_taken_in_float32() -> None:
     """In bfloat16 a sum of 4096 ones stops at 256; the mean would be wrong by 94 %."""
     x = jnp.ones((4096, 1), jnp.bfloat16)
