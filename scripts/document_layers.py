@@ -10,6 +10,7 @@ compares the pages with the docstrings.
 
 import importlib
 import inspect
+import itertools
 import re
 import textwrap
 import types
@@ -55,10 +56,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Adaptation": ("layers.lora",),
     "Initializers": (
         "initializers",
-        "initializers.initializer",
-        "initializers.constants",
-        "initializers.distributions",
         "initializers.scaling",
+        "initializers.distributions",
+        "initializers.constants",
+        "initializers.initializer",
     ),
     "Regularizers": ("regularizers",),
     "Constraints": ("constraints",),
@@ -89,11 +90,11 @@ def modules_of(title: str) -> list[types.ModuleType]:
 
 
 def members(module: types.ModuleType) -> dict[str, Any]:
-    """What a module shows to users, in its own order: of a layers' module what the face has, else its classes."""
-    own = {n: v for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and n[0] != "_"}
-    if module.__name__.startswith("jgraph.layers."):
-        return {name: value for name, value in own.items() if getattr(jg.layers, name, None) is value}
-    return {name: value for name, value in own.items() if isinstance(value, type)}
+    """What a module shows to users, in its own order: what its face has; its classes, where it is a face itself."""
+    face = getattr(jg, module.__name__.split(".")[1])
+    own = {name: value for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__}
+    public = {name: value for name, value in own.items() if getattr(face, name, None) is value and name[0] != "_"}
+    return {name: value for name, value in public.items() if face is not module or isinstance(value, type)}
 
 
 def members_of(title: str) -> dict[str, Any]:
@@ -177,8 +178,8 @@ def page(title: str) -> str:
 
 
 def names_of(module: types.ModuleType) -> list[str]:
-    """What may be given by its name: the table of a module that is called as the module is."""
-    table = getattr(module, module.__name__.split(".")[-1].upper(), None)
+    """What may be given by its name: the table of a module that is called as the page's part of jgraph is."""
+    table = getattr(module, module.__name__.split(".")[1].upper(), None)
     if not isinstance(table, dict):
         return []
     values = [repr(value) for value in table.values()]
@@ -228,24 +229,26 @@ def shown(value: Any) -> str:
 
 
 def markdown(docstring: str) -> list[str]:
-    """A docstring as Markdown: what it says, its sections as lists, pictures as they are, examples last."""
-    blocks = re.split(r"\n\s*\n", inspect.cleandoc(docstring))
+    """A docstring as Markdown: prose, sections as lists; pictures and examples as they are."""
     lines: list[str] = []
-    examples: list[str] = []
-    for block in blocks:
-        if block.startswith(">>> "):
-            examples += [*([""] if examples else []), *block.split("\n")]
-        else:
-            lines += [*laid_out(block), ""]
-    joined = pictures_joined(lines)
-    return [*joined, "```pycon", *examples, "```"] if examples else joined[:-1]
+    for language, group in itertools.groupby(re.split(r"\n\s*\n", inspect.cleandoc(docstring)), language_of):
+        blocks = list(group)
+        code = [f"```{language}", *textwrap.dedent("\n\n".join(blocks)).split("\n"), "```"]
+        for part in [code] if language else map(laid_out, blocks):
+            lines += ["", *part]
+    return lines[1:]
+
+
+def language_of(block: str) -> str:
+    """What a block of a docstring is written in: a picture, which is indented, an example, or, empty, prose."""
+    if block.startswith(">>> "):
+        return "pycon"
+    return "text" if all(row.startswith("    ") for row in block.split("\n")) else ""
 
 
 def laid_out(block: str) -> list[str]:
-    """One block of a docstring: a picture, a list, a section, or prose."""
+    """One block of a docstring: a list, a section, or prose."""
     rows = block.split("\n")
-    if all(row.startswith("    ") for row in rows):
-        return ["```text", *(row[4:] for row in rows), "```"]
     if SECTION.fullmatch(rows[0]):
         return [f"**{rows[0][:-1]}**", "", *items(entries(rows[1:]))]
     if rows[0].startswith("- "):
@@ -254,12 +257,6 @@ def laid_out(block: str) -> list[str]:
     text = re.sub(r"(?<=[.)]) (?=As `keras\.)", "\n", text)
     text = re.sub(r"(?:^|(?<=\.) )(Parameters?\b[^:.]*:)(.*?[^.]\.)(?: |$)", r"\n**\1**\2\n", text, flags=re.M)
     return [line for part in text.split("\n") if part for line in ("", *wrapped(marked(part)))][1:]
-
-
-def pictures_joined(lines: list[str]) -> list[str]:
-    """Indented blocks that follow each other are one picture, with their blank lines."""
-    joined = "\n".join(lines).replace("\n```\n\n```text\n", "\n\n")
-    return joined.split("\n")
 
 
 def entries(rows: Sequence[str]) -> list[str]:

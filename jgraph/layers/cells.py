@@ -38,8 +38,8 @@ Begun = tuple[Callable[[Array], PyTree], Callable[[State, PyTree, PyTree], tuple
 class StackedRNNCells(Wrapping):
     """Cells on top of each other as one cell: the output of each is the step of the next.
 
-    Called on a step [batch, n] and the memories, a list with those of each cell; gives the last cell's output and the
-    next memories. `RNN([...])` makes one of a list. Parameters: those of each cell under its name, or where it has none
+    Called on a step [batch, n] and the memories, a list with those of each cell, or all in one list; gives the last
+    cell's output and the next memories, by cell. `RNN([...])` makes one of a list. Parameters: those of each cell under its name, or where it has none
     under its class in snake case, numbered: `lstm_cell`, `lstm_cell_1`. As `keras.layers.StackedRNNCells`.
 
     Raises:
@@ -103,6 +103,7 @@ class StackedRNNCells(Wrapping):
     ) -> tuple[PyTree, State]:
         """One step through all cells."""
         project, step = self.begin(params, state, x, train=train, key=key)
+        memories = jax.tree.unflatten(jax.tree.structure(self.state_size), jax.tree.leaves(memories))
         return step(state, project(x), memories)
 
     def begin(self, params: Params, state: State, x: Spec | Array, *, train: bool, key: Key | None) -> Begun:

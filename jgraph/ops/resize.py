@@ -61,7 +61,7 @@ def in_dtype(x: Array, dtype: Any) -> Array:
     low, high = np.asarray(bounds.min, x.dtype), np.asarray(bounds.max, x.dtype)
     # The largest int32 is no float32: the next one is too large to be cast, the one before is not.
     high = np.nextafter(high, np.zeros_like(high)) if int(high) > bounds.max else high
-    return jnp.clip(jnp.round(x), low, high).astype(dtype)
+    return jnp.where(x > high, np.asarray(bounds.max, dtype), jnp.clip(jnp.round(x), low, high).astype(dtype))
 
 
 def crop_to_aspect_ratio(x: Array, size: tuple[int, int]) -> Array:

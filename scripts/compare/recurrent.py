@@ -114,7 +114,7 @@ def merges() -> Iterator[Case]:
         options = {"mask": MASK} if masked else {}
         same = {"return_sequences": sequences, "return_state": state}
         first = Part("LSTM", {"units": 3, **same, "go_backwards": zero})
-        second = Part("GRU", {"units": 2, **same, "go_backwards": not zero, "activation": "relu"})
+        second = Part("GRU", {"units": 2, **same, "go_backwards": not zero, "activation": "relu", "name": "backward"})
         if not (zero and masked and sequences):  # Keras hands on the mask in the wrong order
             yield "Bidirectional", {"layer": first, "backward_layer": second}, (numbers(*X),), options
         of = [Part("LSTMCell", {"units": 4, "name": "low"}), Part("GRUCell", {"units": 3, "name": "high"})]

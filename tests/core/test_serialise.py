@@ -72,6 +72,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "Average": (ROW, lambda x: L.Average()([x, x])),
     "AveragePooling1D": (STEPS, lambda x: L.AveragePooling1D(2, padding="same")(x)),
     "AveragePooling2D": (IMAGE, lambda x: L.AveragePooling2D((2, 3), strides=1, padding="same")(x)),
+    "AveragePooling3D": (VOLUME, lambda x: L.AveragePooling3D((1, 2, 2), strides=1)(x)),
     "BatchNormalization": (IMAGE, lambda x: L.BatchNormalization(axis=1, momentum=0.5, scale=False)(x)),
     "Bidirectional": (STEPS, lambda x: L.Bidirectional(L.GRU(2), "ave", L.SimpleRNN(2, go_backwards=True))(x)),
     "Concatenate": (STEPS, lambda x: L.Concatenate(axis=1)([x, x])),
@@ -81,6 +82,9 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "Conv2DTranspose": (IMAGE, lambda x: L.Conv2DTranspose(4, 3, padding="same", dilation_rate=(1, 2))(x)),
     "Conv3D": (VOLUME, lambda x: L.Conv3D(2, 1, strides=(2, 1, 1), kernel_constraint="non_neg")(x)),
     "Conv3DTranspose": (VOLUME, lambda x: L.Conv3DTranspose(2, (1, 2, 1), bias_regularizer="l2")(x)),
+    "Cropping1D": (STEPS, lambda x: L.Cropping1D((0, 2))(x)),
+    "Cropping2D": (IMAGE, lambda x: L.Cropping2D(((1, 0), (2, 3)))(x)),
+    "Cropping3D": (VOLUME, lambda x: L.Cropping3D((1, 0, 1))(x)),
     "Dense": (ROW, lambda x: L.Dense(3, jnp.tanh, bias_initializer="ones", name="named")(x)),
     "DepthwiseConv1D": (STEPS, lambda x: L.DepthwiseConv1D(2, depthwise_regularizer=jg.regularizers.L2(0.5))(x)),
     "DepthwiseConv2D": (IMAGE, lambda x: L.DepthwiseConv2D(3, depth_multiplier=2)(x)),
@@ -93,25 +97,38 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "GRUCell": (ROW, lambda x: L.GRUCell(4, reset_after=False)(x, x)),
     "GlobalAveragePooling1D": (STEPS, lambda x: L.GlobalAveragePooling1D(keepdims=True)(x)),
     "GlobalAveragePooling2D": (IMAGE, lambda x: L.GlobalAveragePooling2D()(x)),
+    "GlobalAveragePooling3D": (VOLUME, lambda x: L.GlobalAveragePooling3D(keepdims=True)(x)),
     "GlobalMaxPooling1D": (STEPS, lambda x: L.GlobalMaxPooling1D()(x)),
+    "GlobalMaxPooling2D": (IMAGE, lambda x: L.GlobalMaxPooling2D(keepdims=True)(x)),
+    "GlobalMaxPooling3D": (VOLUME, lambda x: L.GlobalMaxPooling3D()(x)),
+    "GroupQueryAttention": (
+        STEPS,
+        lambda x: L.GroupQueryAttention(3, 4, 2, 0.1, sliding_window=2, use_gate=True, kernel_regularizer="l2")(
+            x, key=x, value=x
+        ),
+    ),
     "Identity": (ROW, lambda x: L.Identity()(x)),
     "LSTM": (STEPS, lambda x: L.LSTM(3, return_sequences=True, return_state=True, go_backwards=True)(x)),
     "LSTMCell": (ROW, lambda x: L.LSTMCell(4, unit_forget_bias=False)(x, [x, -x])),
     "Masking": (STEPS, lambda x: L.LSTM(3)(L.Masking(mask_value=-1.0)(x))),
     "MaxPooling1D": (STEPS, lambda x: L.MaxPooling1D(2, padding="same")(x)),
     "MaxPooling2D": (IMAGE, lambda x: L.MaxPooling2D()(x)),
+    "MaxPooling3D": (VOLUME, lambda x: L.MaxPooling3D(2, (1, 2, 1), "same")(x)),
     "Maximum": (ROW, lambda x: L.Maximum()([x, -x])),
     "Minimum": (ROW, lambda x: L.Minimum()([x, -x])),
     "MultiHeadAttention": (
         STEPS,
-        lambda x: L.MultiHeadAttention(2, 4, output_shape=(2,))(
+        lambda x: L.MultiHeadAttention(2, 4, output_shape=(2,), attention_axes=(1,), bias_constraint="non_neg")(
             x, x, x, attention_mask=x[:, :, None, 0] > x[:, None, :, 1]
         ),
     ),
     "Multiply": (ROW, lambda x: L.Multiply()([x, x])),
     "Pair": (ROW, lambda x: jg.as_layer(make_gain, use_gain, name="pair")(x)),
+    "Permute": (IMAGE, lambda x: L.Permute((3, 1, 2))(x)),
     "RNN": (STEPS, lambda x: L.RNN([L.LSTMCell(3), L.LSTMCell(2, name="top")], zero_output_for_mask=True)(x)),
+    "RepeatVector": (ROW, lambda x: L.RepeatVector(3)(x)),
     "Reshape": (IMAGE, lambda x: L.Reshape((-1, 4))(x)),
+    "Resizing": (IMAGE, lambda x: L.Resizing(4, 9, "bicubic", pad_to_aspect_ratio=True, fill_value=0.5)(x)),
     "SeparableConv1D": (STEPS, lambda x: L.SeparableConv1D(4, 2, padding="same", depth_multiplier=2)(x)),
     "SeparableConv2D": (IMAGE, lambda x: L.SeparableConv2D(4, 3, activation="softmax")(x)),
     "SimpleRNN": (STEPS, lambda x: L.SimpleRNN(3, kernel_constraint="unit_norm")(x)),
@@ -119,6 +136,12 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "StackedRNNCells": (ROW, lambda x: L.StackedRNNCells([L.GRUCell(4), L.SimpleRNNCell(4)])(x, [x, -x])),
     "Subtract": (ROW, lambda x: L.Subtract()([x, 2 * x])),
     "TimeDistributed": (IMAGE, lambda x: L.TimeDistributed(jg.Sequential([L.Dense(3, "relu"), L.LSTM(2)]))(x)),
+    "UpSampling1D": (STEPS, lambda x: L.UpSampling1D(3)(x)),
+    "UpSampling2D": (IMAGE, lambda x: L.UpSampling2D((1, 2), "lanczos3")(x)),
+    "UpSampling3D": (VOLUME, lambda x: L.UpSampling3D((1, 2, 1))(x)),
+    "ZeroPadding1D": (STEPS, lambda x: L.ZeroPadding1D((0, 2))(x)),
+    "ZeroPadding2D": (IMAGE, lambda x: L.ZeroPadding2D(((1, 0), (2, 3)))(x)),
+    "ZeroPadding3D": (VOLUME, lambda x: L.ZeroPadding3D((1, 0, 2))(x)),
 }
 
 

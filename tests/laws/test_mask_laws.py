@@ -48,6 +48,7 @@ MANY: dict[str, tuple[Callable[[], Any], int, bool]] = {
     "average": (lambda: L.Average(), 2, False),
     "concatenate": (lambda: L.Concatenate(), 2, False),
     "concatenate-time": (lambda: L.Concatenate(1), 2, True),
+    "group_query_attention": (lambda: Spread(L.GroupQueryAttention(3, 4, 2, sliding_window=3)), 3, True),
     "maximum": (lambda: L.Maximum(), 3, True),
     "minimum": (lambda: L.Minimum(), 2, True),
     "multi_head_attention": (lambda: Spread(L.MultiHeadAttention(2, 3)), 2, True),

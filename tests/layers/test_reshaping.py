@@ -22,13 +22,33 @@ def test_reshape(shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(jg.layers.Reshape(shape).apply({}, {}, X)[0], X.reshape(2, *shape))
 
 
+@pytest.mark.parametrize("dims", [(1, 2, 3), (3, 1, 2), (2, 3, 1), [2, 1, 3]], ids=str)
+def test_permute(dims: Any) -> None:
+    x = X.reshape(2, 2, 3, 4)
+    y, _ = jg.layers.Permute(dims).apply({}, {}, x)
+    assert y.shape == (2, *(x.shape[d] for d in dims))
+    for place in np.ndindex(*y.shape[1:]):
+        at = tuple(place[list(dims).index(axis)] for axis in (1, 2, 3))
+        np.testing.assert_array_equal(y[(slice(None), *place)], x[(slice(None), *at)])
+
+
+def test_repeat_vector() -> None:
+    y, _ = jg.layers.RepeatVector(3).apply({}, {}, X[:, 0])
+    np.testing.assert_array_equal(y, np.stack([X[:, 0]] * 3, axis=1))
+
+
 def test_one_number_a_row() -> None:
     np.testing.assert_array_equal(jg.layers.Reshape(()).apply({}, {}, X[:, :1, 0])[0], X[:, 0, 0])
+    np.testing.assert_array_equal(jg.layers.Flatten().apply({}, {}, X[:, 0, 0])[0], X[:, 0, :1])
 
 
 @pytest.mark.parametrize(
     "layer",
-    [jg.layers.Flatten(), *map(jg.layers.Reshape, [(-1, 3), (3, -1), (-1,), (-1, 6), (1, -1, 2, 3)])],
+    [
+        jg.layers.Flatten(),
+        jg.layers.Permute((2, 1)),
+        *map(jg.layers.Reshape, [(-1, 3), (3, -1), (-1,), (-1, 6), (1, -1, 2, 3)]),
+    ],
     ids=str,
 )
 def test_free_axes(layer: jg.Layer) -> None:
