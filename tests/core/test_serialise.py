@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-import jgraph as jg
 from jgraph.core.names import FUNCTION_ROOTS, REFUSED, find_function, name_of_function
 from jgraph.errors import ArgumentError, LoadError, SaveError
+
+import jgraph as jg
 
 L = jg.layers
 
@@ -66,8 +66,10 @@ VOLUME, IMAGE, STEPS, ROW, TOKENS = (3, 2, 4, 2), (6, 6, 2), (5, 3), (4,), (7,)
 # Every layer, in a configuration away from its defaults where there is room.
 LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "Activation": (ROW, lambda x: L.Activation(jax.nn.gelu)(x)),
+    "ActivityRegularization": (STEPS, lambda x: L.ActivityRegularization(0.1, l2=0.2)(x)),
     "Add": (ROW, lambda x: L.Add()([x, x])),
     "AdditiveAttention": (STEPS, lambda x: L.AdditiveAttention(False)([x, x], use_causal_mask=True)),
+    "AlphaDropout": (STEPS, lambda x: L.AlphaDropout(0.25, (None, None, 1))(x)),
     "Attention": (STEPS, lambda x: L.Attention(True, "concat", 0.5)([x, x, x], return_attention_scores=True)),
     "Average": (ROW, lambda x: L.Average()([x, x])),
     "AveragePooling1D": (STEPS, lambda x: L.AveragePooling1D(2, padding="same")(x)),
@@ -90,11 +92,14 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "DepthwiseConv2D": (IMAGE, lambda x: L.DepthwiseConv2D(3, depth_multiplier=2)(x)),
     "Dot": (STEPS, lambda x: L.Dot((1, -2), normalize=True)([x, x])),
     "Dropout": (STEPS, lambda x: L.Dropout(0.25, noise_shape=(None, 1, None))(x)),
+    "ELU": (ROW, lambda x: L.ELU(0.5)(x)),
     "Embedding": (TOKENS, lambda x: L.Embedding(9, 3, mask_zero=True)(x)),
     "Flatten": (IMAGE, lambda x: L.Flatten()(x)),
     "FlaxModule": (ROW, lambda x: jg.as_layer(nn.Dense(3, use_bias=False), name="flax")(x)),
     "GRU": (STEPS, lambda x: L.GRU(3, reset_after=False, recurrent_dropout=0.5)(x)),
     "GRUCell": (ROW, lambda x: L.GRUCell(4, reset_after=False)(x, x)),
+    "GaussianDropout": (ROW, lambda x: L.GaussianDropout(0.25)(x)),
+    "GaussianNoise": (ROW, lambda x: L.GaussianNoise(2.0)(x)),
     "GlobalAveragePooling1D": (STEPS, lambda x: L.GlobalAveragePooling1D(keepdims=True)(x)),
     "GlobalAveragePooling2D": (IMAGE, lambda x: L.GlobalAveragePooling2D()(x)),
     "GlobalAveragePooling3D": (VOLUME, lambda x: L.GlobalAveragePooling3D(keepdims=True)(x)),
@@ -110,6 +115,8 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "Identity": (ROW, lambda x: L.Identity()(x)),
     "LSTM": (STEPS, lambda x: L.LSTM(3, return_sequences=True, return_state=True, go_backwards=True)(x)),
     "LSTMCell": (ROW, lambda x: L.LSTMCell(4, unit_forget_bias=False)(x, [x, -x])),
+    "Lambda": (STEPS, lambda x: L.Lambda(jnp.sum, arguments={"axis": -1, "keepdims": True})(x)),
+    "LeakyReLU": (ROW, lambda x: L.LeakyReLU(0.1)(x)),
     "Masking": (STEPS, lambda x: L.LSTM(3)(L.Masking(mask_value=-1.0)(x))),
     "MaxPooling1D": (STEPS, lambda x: L.MaxPooling1D(2, padding="same")(x)),
     "MaxPooling2D": (IMAGE, lambda x: L.MaxPooling2D()(x)),
@@ -123,10 +130,12 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
         ),
     ),
     "Multiply": (ROW, lambda x: L.Multiply()([x, x])),
+    "PReLU": (IMAGE, lambda x: L.PReLU("ones", jg.regularizers.L1(0.1), "non_neg", [1, -2])(x)),
     "Pair": (ROW, lambda x: jg.as_layer(make_gain, use_gain, name="pair")(x)),
     "Permute": (IMAGE, lambda x: L.Permute((3, 1, 2))(x)),
     "RNN": (STEPS, lambda x: L.RNN([L.LSTMCell(3), L.LSTMCell(2, name="top")], zero_output_for_mask=True)(x)),
     "RepeatVector": (ROW, lambda x: L.RepeatVector(3)(x)),
+    "ReLU": (ROW, lambda x: L.ReLU(6.0, negative_slope=0.1, threshold=1)(x)),
     "Reshape": (IMAGE, lambda x: L.Reshape((-1, 4))(x)),
     "Resizing": (IMAGE, lambda x: L.Resizing(4, 9, "bicubic", pad_to_aspect_ratio=True, fill_value=0.5)(x)),
     "SeparableConv1D": (STEPS, lambda x: L.SeparableConv1D(4, 2, padding="same", depth_multiplier=2)(x)),
@@ -134,6 +143,10 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "SimpleRNN": (STEPS, lambda x: L.SimpleRNN(3, kernel_constraint="unit_norm")(x)),
     "SimpleRNNCell": (ROW, lambda x: L.SimpleRNNCell(4, "relu", kernel_regularizer="l2")(x, x)),
     "StackedRNNCells": (ROW, lambda x: L.StackedRNNCells([L.GRUCell(4), L.SimpleRNNCell(4)])(x, [x, -x])),
+    "Softmax": (IMAGE, lambda x: L.Softmax((1, 2))(x, mask=x > 0.0)),
+    "SpatialDropout1D": (STEPS, lambda x: L.SpatialDropout1D(0.25)(x)),
+    "SpatialDropout2D": (IMAGE, lambda x: L.SpatialDropout2D(0.25)(x)),
+    "SpatialDropout3D": ((2, 2, 2, 3), lambda x: L.SpatialDropout3D(0.25)(x)),
     "Subtract": (ROW, lambda x: L.Subtract()([x, 2 * x])),
     "TimeDistributed": (IMAGE, lambda x: L.TimeDistributed(jg.Sequential([L.Dense(3, "relu"), L.LSTM(2)]))(x)),
     "UpSampling1D": (STEPS, lambda x: L.UpSampling1D(3)(x)),

@@ -10,15 +10,16 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.example_libraries import stax
-
-import jgraph as jg
 from jgraph.layers import (
+    ELU,
     GRU,
     LSTM,
     RNN,
     Activation,
+    ActivityRegularization,
     Add,
     AdditiveAttention,
+    AlphaDropout,
     Attention,
     Average,
     AveragePooling1D,
@@ -43,6 +44,8 @@ from jgraph.layers import (
     Dropout,
     Embedding,
     Flatten,
+    GaussianDropout,
+    GaussianNoise,
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
     GlobalAveragePooling3D,
@@ -52,6 +55,8 @@ from jgraph.layers import (
     GroupQueryAttention,
     GRUCell,
     Identity,
+    Lambda,
+    LeakyReLU,
     LSTMCell,
     Masking,
     Maximum,
@@ -62,6 +67,8 @@ from jgraph.layers import (
     MultiHeadAttention,
     Multiply,
     Permute,
+    PReLU,
+    ReLU,
     RepeatVector,
     Reshape,
     Resizing,
@@ -69,6 +76,10 @@ from jgraph.layers import (
     SeparableConv2D,
     SimpleRNN,
     SimpleRNNCell,
+    Softmax,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
     StackedRNNCells,
     Subtract,
     TimeDistributed,
@@ -79,6 +90,8 @@ from jgraph.layers import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+
+import jgraph as jg
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,9 +156,11 @@ VOLUME = ((4, 3, 2, 2),)
 LAYERS = [
     Member("activation", lambda: Activation("gelu"), ((4,),)),
     Member("activation-softmax", lambda: Activation("softmax"), STEPS),
+    Member("activity_regularization", lambda: ActivityRegularization(0.1, 0.2), STEPS),
     Member("add", lambda: Add(), ((4,), (4,), (4,)), merges=True),
     Member("add-broadcast", lambda: Add(), ((1, 3), (5, 3)), merges=True),
     Member("additive_attention", lambda: AdditiveAttention(dropout=0.2), ((4, 3), (None, 3)), merges=True),
+    Member("alpha_dropout", lambda: AlphaDropout(0.3, noise_shape=(None, None, 1)), STEPS),
     Member("attention", lambda: Attention(score_mode="concat"), ((4, 3), (5, 3), (5, 3)), merges=True),
     Member("average", lambda: Average(), ((4,), (4,), (4,)), merges=True),
     Member("average_pooling1d", lambda: AveragePooling1D(2), STEPS),
@@ -177,8 +192,11 @@ LAYERS = [
     Member("dot", lambda: Dot((1, 2), normalize=True), ((5, 3), (4, 5)), merges=True),
     Member("dropout", lambda: Dropout(0.5), ((8,),)),
     Member("dropout-noise", lambda: Dropout(0.5, noise_shape=(None, 1, None)), STEPS),
+    Member("elu", lambda: ELU(0.5), STEPS),
     Member("embedding", lambda: Embedding(7, 3), ((5,),), "int32"),
     Member("flatten", lambda: Flatten(), IMAGE),
+    Member("gaussian_dropout", lambda: GaussianDropout(0.3), ((8,),)),
+    Member("gaussian_noise", lambda: GaussianNoise(0.3), ((8,),)),
     Member("global_average_pooling1d", lambda: GlobalAveragePooling1D(), ((None, 3),)),
     Member("global_average_pooling2d", lambda: GlobalAveragePooling2D(keepdims=True), IMAGE),
     Member("global_average_pooling3d", lambda: GlobalAveragePooling3D(), VOLUME),
@@ -194,6 +212,8 @@ LAYERS = [
         ((4, 3), (5, 3), (5, 2)),
     ),
     Member("identity", lambda: Identity(), ((4,),)),
+    Member("lambda", lambda: Lambda(jnp.tanh), STEPS),
+    Member("leaky_relu", lambda: LeakyReLU(), STEPS),
     Member("lstm", lambda: LSTM(4), ((None, 3),)),
     Member(
         "lstm-dropout",
@@ -220,6 +240,8 @@ LAYERS = [
     Member("multiply", lambda: Multiply(), ((4,), (4,), (4,)), merges=True),
     Member("permute", lambda: Permute((3, 1, 2)), IMAGE),
     Member("repeat_vector", lambda: RepeatVector(3), ((4,),)),
+    Member("prelu", lambda: PReLU("normal", shared_axes=1), ((None, 3),)),
+    Member("relu", lambda: ReLU(2.0, 0.1, 0.5), STEPS),
     Member("reshape", lambda: Reshape((-1, 2)), ((4, 3),)),
     Member("resizing", lambda: Resizing(4, 7, "bicubic", antialias=True), IMAGE),
     Member("resizing-free", lambda: Resizing(3, 4, crop_to_aspect_ratio=True), ((None, None, 2),)),
@@ -235,6 +257,10 @@ LAYERS = [
         ((3,), (3,), (2,), (2,)),
         cell=True,
     ),
+    Member("softmax", lambda: Softmax(axis=(1, 2)), ((None, 3),)),
+    Member("spatial_dropout1d", lambda: SpatialDropout1D(0.5), STEPS),
+    Member("spatial_dropout2d", lambda: SpatialDropout2D(0.5), IMAGE),
+    Member("spatial_dropout3d", lambda: SpatialDropout3D(0.5), ((2, 2, 1, 3),)),
     Member("subtract", lambda: Subtract(), ((4,), (4,)), merges=True),
     Member("time_distributed", lambda: TimeDistributed(LSTM(2, dropout=0.3)), ((None, 3, 2),)),
     Member("up_sampling1d", lambda: UpSampling1D(3), ((None, 3),)),

@@ -5,9 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import pytest
+from jgraph.errors import ArgumentError, DTypeError, ShapeError
 
 import jgraph as jg
-from jgraph.errors import ArgumentError, DTypeError, ShapeError
 
 # Typed as anything, so that the type checker lets wrong arguments pass.
 layers: Any = jg.layers
@@ -41,6 +41,26 @@ ARGUMENTS: list[tuple[Callable[[], Any], str]] = [
     (lambda: layers.Dense(3, bias_initializer=["zeros"]), "bias_initializer.*got"),
     (lambda: layers.Dense(3, name="a/b"), "Dense.*name.*'/'"),
     (lambda: layers.Activation("sofmax"), "Activation, activation.*Did you mean 'softmax'"),
+    (lambda: layers.Activation("threshold"), r"Activation, activation.*functools.partial\(jax.nn.leaky_relu"),
+    (lambda: layers.Activation(layers.ReLU), "Activation, activation.*got <class"),
+    (lambda: layers.Dense(3, activation=layers.LeakyReLU(0.1)), r"Dense, activation.*got LeakyReLU.*functools.partial"),
+    (lambda: layers.ReLU(max_value=-1.0), "ReLU, max_value: expected a finite number of at least 0, got -1.0"),
+    (lambda: layers.ReLU(max_value=True), "ReLU, max_value.*got True"),
+    (lambda: layers.ReLU(negative_slope=None), "ReLU, negative_slope.*got None"),
+    (lambda: layers.ReLU(threshold=-0.5), "ReLU, threshold.*got -0.5"),
+    (lambda: layers.LeakyReLU(-0.1), "LeakyReLU, negative_slope.*got -0.1"),
+    (lambda: layers.LeakyReLU(float("nan")), "LeakyReLU, negative_slope.*got nan"),
+    (lambda: layers.ELU("1"), "ELU, alpha.*got '1'"),
+    (lambda: layers.ELU(-1.0), "ELU, alpha.*got -1.0"),
+    (lambda: layers.PReLU(shared_axes=0), "PReLU, shared_axes.*the batch axis.*got 0"),
+    (lambda: layers.PReLU(shared_axes=[1, True]), "PReLU, shared_axes.*True"),
+    (lambda: layers.PReLU(shared_axes=1.0), "PReLU, shared_axes.*got 1.0"),
+    (lambda: layers.PReLU(alpha_initializer="zeroes"), "PReLU, alpha_initializer.*Did you mean 'zeros'"),
+    (lambda: layers.PReLU(alpha_constraint="nonneg"), "PReLU, alpha_constraint.*Did you mean 'non_neg'"),
+    (lambda: layers.Softmax(0), "Softmax, axis.*the batch axis.*got 0"),
+    (lambda: layers.Softmax((1, 1)), r"Softmax, axis.*different ones, got \(1, 1\)"),
+    (lambda: layers.Softmax(()), r"Softmax, axis.*got \(\)"),
+    (lambda: layers.Softmax(1.0), "Softmax, axis.*got 1.0"),
     (lambda: layers.Conv1D(0, 3), "Conv1D, filters"),
     (lambda: layers.Conv1D(4, (3, 3)), r"Conv1D, kernel_size.*an integer or 1 integers.*\(3,\)"),
     (lambda: layers.Conv1D(4, 3, padding="casual"), "Conv1D, padding.*Did you mean 'causal'"),
@@ -94,6 +114,16 @@ ARGUMENTS: list[tuple[Callable[[], Any], str]] = [
     (lambda: layers.Dropout(0.5, noise_shape="ab"), "Dropout, noise_shape"),
     (lambda: layers.Dropout(0.5, noise_shape=3), "Dropout, noise_shape"),
     (lambda: layers.Dropout(0.5, noise_shape=(None, 0)), "Dropout, noise_shape"),
+    (lambda: layers.AlphaDropout(1), r"AlphaDropout, rate: expected a number in \[0, 1\), got 1"),
+    (lambda: layers.AlphaDropout(0.5, "ab"), "AlphaDropout, noise_shape"),
+    (lambda: layers.SpatialDropout2D(1.5), "SpatialDropout2D, rate.*got 1.5"),
+    (lambda: layers.SpatialDropout1D(True), "SpatialDropout1D, rate.*got True"),
+    (lambda: layers.GaussianDropout(1.0), "GaussianDropout, rate.*got 1.0"),
+    (lambda: layers.GaussianNoise(-0.1), "GaussianNoise, stddev: expected a finite number of at least 0, got -0.1"),
+    (lambda: layers.GaussianNoise(float("inf")), "GaussianNoise, stddev.*got inf"),
+    (lambda: layers.GaussianNoise("1"), "GaussianNoise, stddev"),
+    (lambda: layers.ActivityRegularization(-1.0), "ActivityRegularization, l1.*got -1.0"),
+    (lambda: layers.ActivityRegularization(l2=None), "ActivityRegularization, l2.*got None"),
     (lambda: layers.Embedding(0, 4), "Embedding, input_dim"),
     (lambda: layers.Embedding(4, 2.5), "Embedding, output_dim"),
     (lambda: layers.Embedding(4, 2, embeddings_initializer="unifrm"), "Did you mean 'uniform'"),
@@ -221,6 +251,15 @@ SHAPES: list[tuple[Callable[[], Any], str]] = [
     (lambda: layers.Dropout(0.5, (None, 1))(inputs(3, 4)), "noise_shape"),
     (lambda: layers.Dropout(0.5, (None, 2))(inputs(4)), "noise_shape"),
     (lambda: layers.Dropout(0.5, (32, None))(inputs(4)), "noise_shape.*Write None"),
+    (lambda: layers.AlphaDropout(0.5, (None, 2))(inputs(4)), "noise_shape"),
+    (lambda: layers.SpatialDropout1D(0.5)(inputs(4)), r"rank 3: \[batch, steps, channels\], got rank 2"),
+    (lambda: layers.SpatialDropout3D(0.5)(inputs(4, 4, 4)), "rank 5: .*depth, height, width, channels.*got rank 4"),
+    (lambda: layers.Activation("glu")(inputs(3)), "divisible by 2"),
+    (lambda: layers.Activation("sparsemax")(inputs()), "an axis beside the batch axis"),
+    (lambda: layers.PReLU(shared_axes=2)(inputs(4)), r"PReLU.*an input with the axes \(2,\)"),
+    (lambda: layers.PReLU(shared_axes=-2)(inputs(4)), "PReLU.*beside the batch axis"),
+    (lambda: layers.Softmax(2)(inputs(4)), r"different axes \(2,\) beside the batch axis"),
+    (lambda: layers.Softmax(1)(inputs(4, 3), mask=inputs(3, dtype="bool")), r"Softmax.*mask: expected the sizes"),
     (lambda: layers.LSTM(3)(inputs(4)), r"rank 3: \[batch, time, features\]"),
     (lambda: layers.LSTM(3)(inputs(5, None)), "a known size of axis -1"),
     (lambda: layers.LSTM(3)(inputs(5, 2), mask=inputs(4, dtype="bool")), "LSTM"),
@@ -290,6 +329,12 @@ DTYPES: list[tuple[Callable[[], Any], str]] = [
     (lambda: layers.Conv1DTranspose(3, 2)(inputs(5, 2, dtype="complex64")), "Conv1DTranspose.*got complex64"),
     (lambda: layers.Embedding(3, 2)(inputs(4)), "expected integers, got float32.*dtype='int32'"),
     (lambda: layers.Dropout(0.5)(inputs(4, dtype="int32")), "floating-point numbers, got int32"),
+    (lambda: layers.GaussianNoise(0.5)(inputs(4, dtype="int32")), "floating-point numbers, got int32"),
+    (lambda: layers.SpatialDropout1D(0.5)(inputs(4, 3, dtype="bool")), "floating-point numbers, got bool"),
+    (lambda: layers.LeakyReLU()(inputs(4, dtype="bool")), "numbers or integers, got bool"),
+    (lambda: layers.PReLU()(inputs(4, dtype="complex64")), "numbers or integers, got complex64"),
+    (lambda: layers.Softmax()(inputs(4, dtype="bool")), "numbers or integers, got bool"),
+    (lambda: layers.Softmax()(inputs(4), mask=inputs(4)), "mask.*bool"),
     (lambda: layers.LSTM(3)(inputs(5, 2), mask=inputs(5)), "mask.*bool"),
     (lambda: attended(inputs(3, 5)), "attention_mask: expected bool.*got float32.*mask > 0"),
     (
