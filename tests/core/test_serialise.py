@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jgraph.core.names import FUNCTION_ROOTS, REFUSED, find_function, name_of_function
-from jgraph.errors import ArgumentError, LoadError, SaveError
 
 import jgraph as jg
+from jgraph.core.names import FUNCTION_ROOTS, REFUSED, find_function, name_of_function
+from jgraph.errors import ArgumentError, LoadError, SaveError
 
 L = jg.layers
 

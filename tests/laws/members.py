@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.example_libraries import stax
+
+import jgraph as jg
 from jgraph.layers import (
     ELU,
     GRU,
@@ -90,8 +92,6 @@ from jgraph.layers import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
-
-import jgraph as jg
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jgraph.errors import RandomKeyError
 
 import jgraph as jg
+from jgraph.errors import RandomKeyError
 from tests.laws.members import LAYERS, Member
 
 BATCH, FREE = 4, 6

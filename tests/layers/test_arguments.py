@@ -5,9 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import pytest
-from jgraph.errors import ArgumentError, DTypeError, ShapeError
 
 import jgraph as jg
+from jgraph.errors import ArgumentError, DTypeError, ShapeError
 
 # Typed as anything, so that the type checker lets wrong arguments pass.
 layers: Any = jg.layers

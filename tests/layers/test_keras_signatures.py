@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 import pytest
-from jgraph.initializers.initializer import INITIALIZERS
-from jgraph.ops.activations import ACTIVATIONS
 
 import jgraph as jg
+from jgraph.initializers.initializer import INITIALIZERS
+from jgraph.ops.activations import ACTIVATIONS
 
 LACKED = {
     "data_format": "channels are always last",
