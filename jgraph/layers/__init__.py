@@ -36,6 +36,13 @@ from jgraph.layers.activation import Identity as Identity
 from jgraph.layers.activation import Softmax as Softmax
 from jgraph.layers.attention import AdditiveAttention as AdditiveAttention
 from jgraph.layers.attention import Attention as Attention
+from jgraph.layers.augmentation import RandomBrightness as RandomBrightness
+from jgraph.layers.augmentation import RandomContrast as RandomContrast
+from jgraph.layers.augmentation import RandomCrop as RandomCrop
+from jgraph.layers.augmentation import RandomFlip as RandomFlip
+from jgraph.layers.augmentation import RandomRotation as RandomRotation
+from jgraph.layers.augmentation import RandomTranslation as RandomTranslation
+from jgraph.layers.augmentation import RandomZoom as RandomZoom
 from jgraph.layers.batch_normalization import BatchNormalization as BatchNormalization
 from jgraph.layers.bidirectional import Bidirectional as Bidirectional
 from jgraph.layers.borders import Cropping1D as Cropping1D
@@ -61,6 +68,7 @@ from jgraph.layers.flax_module import FlaxModule as FlaxModule
 from jgraph.layers.flax_module import NNXModule as NNXModule
 from jgraph.layers.lambda_layer import Lambda as Lambda
 from jgraph.layers.lift import Pair as Pair
+from jgraph.layers.lora import LoRA as LoRA
 from jgraph.layers.masking import Masking as Masking
 from jgraph.layers.merging import Add as Add
 from jgraph.layers.merging import Average as Average

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jgraph.core.layer import Layer
 from jgraph.draw.specs import show
 from jgraph.errors import ShapeError
-from jgraph.layers.checks import check_axes, check_features
+from jgraph.layers.checks import check_axes, check_features, check_numbers
 from jgraph.layers.standard import Standard
 from jgraph.ops.activations import ALONG_THE_LAST_AXIS, activation, linear
 from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State
@@ -79,6 +79,7 @@ class Softmax(Standard):
     Raises:
         ArgumentError: `axis` is 0, no integer, or names one axis twice.
         ShapeError: the input lacks such an axis, or the mask does not fit it.
+        DTypeError: the input holds neither floating-point numbers nor integers.
 
     >>> import jgraph as jg
     >>> jg.layers.Softmax()(jg.Input((4,)))
@@ -98,6 +99,7 @@ class Softmax(Standard):
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Checks the input; there is nothing to keep."""
+        check_numbers(self, x)
         rank = len(x.shape)
         if not all(-rank < axis < rank for axis in self._axes()) or len(self._places(rank)) < len(self._axes()):
             raise ShapeError(
@@ -121,9 +123,10 @@ class Softmax(Standard):
         """Divides exponentials by their sum, over what the mask leaves."""
         del params, train, key
         places = self._places(x.ndim)
-        if mask is not None:
-            mask = lined_up(self, mask, x) if mask.ndim == x.ndim or min(places) < mask.ndim else None
-        return jax.nn.softmax(x, places, where=mask), state
+        kept = None if mask is None else lined_up(self, mask, x)
+        if mask is not None and min(places) >= mask.ndim:  # each sum is of one step, masked or not
+            kept = None
+        return jax.nn.softmax(x, places, where=kept), state
 
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
         """Steps stay where they are."""

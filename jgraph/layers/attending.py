@@ -1,19 +1,5 @@
 """What all layers of attention share: what a query sees, how it weighs that, and the mean of the values.
 
-    query [batch, t, n] --.
-                          +-- scores [batch, t, s] -- softmax over the keys that are seen --.
-    key   [batch, s, n] --'                                                                 +-- y [batch, t, m]
-    value [batch, s, m] --------------------------------------------------------------------'
-
-Which keys (across) a query (down) sees, where the fourth one is masked:
-
-    the mask alone    use_causal_mask=True    sliding_window=2    both
-      x x x . x             x . . . .             x x . . .       x . . . .
-      x x x . x             x x . . .             x x x . .       x x . . .
-      x x x . x             x x x . .             . x x . .       . x x . .
-      x x x . x             x x x . .             . . x . x       . . x . .
-      x x x . x             x x x . x             . . . . x       . . . . x
-
 Where no weights are asked for and none are dropped, the mean is taken by `jax.nn.dot_product_attention`, whose kernel
 is chosen per platform; the other way agrees with it to rounding. What a mask leaves out has no weight, and a query that
 sees nothing has the mean 0.

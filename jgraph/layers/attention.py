@@ -1,4 +1,22 @@
-"""The layers of attention over one list: a query, the values, and perhaps keys that are not the values."""
+"""The layers of attention over one list: a query, the values, and perhaps keys that are not the values.
+
+    query [batch, t, n] --.
+                          +-- scores [batch, t, s] -- softmax over the keys that are seen --.
+    key   [batch, s, n] --'                                                                 +-- y [batch, t, m]
+    value [batch, s, m] --------------------------------------------------------------------'
+
+Which keys (across) a query (down) sees, where the fourth one is masked:
+
+    the mask alone    use_causal_mask=True    sliding_window=2    both
+      x x x . x             x . . . .             x x . . .       x . . . .
+      x x x . x             x x . . .             x x x . .       x x . . .
+      x x x . x             x x x . .             . x x . .       . x x . .
+      x x x . x             x x x . .             . . x . x       . . x . .
+      x x x . x             x x x . x             . . . . x       . . . . x
+
+Where no weights are asked for and none are dropped, products are averaged by `jax.nn.dot_product_attention`, whose
+kernel is chosen per platform; the other way agrees with it to rounding.
+"""
 
 import functools
 from collections.abc import Sequence

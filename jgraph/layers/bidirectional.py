@@ -182,14 +182,14 @@ def penalty_of_both(layer: Bidirectional, params: Params, inputs: tuple, outputs
     """Each layer's penalty, of its own part of the outputs."""
     outputs = outputs if isinstance(outputs, list) else [outputs]
     first, second = layer.held().values()
+    spec = jax.eval_shape(lambda p, x: first.apply(p, {}, x)[0], params["forward_layer"], inputs[0])
+    y, *last = jax.tree.leaves(spec)
     if layer.merge_mode == "concat":
-        spec = jax.eval_shape(lambda p, x: first.apply(p, {}, x)[0], params["forward_layer"], inputs[0])
-        width = jax.tree.leaves(spec)[0].shape[-1]
+        width = y.shape[-1]
         outputs = [outputs[0][..., :width], outputs[0][..., width:], *outputs[1:]]
     one, two, *memories = outputs
     two = jnp.flip(two, 1) if first.return_sequences else two
-    half = len(memories) // 2
-    both = [one, *memories[:half]], [two, *memories[half:]]
+    both = [one, *memories[: len(last)]], [two, *memories[len(last) :]]
     own = [made if first.return_state else made[0] for made in both]
     return first.penalty(params["forward_layer"], inputs, own[0]) + second.penalty(
         params["backward_layer"], inputs, own[1]

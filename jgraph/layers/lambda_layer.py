@@ -13,7 +13,8 @@ class Lambda(Standard):
     """`y = function(x, **arguments)`, for one tensor or any tree of them, as a layer without weights.
 
     A `function` with a parameter `mask` gets the mask of its inputs, one with a parameter `training` gets `train`. The
-    mask ends here, unless `mask`, a function `(inputs, mask) -> mask`, says what goes on. It must be a pure function of
+    mask ends here, unless `mask`, a function `(inputs, mask) -> mask`, says what goes on; it is given `None` where
+    there is no mask, and may make one. `function` must be a pure function of
     its arguments: one that draws random numbers or keeps something is `jg.as_layer(init, apply)`. Rows are taken to
     depend on each other, unless `function` is one of JAX's for single elements.
 

@@ -105,20 +105,23 @@ class MultiHeadAttention(_Heads):
     (Qiu et al. 2025), else it is 1.
 
     Inputs may have further axes, [batch, ..., n]: `attention_axes`, an axis or several, are those over which a query
-    attends, all but the first and last where `None` is given; along the others each index is by itself. Steps of
-    several axes are one sequence, whose last axis runs fastest, for `use_causal_mask` and `sliding_window` (Keras fails
-    there, or counts along axis 1 whatever the attended axis is).
+    attends, all but the first and last where `None` is given; along the others each index is by itself. For
+    `use_causal_mask` and `sliding_window`, steps of several axes are one sequence, along which the last of these axes
+    runs fastest (Keras counts along axis 1 whatever is attended over, or fails).
 
     The call takes `query`, `value` and, where the key is not the value, `key`, by place or name (`apply` takes the
     three by place, as its `key` is the random one); `attention_mask`, a symbol or constant of booleans [t, s], [batch,
-    t, s] or [batch, heads, t, s], true where a query sees a key, each of t and s as many axes as are attended over, the
-    other axes beside the batch axis; `use_causal_mask=True`: step i sees no step after i; `return_attention_scores`
-    `=True`: gives y and the weights [batch, heads, t, s], before dropout; and `mask`, a tuple with the mask of each
-    input or `None`, where they carry none.
+    t, s] or [batch, heads, t, s], true where a query sees a key (with `attention_axes`, t and s are as many axes as
+    these, and the other axes stand with the batch axis); `use_causal_mask=True`: step i sees no step after i;
+    `return_attention_scores=True`: gives y and the weights [batch, heads, t, s], before dropout; and `mask`, a tuple
+    with the mask of each input or `None`, where they carry none.
 
-    Masked values and keys have no weight, and a query that is left with nothing gives the bias alone (Keras: a mean of
-    what is masked). The query's mask goes on; other readers of the inputs find their masks too (Keras takes them off).
-    `activity_regularizer` sums over the outputs of each projection, as in Keras.
+    What the masks of value and key, `attention_mask`, steps ahead and the window leave out has no weight, and a query
+    that is left with nothing gives the bias alone (Keras: the mean of what is left out, but 0 where it computes
+    weights). A masked query gives the mean of all values (as Keras, unless it computes weights). The query's mask goes
+    on; other readers of the inputs find their masks too (Keras takes them off). Masks of inputs and an
+    `attention_mask` with heads go together (Keras takes the batch axis of the ones for the heads of the other).
+    `activity_regularizer` is one on the outputs of each projection, as in Keras.
 
     Parameters: `query`, `key`, `value`, and `gate` with `use_gate`, each `kernel` [n, num_heads, dim] and `bias`
     [num_heads, dim]; `attention_output`, `kernel` [num_heads, value_dim, n] and `bias` [n]; no bias with
@@ -134,8 +137,8 @@ class MultiHeadAttention(_Heads):
     >>> x = jg.Input((5, 8))
     >>> jg.layers.MultiHeadAttention(num_heads=2, key_dim=4)(x, x, use_causal_mask=True)
     <Symbol float32[batch, 5, 8]>
-    >>> image, text = jg.Input((6, 6, 8)), jg.Input((5, 8))
-    >>> jg.layers.MultiHeadAttention(2, 4, attention_axes=2)(image, image)  # along the rows of the image
+    >>> image = jg.Input((6, 6, 8))
+    >>> jg.layers.MultiHeadAttention(2, 4, attention_axes=2)(image, image)  # each row of the image by itself
     <Symbol float32[batch, 6, 6, 8]>
     """
 

@@ -26,7 +26,7 @@ from jgraph.constraints import Constraint
 from jgraph.draw.specs import show
 from jgraph.errors import ShapeError
 from jgraph.initializers.initializer import Initializer, draw
-from jgraph.layers.checks import check_axes, check_width
+from jgraph.layers.checks import check_axes, check_numbers, check_width
 from jgraph.layers.standard import Standard
 from jgraph.regularizers import Regularizer, check_factors
 from jgraph.typing import Array, Key, Params, Spec, State
@@ -36,6 +36,11 @@ class Rectifier(Standard):
     """The base of rectifiers: `y = rectified(params, x)`, element by element; passes a mask on."""
 
     mixes_rows = False
+
+    def init(self, key: Key, x: Spec) -> tuple[Params, State]:
+        """Checks the input; there is nothing to keep."""
+        check_numbers(self, x)
+        return {}, {}
 
     def rectified(self, params: Params, x: Array) -> Array:
         """The function; a rectifier overrides it."""
@@ -62,6 +67,7 @@ class ReLU(Rectifier):
 
     Raises:
         ArgumentError: an argument is not a finite number of at least 0.
+        DTypeError: the input holds neither floating-point numbers nor integers.
 
     >>> import jgraph as jg
     >>> jg.layers.ReLU(max_value=6.0, negative_slope=0.1)(jg.Input((4,)))
@@ -96,6 +102,7 @@ class LeakyReLU(Rectifier):
 
     Raises:
         ArgumentError: `negative_slope` is not a finite number of at least 0.
+        DTypeError: the input holds neither floating-point numbers nor integers.
 
     >>> import jgraph as jg
     >>> jg.layers.LeakyReLU(0.1)(jg.Input((4,)))
@@ -116,6 +123,7 @@ class ELU(Rectifier):
 
     Raises:
         ArgumentError: `alpha` is not a finite number of at least 0.
+        DTypeError: the input holds neither floating-point numbers nor integers.
 
     >>> import jgraph as jg
     >>> jg.layers.ELU(alpha=0.5)(jg.Input((4,)))
@@ -141,6 +149,7 @@ class PReLU(Rectifier):
 
     Raises:
         ArgumentError: `shared_axes` are no different integers other than 0, the batch axis; or a name is not known.
+        DTypeError: the input holds neither floating-point numbers nor integers.
         ShapeError: the input lacks a shared axis, or one that is not shared is free.
 
     >>> import jgraph as jg
@@ -160,6 +169,7 @@ class PReLU(Rectifier):
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Draws one factor for each element of a row that shares with no other."""
+        check_numbers(self, x)
         rank, shared = len(x.shape), self._shared()
         if not all(-rank < axis < rank for axis in shared):
             raise ShapeError(

@@ -266,9 +266,10 @@ class GaussianNoise(Disturbance):
 
 
 class ActivityRegularization(Identity):
-    """`y = x`, for which the training loss has `l1 * sum(abs(x)) + l2 * sum(x ** 2)`, over the batch, at every call.
+    """`y = x`, for which the training loss has `l1 * sum(abs(x)) + l2 * sum(x ** 2)`, of an average row, at each call.
 
-    Masks stay with their tensors; what is masked counts in the sums. As `keras.layers.ActivityRegularization`.
+    `l1` and `l2` are factors of at least 0. Masks stay with their tensors; what is masked counts in the sums. As
+    `keras.layers.ActivityRegularization`.
 
     Raises:
         ArgumentError: a factor is not a finite number of at least 0.

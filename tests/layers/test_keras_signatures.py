@@ -13,9 +13,11 @@ from jgraph.ops.activations import ACTIVATIONS
 
 LACKED = {
     "data_format": "channels are always last",
+    "dtype": "the policy of a model says its dtypes",
     "flash_attention": "kernels are chosen per platform",
     "lora_alpha": "adaptation of trained models is a layer of its own",
     "lora_rank": "adaptation of trained models is a layer of its own",
+    "output_shape": "found by tracing",
     "quantization_config": "the policy of a model says its dtypes",
     "seed": "keys come from the path of the node",
     "stateful": "a layer keeps nothing between calls but its state",
@@ -26,7 +28,7 @@ LACKED = {
 """What Keras has and jgraph leaves out, with the reason."""
 
 # Activations and initializers that Keras has and jgraph leaves to functions of the user's.
-LACKED_ACTIVATIONS = {"glu", "hard_shrink", "soft_shrink", "sparsemax", "tanh_shrink", "threshold"}
+LACKED_ACTIVATIONS = {"threshold"}  # a name alone, to which Keras gives no numbers: it fails when it is called
 LACKED_INITIALIZERS = {"constant", "identity", "stft", "variance_scaling"}
 
 SHARED = sorted(
@@ -39,7 +41,8 @@ SHARED = sorted(
 def arguments(name: str) -> dict[str, Any]:
     """Keras' arguments and their defaults; those that every layer of Keras takes are left out."""
     parameters = inspect.signature(getattr(keras.layers, name)).parameters
-    return {k: p.default for k, p in parameters.items() if k not in ("name", "kwargs")}
+    found = {k: p.default for k, p in parameters.items() if k not in ("name", "kwargs")}
+    return {k: "zeros" if default == "Zeros" else default for k, default in found.items()}  # PReLU names the class
 
 
 def fields(name: str) -> dict[str, Any]:
