@@ -45,7 +45,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Merging": ("layers.merging", "layers.dot"),
     "Reshaping": ("layers.reshaping", "layers.borders", "layers.resampling"),
     "Masking": ("layers.masking",),
-    "Preprocessing": ("layers.preprocessing",),
+    "Preprocessing": ("layers.preprocessing", "layers.augmentation"),
     "Functions and modules": (
         "layers.lambda_layer",
         "layers.lift",
