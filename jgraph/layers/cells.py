@@ -164,7 +164,7 @@ def made(cell: Any, key: Key, x: Spec) -> tuple[Params, State]:
 def memory_specs(cell: Any, params: Params, x: Spec | Array) -> PyTree:
     """The memories that `state_size` says, in the dtype of what is computed from a step and params."""
     dtypes = [leaf.dtype for leaf in (x, *jax.tree.leaves(params)) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    dtype = jnp.result_type(*(dtypes or [jnp.float32]))
+    dtype = jax.dtypes.canonicalize_dtype(jnp.result_type(*(dtypes or [jnp.float32])))
     return jax.tree.map(lambda size: jax.ShapeDtypeStruct((x.shape[0], size), dtype), cell.state_size)
 
 
