@@ -39,8 +39,9 @@ class StackedRNNCells(Wrapping):
     """Cells on top of each other as one cell: the output of each is the step of the next.
 
     Called on a step [batch, n] and the memories, a list with those of each cell, or all in one list; gives the last
-    cell's output and the next memories, by cell. `RNN([...])` makes one of a list. Parameters: those of each cell under its name, or where it has none
-    under its class in snake case, numbered: `lstm_cell`, `lstm_cell_1`. As `keras.layers.StackedRNNCells`.
+    cell's output and the next memories, by cell. `RNN([...])` makes one of a list. Parameters: those of each cell under
+    its name, or where it has none under its class in snake case, numbered: `lstm_cell`, `lstm_cell_1`. As
+    `keras.layers.StackedRNNCells`.
 
     Raises:
         ArgumentError: there is no cell, something in the list is none, or two have one name.

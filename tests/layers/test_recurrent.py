@@ -171,7 +171,7 @@ def simple() -> Any:
     return {
         "kernel": PARAMS["kernel"][:, :3],
         "recurrent_kernel": PARAMS["recurrent_kernel"][:, :3],
-        "bias": np.zeros(3),
+        "bias": np.zeros(3, "float32"),
     }
 
 
