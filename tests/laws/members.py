@@ -186,9 +186,6 @@ LAYERS = [
         ((None, 3),),
     ),
     Member("batch_normalization", lambda: BatchNormalization(), ((4,),)),
-    Member(
-        "batch_normalization-renorm", lambda: BatchNormalization(renorm=True, renorm_clipping={"rmax": 3.0}), ((4,),)
-    ),
     Member("batch_normalization-axis", lambda: BatchNormalization(axis=1, momentum=0.5), IMAGE),
     Member("concatenate", lambda: Concatenate(), ((4,), (3,)), merges=True),
     Member("concatenate-time", lambda: Concatenate(axis=1), ((2, 3), (5, 3)), merges=True),
