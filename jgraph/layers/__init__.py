@@ -15,7 +15,8 @@ What means the same in all layers is explained here alone:
 - `strides`: the step from one window to the next. As every size of space, one integer for all spatial axes, or one for
   each.
 - `activation`, `*_activation`: a name (`"relu"`), or a function of an array such as `jax.nn.relu`, that is applied
-  last, or where a formula says so; `None` is the identity.
+  last, or where a formula says so; `None` is the identity. With parameters it is
+  `functools.partial(jax.nn.elu, alpha=0.5)`, which is saved too.
 - `use_bias`: whether there is a weight `bias`, which is added.
 - `*_initializer`: how the weight of that name starts: a name (`"he_normal"`), a value of `jg.initializers`, or a
   function `(key, shape) -> array`.

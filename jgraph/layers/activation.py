@@ -72,7 +72,7 @@ class Softmax(Standard):
       changed by it, as in `Activation("softmax")`. (Keras lines it up with the last axes, where it seldom fits.)
 
     At the end of a model a cross-entropy sees through `Softmax()` to the logits, as through `Activation("softmax")`;
-    not through one over other axes, or under a mask of the input's rank, which it refuses.
+    it refuses one with another `axis` than -1, or under a mask of the input's rank.
 
     As `keras.layers.Softmax`, whose axis 0 would mix the rows of a batch.
 

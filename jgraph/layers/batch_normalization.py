@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from jgraph.constraints import Constraint
-from jgraph.errors import ArgumentError, listing, nearest
+from jgraph.draw.specs import show
+from jgraph.errors import ArgumentError, ShapeError, listing, nearest
 from jgraph.initializers.initializer import Initializer, draw
 from jgraph.layers.checks import check_axis, check_width
 from jgraph.layers.masking import widened
@@ -39,7 +40,7 @@ class BatchNormalization(Standard):
     Raises:
         ArgumentError: `momentum` is not in [0, 1), `epsilon` not positive, `axis` the batch axis, `renorm_clipping` no
         dict of such numbers, or a name not known.
-        ShapeError: the axis is free or missing.
+        ShapeError: the axis is free or missing, or a mask has other axes than the input's first ones.
 
     >>> import jgraph as jg
     >>> jg.layers.BatchNormalization()(jg.Input((28, 28, 8)))
@@ -93,6 +94,7 @@ class BatchNormalization(Standard):
     ) -> tuple[Array, State]:
         """Normalises by the batch while training, else by the moving statistics."""
         del key
+        check_mask(self, mask, x)
         wide, axes = widen(x), [a for a in range(x.ndim) if a != self.axis % x.ndim]
         mean, variance = state["moving_mean"], state["moving_variance"]
         scale, offset = params.get("gamma", 1.0), params.get("beta", 0.0)
@@ -109,6 +111,22 @@ class BatchNormalization(Standard):
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
         """Rows and steps stay where they are."""
         return mask
+
+
+def check_mask(layer: BatchNormalization, mask: Any, x: Array) -> None:
+    """Checks that a mask has the sizes of an input's first axes, or 1, also where its values are not needed.
+
+    Raises:
+        ShapeError: it has not.
+    """
+    pairs = () if mask is None else zip(mask.shape, x.shape, strict=False)
+    if mask is not None and (mask.ndim > x.ndim or any(m not in (1, n) for m, n in pairs)):
+        raise ShapeError(
+            f"{layer!r}, mask",
+            expected=f"the first axes of its input {show(x)}",
+            got=show(mask),
+            cure="Give a mask [batch], [batch, time] or of more axes.",
+        )
 
 
 def moments(x: Array, axis: int, mask: Array | None) -> tuple[Array, Array]:

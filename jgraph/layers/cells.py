@@ -39,8 +39,9 @@ class StackedRNNCells(Wrapping):
     """Cells on top of each other as one cell: the output of each is the step of the next.
 
     Called on a step [batch, n] and the memories, a list with those of each cell, or all in one list; gives the last
-    cell's output and the next memories, by cell. `RNN([...])` makes one of a list. Parameters: those of each cell under its name, or where it has none
-    under its class in snake case, numbered: `lstm_cell`, `lstm_cell_1`. As `keras.layers.StackedRNNCells`.
+    cell's output and the next memories, by cell. `RNN([...])` makes one of a list. Parameters: those of each cell under
+    its name, or where it has none under its class in snake case, numbered: `lstm_cell`, `lstm_cell_1`. As
+    `keras.layers.StackedRNNCells`.
 
     Raises:
         ArgumentError: there is no cell, something in the list is none, or two have one name.
@@ -164,7 +165,7 @@ def made(cell: Any, key: Key, x: Spec) -> tuple[Params, State]:
 def memory_specs(cell: Any, params: Params, x: Spec | Array) -> PyTree:
     """The memories that `state_size` says, in the dtype of what is computed from a step and params."""
     dtypes = [leaf.dtype for leaf in (x, *jax.tree.leaves(params)) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    dtype = jnp.result_type(*(dtypes or [jnp.float32]))
+    dtype = jax.dtypes.canonicalize_dtype(jnp.result_type(*(dtypes or [jnp.float32])))
     return jax.tree.map(lambda size: jax.ShapeDtypeStruct((x.shape[0], size), dtype), cell.state_size)
 
 

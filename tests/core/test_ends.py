@@ -161,6 +161,11 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "penalised softmax": (lambda x: Penalized(3, "softmax", name="last")(x), "last"),
     "unknown function": (lambda x: jg.op(jnp.square, name="last")(jg.layers.Dense(3)(x)), "last"),
     "softmax over the batch": (lambda x: jg.op(jax.nn.softmax, name="last")(jg.layers.Dense(3)(x), axis=0), "last"),
+    "softmax over steps": (lambda x: jg.layers.Softmax(1, name="last")(jg.layers.Reshape((2, 2))(x)), "last"),
+    "softmax under a mask": (
+        lambda x: jg.layers.Softmax(name="last")(jg.layers.Dense(3)(x), mask=x[:, :3] > 0.0),
+        "last",
+    ),
     "sum of softmaxes": (lambda x: jg.layers.add(softmaxes(x)), "[ab]"),
     "mean of softmaxes": (lambda x: (softmaxes(x)[0] + softmaxes(x)[1]) / 2.0, "[ab]"),
     "slice of a softmax": (lambda x: softmaxes(x)[0][:, :2], "a"),
@@ -263,6 +268,30 @@ def test_masks_go_along_when_the_end_is_opened(how: str) -> None:
     squares = np.mean(np.square(jax.nn.softmax(logits)), -1)
     assert logs["again/loss"] == pytest.approx(np.average(squares, weights=real), rel=1e-5)
     assert str(trainer).count("masked") == 2
+
+
+@pytest.mark.parametrize("timed", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_softmax_layer_is_seen_through_as_the_activation_is(masked: bool, timed: bool) -> None:
+    """Also where a mask of steps goes through it, which takes the masked ones out of the loss."""
+    random = np.random.default_rng(0)
+    tokens, labels = random.integers(0, 7, (6, 5)), random.integers(0, 3, (6, 5))
+    logs, shares = [], []
+    for end in (jg.layers.Softmax(), jg.layers.Activation("softmax")):
+        x = jg.Input((5,), dtype="int32", name="tokens")
+        embedded = jg.layers.Embedding(7, 4, mask_zero=masked)(x)
+        y = (jg.layers.TimeDistributed(end) if timed else end)(jg.layers.Dense(3, name="dense")(embedded))
+        model = jg.Model(x, {"y": y})
+        trainer = jg.Trainer(model, optax.sgd(0.5), loss="sparse_categorical_crossentropy", metrics="accuracy")
+        assert "logits, before softmax" in str(trainer)
+        train_state = trainer.init(jax.random.key(0))
+        drawn = model.apply(train_state.params, train_state.model_state, tokens)[0]["y"]
+        np.testing.assert_allclose(trainer.predict(train_state, tokens)["y"], drawn, rtol=1e-6)
+        train_state, step = trainer.step(train_state, (tokens, labels))
+        logs.append((step, trainer.evaluate(train_state, (tokens, labels))))
+        shares.append(drawn)
+    np.testing.assert_array_equal(*shares)
+    assert jax.tree.map(float, logs[0]) == jax.tree.map(float, logs[1])
 
 
 def test_the_search_follows_long_chains_without_recursion() -> None:

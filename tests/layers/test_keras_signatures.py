@@ -15,6 +15,7 @@ LACKED = {
     "data_format": "channels are always last",
     "dtype": "the policy of a model says its dtypes",
     "flash_attention": "kernels are chosen per platform",
+    "gptq_unpacked_column_size": "the policy of a model says its dtypes",
     "lora_alpha": "adaptation of trained models is a layer of its own",
     "lora_rank": "adaptation of trained models is a layer of its own",
     "output_shape": "found by tracing",
