@@ -16,7 +16,7 @@ from tests.references.keras_twin import assert_close, check_twin, make_twin
 
 QUERY, VALUE, KEYS = numbers(3, 4, 6), numbers(3, 5, 6), numbers(3, 5, 6) + 0.5
 CAUSAL, SCORES = {"use_causal_mask": True}, {"return_attention_scores": True}
-SPECS = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in (QUERY, VALUE, KEYS))
+INPUTS = QUERY, VALUE, KEYS
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,13 @@ HEADS = [
 def test_biases_and_penalties(name: str, config: dict[str, Any]) -> None:
     """Outputs with biases, and the losses that Keras' projections add: of activities, kernels and biases."""
     config = {**config, "use_gate": True, "kernel_regularizer": "l2", "bias_regularizer": "l1"}
-    twin = make_twin(name, {**config, "activity_regularizer": "l2"}, (QUERY, VALUE, KEYS))
-    y, _ = twin.apply(twin.params, (QUERY, VALUE, KEYS), False, None)
+    twin = make_twin(name, {**config, "activity_regularizer": "l2"}, INPUTS)
+    y, _ = jax.jit(lambda params: twin.apply(params, INPUTS, False, None))(twin.params)
     trained = jax.tree.leaves([twin.params[p.path.split("/")[-2]][p.name] for p in twin.theirs.trainable_variables])
-    theirs, _, losses = twin.theirs.stateless_call(trained, twin.seeds, QUERY, VALUE, KEYS, return_losses=True)
+    call = jax.jit(lambda trained: twin.theirs.stateless_call(trained, twin.seeds, *INPUTS, return_losses=True))
+    theirs, _, losses = call(trained)
     assert_close(y, theirs, "outputs")
-    ours = twin.ours.penalty(twin.params, (QUERY, VALUE, KEYS), y) + twin.ours.regularization(twin.params)
+    ours = twin.ours.penalty(twin.params, INPUTS, y) + twin.ours.regularization(twin.params)
     assert_close(ours, jnp.sum(jnp.stack(losses)), "losses")
     assert len(losses) == 15
 
