@@ -32,6 +32,13 @@ def quick_compilation(request: pytest.FixtureRequest) -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", False)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forgetting() -> Iterator[None]:
+    """What a file has compiled is let go of behind it; else the thousands of programs of a run take many gigabytes."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def getkey() -> Callable[[], jax.Array]:
     """A function that gives another key at every call, the same ones in every run."""
