@@ -90,7 +90,7 @@ def crop(images: Array, top: Array, left: Array, height: int, width: int) -> Arr
 def contrast(images: Array, factor: Array, lowest: float, highest: float) -> Array:
     """`(x - mean) * factor + mean`, clipped, with the mean of each channel of each picture."""
     wide = _wide(images)
-    mean = jnp.mean(wide, (1, 2), keepdims=True)
+    mean = jnp.mean(jnp.mean(wide, 1, keepdims=True), 2, keepdims=True)  # faster than over both, as channels are few
     return jnp.clip((wide - mean) * factor[:, None, None, None] + mean, lowest, highest).astype(images.dtype)
 
 

@@ -34,14 +34,22 @@ def cases() -> list[Case]:
 
 
 def resampled() -> list[Case]:
-    """Pictures that are turned, shifted and zoomed, over what fills them and how they are sampled."""
+    """Pictures that are turned, shifted and zoomed, over what fills them and how they are sampled.
+
+    Gradients are compared on one shape, as compiling Keras' takes seconds.
+    """
     fillings = [
         {"fill_mode": mode, "interpolation": between, "fill_value": value}
         for mode, between in itertools.product(FILL_MODES, INTERPOLATIONS)
         for value in ((0.0, -2.5) if mode == "constant" else (0.0,))
     ]
     return [
-        (name, {**{k: (v, v) for k, v in factors.items()}, **filling}, (pictures(shape),), {"train": True})
+        (
+            name,
+            {**{k: (v, v) for k, v in factors.items()}, **filling},
+            (pictures(shape),),
+            {"train": True, "gradients": shape == SHAPES[1]},
+        )
         for name, choices in FACTORS.items()
         for factors, filling, shape in itertools.product(choices, fillings, SHAPES)
     ]
@@ -73,7 +81,10 @@ def kept() -> list[Case]:
     found: list[Case] = []
     for (name, config), shape in itertools.product(layers, SHAPES):
         whole = np.random.default_rng(1).integers(0, 256, shape)
-        found += [(name, config, (x,), {}) for x in (pictures(shape), whole.astype("uint8"), whole.astype("int32"))]
+        found += [
+            (name, config, (x,), {"gradients": False})
+            for x in (pictures(shape), whole.astype("uint8"), whole.astype("int32"))
+        ]
     for shape in SHAPES:
         config = {"height": shape[1], "width": shape[2]}
         found.append(("RandomCrop", config, (pictures(shape),), {"train": True}))
