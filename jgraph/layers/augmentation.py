@@ -76,7 +76,7 @@ class RandomCrop(Augmentation):
     the window, the largest window in the middle with the shape of `height` to `width` is resized to that size
     (bilinear), as by `Resizing(height, width, crop_to_aspect_ratio=True)`. A mask ends here.
 
-    As the documentation of `keras.layers.RandomCrop` says. What Keras 3 does differs in four ways: it cuts all pictures
+    As `keras.layers.RandomCrop` in its documentation. What Keras 3 does differs in four ways: it cuts all pictures
     of a batch at one place; without training it returns them whole, in another shape than it promises; it cuts the
     middle where one side alone is longer than the window; and a picture that is smaller is distorted.
 
@@ -152,10 +152,10 @@ class RandomRotation(Augmentation):
 class RandomTranslation(Augmentation):
     """Shifts each picture while training, by parts of its height and width within the factors; the shape stays.
 
-    Factors are in [-1, 1]; positive is down and to the right: `height_factor=(0.0, 0.2)` shifts down by a fifth of the
-    height at most. `fill_mode` ("reflect", "wrap", "constant", "nearest") says what comes in from outside,
-    `fill_value` which number for "constant"; `interpolation` is "bilinear" or "nearest". A mask ends here. As
-    `keras.layers.RandomTranslation`.
+    `height_factor` and `width_factor` are in [-1, 1]; positive is down and to the right: `height_factor=(0.0, 0.2)`
+    shifts down by a fifth of the height at most. `fill_mode` ("reflect", "wrap", "constant", "nearest") says what comes
+    in from outside, `fill_value` which number for "constant"; `interpolation` is "bilinear" or "nearest". A mask ends
+    here. As `keras.layers.RandomTranslation`.
 
     Raises:
         ArgumentError: a factor is out of range, or a name is not known.
@@ -186,10 +186,10 @@ class RandomTranslation(Augmentation):
 class RandomZoom(Augmentation):
     """Scales each picture about its centre while training; the shape stays.
 
-    Factors are in (-1, 1]: 0.2 shows a fifth more than the picture, which shrinks; -0.2 shows a fifth less, enlarged.
-    With `width_factor=None` both sides are scaled by one number, else each by its own. `fill_mode` ("reflect", "wrap",
-    "constant", "nearest") says what comes in from outside, `fill_value` which number for "constant"; `interpolation`
-    is "bilinear" or "nearest". A mask ends here. As `keras.layers.RandomZoom`.
+    `height_factor` and `width_factor` are in (-1, 1]: 0.2 shows a fifth more than the picture, which shrinks; -0.2
+    shows a fifth less, enlarged. With `width_factor=None` both sides are scaled by one number, else each by its own.
+    `fill_mode` ("reflect", "wrap", "constant", "nearest") says what comes in from outside, `fill_value` which number
+    for "constant"; `interpolation` is "bilinear" or "nearest". A mask ends here. As `keras.layers.RandomZoom`.
 
     Raises:
         ArgumentError: a factor is out of range, or a name is not known.
@@ -226,7 +226,7 @@ class RandomContrast(Augmentation):
     `c` is drawn for each picture between `1 - lower` and `1 + upper`, where `factor` is `(lower, upper)`, both in
     [0, 1], or one number for both. `value_range` is what outputs are clipped to. A mask is passed on.
 
-    As the documentation of `keras.layers.RandomContrast` says. Keras 3 itself draws between 1 and `1 + factor` where
+    As `keras.layers.RandomContrast` in its documentation. Keras 3 itself draws between 1 and `1 + factor` where
     one number is given, so contrast would never shrink, and sorts a pair, whose numbers have different meanings.
 
     Raises:

@@ -84,7 +84,9 @@ def flip(images: Array, flips: Array, mode: str) -> Array:
 def crop(images: Array, top: Array, left: Array, height: int, width: int) -> Array:
     """The window of each picture whose first pixel is at `top` and `left`, which are integers."""
     size = (height, width, images.shape[-1])
-    return jax.vmap(lambda image, i, j: jax.lax.dynamic_slice(image, (i, j, 0), size))(images, top, left)
+    return jax.vmap(lambda image, i, j: jax.lax.dynamic_slice(image, (i, j, jnp.zeros_like(i)), size))(
+        images, top, left
+    )
 
 
 def contrast(images: Array, factor: Array, lowest: float, highest: float) -> Array:

@@ -164,6 +164,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "SpatialDropout2D": (IMAGE, lambda x: L.SpatialDropout2D(0.25)(x)),
     "SpatialDropout3D": ((2, 2, 2, 3), lambda x: L.SpatialDropout3D(0.25)(x)),
     "Subtract": (ROW, lambda x: L.Subtract()([x, 2 * x])),
+    "LoRA": (STEPS, lambda x: L.LoRA(L.Dense(3, "relu"), 2, 4.0)(x)),
     "TimeDistributed": (IMAGE, lambda x: L.TimeDistributed(jg.Sequential([L.Dense(3, "relu"), L.LSTM(2)]))(x)),
     "UpSampling1D": (STEPS, lambda x: L.UpSampling1D(3)(x)),
     "UpSampling2D": (IMAGE, lambda x: L.UpSampling2D((1, 2), "lanczos3")(x)),

@@ -223,7 +223,7 @@ ARGUMENTS: list[tuple[Callable[[], Any], str]] = [
     (lambda: layers.MultiHeadAttention(2, 3, attention_axes=()), "MultiHeadAttention, attention_axes"),
     (lambda: layers.MultiHeadAttention(2, 3, sliding_window=0), "MultiHeadAttention, sliding_window"),
     (lambda: layers.MultiHeadAttention(2, 3, use_gate=1), "MultiHeadAttention, use_gate: expected True or False"),
-    (lambda: layers.MultiHeadAttention(2, 3, kernel_regularizer="l3"), "kernel_regularizer.*Did you mean 'l1'"),
+    (lambda: layers.MultiHeadAttention(2, 3, kernel_regularizer="l1l2"), "kernel_regularizer.*Did you mean 'l1_l2'"),
     (lambda: layers.GroupQueryAttention(0, 4, 2), "GroupQueryAttention, head_dim"),
     (lambda: layers.GroupQueryAttention(3, 4, True), "GroupQueryAttention, num_key_value_heads"),
     (lambda: layers.GroupQueryAttention(3, 4, 3), "num_key_value_heads: .*divides num_query_heads=4, got 3"),
