@@ -115,3 +115,24 @@ def test_masks_of_fewer_axes_are_those_of_whole_steps() -> None:
     steps, parts = jnp.asarray([[True, False]]), jnp.asarray([[[False] * 3, [True, False, False]]])
     union = jg.layers.Add().pass_mask((steps, parts), [jnp.ones((1, 2, 3, 1))] * 2)
     np.testing.assert_array_equal(union, [[[True] * 3, [True, False, False]]])
+
+
+@pytest.mark.parametrize("name", ["Add", "Maximum", "Multiply"])
+def test_tensors_of_fewer_axes_stand_for_every_step(name: str) -> None:
+    """[batch, n] with [batch, time, n] is [batch, 1, n], with its mask; never lined up with the batch axis."""
+    merge, rows = getattr(jg.layers, name)(), A[:, 0]
+    np.testing.assert_array_equal(merge.apply({}, {}, [rows, B])[0], merge.apply({}, {}, [rows[:, None], B])[0])
+    steps, whole = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]], bool), np.array([True, False, False])
+    masks, wide = (jnp.asarray(whole), jnp.asarray(steps)), (jnp.asarray(whole)[:, None], jnp.asarray(steps))
+    shorter, longer = ([rows, B], [rows[:, None], B])
+    np.testing.assert_array_equal(
+        merge.apply({}, {}, shorter, mask=masks)[0], merge.apply({}, {}, longer, mask=wide)[0]
+    )
+    np.testing.assert_array_equal(merge.pass_mask(masks, shorter), steps | whole[:, None])
+
+
+def test_ranks_and_free_axes_are_drawn() -> None:
+    steps, row, one = jg.Input((None, 2), name="steps"), jg.Input((2,), name="row"), jg.Input((), name="one")
+    model = jg.Model([steps, row, one], jg.layers.Average()([row, steps, one]))
+    y, _ = model.apply({}, {}, [A, B[:, 0], C[:, 0, 0]])
+    np.testing.assert_allclose(y, (A + B[:, :1] + C[:, :1, :1]) / 3, rtol=1e-6)
