@@ -71,13 +71,22 @@ def orthogonal(key: Key, shape: tuple[int, ...], gain: float = 1.0) -> Array:
 
 def _cut(draw: Draw, key: Key, shape: tuple[int, ...], scale: float, mean: float) -> Array:
     size, part = math.prod(shape), BLOCK * BLOCKS
-    filled = [
-        _filled(draw, key, start // BLOCK, -(-min(size - start, part) // BLOCK)) for start in range(0, size, part)
-    ]
-    xp = jnp if any(isinstance(blocks, Tracer) for blocks in filled) else np
-    flat = xp.concatenate([xp.asarray(blocks).reshape(-1) for blocks in filled] or [xp.zeros(0, np.float32)])[:size]
-    drawn = flat * np.float32(scale) + np.float32(mean) if mean else flat * np.float32(scale)
-    return jax.device_put(drawn.reshape(shape))  # jnp.asarray would compile a program for every shape
+    if isinstance(key, Tracer):
+        drawn = _traced(draw, key, size) * np.float32(scale)
+        return (drawn + np.float32(mean) if mean else drawn).reshape(shape)
+    flat = np.empty(size, np.float32)  # first of all, so that a size that cannot be is refused at once
+    for start in range(0, size, part):
+        count = min(size - start, part)
+        flat[start : start + count] = np.asarray(_filled(draw, key, start // BLOCK, -(-count // BLOCK))).ravel()[:count]
+    flat *= np.float32(scale)
+    flat += np.float32(mean) if mean else 0
+    return jax.device_put(flat.reshape(shape))  # jnp.asarray would compile a program for every shape
+
+
+def _traced(draw: Draw, key: Key, size: int) -> Array:
+    """The same blocks in one loop, however many there are, cut to a size."""
+    keys = functools.partial(jax.random.fold_in, key)
+    return jax.lax.map(lambda place: draw(keys(place)), jnp.arange(-(-size // BLOCK))).reshape(-1)[:size]
 
 
 @functools.partial(jax.jit, static_argnums=0)
