@@ -20,7 +20,7 @@ DISTRIBUTIONS = ("truncated_normal", "normal", "untruncated_normal", "uniform")
 """Keras' words; `normal` is cut too."""
 
 
-class _Scaled:
+class Scaled:
     """Variance scaling: variance `scale / n`, with n the fan that `mode` says."""
 
     scale: float
@@ -42,7 +42,7 @@ class _Scaled:
 
 
 @dataclasses.dataclass(frozen=True)
-class VarianceScaling(_Scaled):
+class VarianceScaling(Scaled):
     """A distribution of mean 0 and variance `scale / n`. As `keras.initializers.VarianceScaling`.
 
     n is `fan_in`, `fan_out` or, with `fan_avg`, their mean. `normal` is cut at two standard deviations, as
@@ -80,7 +80,7 @@ class VarianceScaling(_Scaled):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Named(_Scaled):
+class _Named(Scaled):
     """Variance scaling that has a name of its own; `input_axes` and `output_axes` as in `VarianceScaling`."""
 
     input_axes: tuple[int, ...] | None = None

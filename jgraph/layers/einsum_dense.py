@@ -10,7 +10,7 @@ The letters stand for axes of the input, of the kernel, and of the output. A let
 over.
 """
 
-import math
+import dataclasses
 import re
 import string
 from collections.abc import Mapping
@@ -22,7 +22,8 @@ from jgraph.constraints import Constraint
 from jgraph.core.spec import is_symbolic
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError, listing
-from jgraph.initializers.initializer import Initializer, draw
+from jgraph.initializers.initializer import INITIALIZERS, Initializer, draw
+from jgraph.initializers.scaling import Scaled
 from jgraph.layers.checks import check_positive
 from jgraph.layers.standard import Standard
 from jgraph.ops.activations import Activation, activation
@@ -30,8 +31,6 @@ from jgraph.regularizers import Regularizer
 from jgraph.typing import Array, Key, Params, Spec, State
 
 FORM = re.compile(r"(\.\.\.)?([A-Za-z]+)(\.\.\.)?,([A-Za-z]+)->(\.\.\.)?([A-Za-z]+)(\.\.\.)?")
-BY_FANS = ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal")
-"""Initializers whose scale depends on the numbers of inputs and outputs."""
 
 
 class EinsumDense(Standard):
@@ -83,7 +82,8 @@ class EinsumDense(Standard):
         """Finds the sizes of the letters, and draws the kernel and the bias."""
         _, letters, output = spelled(self, x)
         sizes = sizes_of(self, x)
-        params = {"kernel": draw_kernel(self.kernel_initializer, key, letters, output, sizes)}
+        initializer = by_axes(self.kernel_initializer, letters, output)
+        params = {"kernel": draw(initializer, key, "kernel", tuple(sizes[letter] for letter in letters))}
         if self.bias_axes is not None:
             tail = output[min(map(output.find, self.bias_axes)) :]
             shape = tuple(sizes[letter] if letter in self.bias_axes else 1 for letter in tail)
@@ -198,11 +198,18 @@ def sizes_of(layer: EinsumDense, x: Spec) -> Mapping[str, Any]:
     return sizes
 
 
-def draw_kernel(initializer: Initializer, key: Key, letters: str, output: str, sizes: Mapping[str, int]) -> Array:
-    """The kernel; where a scale depends on it, its inputs are the axes that are summed over, its outputs the others."""
-    if initializer not in BY_FANS:
-        return draw(initializer, key, "kernel", tuple(sizes[letter] for letter in letters))
-    order = sorted(letters, key=output.__contains__)  # the inputs first
-    inner, outer = (math.prod(sizes[a] for a in letters if (a in output) == kept) for kept in (False, True))
-    drawn = draw(initializer, key, "kernel", (inner, outer)).reshape([sizes[letter] for letter in order])
-    return jnp.transpose(drawn, [order.index(letter) for letter in letters])
+def by_axes(initializer: Initializer, letters: str, output: str) -> Initializer:
+    """An initializer whose scale counts, of the kernel's axes, those that are summed over as inputs, others as outputs.
+
+    Others are as they are, and so is one that says itself which axes it counts.
+    """
+    value: Any = INITIALIZERS[initializer] if isinstance(initializer, str) else initializer
+    if not is_open(value):
+        return initializer
+    inner, outer = (tuple(i for i, a in enumerate(letters) if (a in output) == kept) for kept in (False, True))
+    return dataclasses.replace(value, input_axes=inner, output_axes=outer)
+
+
+def is_open(value: Any) -> bool:
+    """Whether a scaling initializer leaves open which axes it counts."""
+    return isinstance(value, Scaled) and None in (value.input_axes, value.output_axes)

@@ -14,9 +14,8 @@ Case = tuple[str, dict[str, Any], tuple, dict[str, Any]]
 
 SHAPES = ((2, 8, 8, 3), (2, 7, 9, 1), (3, 6, 5, 2), (1, 1, 4, 2), (1, 5, 1, 1))
 
-# No multiples of 1/12 of a turn and no zooms that end between two pixels: there the nearest one is decided by rounding.
 FACTORS: dict[str, list[dict[str, float]]] = {
-    "RandomRotation": [{"factor": f} for f in (-0.61, -0.25, -0.07, 0.0, 0.13, 0.5, 1.0)],
+    "RandomRotation": [{"factor": f} for f in (-0.61, -0.25, -0.07, 0.0, 1 / 12, 0.5, 1.0)],
     "RandomTranslation": [
         {"height_factor": h, "width_factor": w}
         for h, w in ((0.0, 0.0), (0.31, -0.17), (-1.0, 0.43), (0.07, 1.0), (-0.57, -0.57))

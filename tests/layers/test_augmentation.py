@@ -142,16 +142,12 @@ def test_values_in_float64() -> None:
     ],
     ids=lambda layer: type(layer).__name__,
 )
-def test_dtypes(layer: Any) -> None:
-    """Integers become float32; bfloat16 stays, and is rounded once."""
-    x = jnp.asarray(chequered(2) + 100)
-    apply = jax.jit(lambda x, train: layer.apply({}, {}, x, train=train, key=KEY)[0], static_argnums=1)
+def test_integers_become_float32(layer: Any) -> None:
+    x = chequered(2) + 100
+    np.testing.assert_array_equal(trained(layer, x.astype("uint8")), trained(layer, x.astype("float32")))
     for train in (False, True):
-        want = apply(x.astype("float32"), train)
-        for dtype, given, rounding in (("uint8", "float32", 0.0), ("bfloat16", "bfloat16", 2**-8 * 255)):
-            y = apply(x.astype(dtype), train)
-            assert y.dtype == given == layer(jg.Input((6, 5, 1), dtype)).dtype
-            np.testing.assert_allclose(y.astype("float32"), want, atol=rounding)
+        y, _ = jax.eval_shape(lambda x, train=train: layer.apply({}, {}, x, train=train, key=KEY), x.astype("int16"))
+        assert y.dtype == layer(jg.Input((6, 5, 1), "int16")).dtype == "float32"
 
 
 def test_brightness_of_bytes_does_not_run_over() -> None:
@@ -167,12 +163,17 @@ def test_numbers_that_are_not_finite_stay_where_they_are() -> None:
 
 
 def test_places_and_weights_are_of_one_rounding() -> None:
-    """Centres of odd pictures are a rounding away from a whole number: there a weight must not be of the next pixel."""
+    """Centres of odd pictures are a rounding away from a whole number: there a weight must not be of the next pixel.
+
+    Without a fill value a turn is linear, so that its derivative along a direction is the direction, turned; that is
+    another program, where roundings differ.
+    """
     random = np.random.default_rng(0)
     x, v = (jnp.asarray(random.normal(size=(256, 7, 7, 1)), jnp.float32) for _ in range(2))
-    for layer in (L.RandomRotation(1.0, "constant"), L.RandomZoom(0.5, 0.5, "constant")):
-        y, tangent = jax.jit(
-            lambda x, v, f=layer: jax.jvp(lambda x: f.apply({}, {}, x, train=True, key=KEY)[0], (x,), (v,))
-        )(x, v)
-        np.testing.assert_allclose(y, trained(layer, x), atol=1e-5)
-        np.testing.assert_allclose(tangent, trained(layer, v), atol=1e-5)
+    layer = L.RandomRotation(1.0, "constant")
+
+    def turn(x: Any) -> Any:
+        return layer.apply({}, {}, x, train=True, key=KEY)[0]
+
+    tangent = jax.jit(lambda x, v: jax.jvp(turn, (x,), (v,))[1])(x, v)
+    np.testing.assert_allclose(tangent, jax.jit(turn)(v), atol=1e-5)

@@ -42,7 +42,14 @@ def test_scales_count_what_is_summed_over_as_inputs(
 ) -> None:
     """Of the shape alone the fans of (20, 10, 40) would be 200 and 800."""
     spec = jg.Input(shape).spec
-    scales = {"glorot_uniform": 6 / (fan_in + fan_out), "he_uniform": 6 / fan_in, "lecun_uniform": 3 / fan_in}
+    scaled = jg.initializers.VarianceScaling
+    scales: dict[Any, float] = {
+        "glorot_uniform": 6 / (fan_in + fan_out),
+        jg.initializers.HeUniform(): 6 / fan_in,
+        scaled(1.0, "fan_out", "uniform"): 3 / fan_out,
+    }
+    first = L.EinsumDense(equation, output_shape).init(jax.random.key(0), spec)[0]["kernel"].shape[0]
+    scales[scaled(1.0, "fan_in", "uniform", (0,), (1,))] = 3 / first  # axes that are given stay
     for name, square in scales.items():
         layer = L.EinsumDense(equation, output_shape, kernel_initializer=name)
         largest = np.abs(layer.init(jax.random.key(0), spec)[0]["kernel"]).max()

@@ -28,21 +28,21 @@ def transformation(layer: Any, numbers: np.ndarray, shape: tuple[int, ...]) -> A
     }
 
 
-# Odd and even sizes, and every pair of fill mode, interpolation and layer.
+# Odd and even sizes; gradients where there is one channel, as compiling Keras' takes seconds.
 CASES: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
     ("RandomFlip", {"mode": "horizontal"}, (4, 5, 3)),
     ("RandomFlip", {"mode": "vertical"}, (5, 4, 1)),
     ("RandomFlip", {}, (5, 4, 2)),
     ("RandomRotation", {"factor": 1.0}, (6, 9, 2)),
-    ("RandomRotation", {"factor": 1.0, "fill_mode": "wrap", "interpolation": "nearest"}, (8, 7, 1)),
-    ("RandomRotation", {"factor": 1.0, "fill_mode": "constant", "fill_value": 3.5}, (7, 7, 2)),
+    ("RandomRotation", {"factor": 1.0, "fill_mode": "wrap", "interpolation": "nearest"}, (8, 7, 2)),
+    ("RandomRotation", {"factor": 1.0, "fill_mode": "constant", "fill_value": 3.5}, (7, 7, 1)),
     ("RandomRotation", {"factor": 1.0, "fill_mode": "nearest", "interpolation": "nearest"}, (6, 6, 3)),
     ("RandomTranslation", {"height_factor": 1.0, "width_factor": 0.7, "interpolation": "nearest"}, (6, 9, 2)),
     ("RandomTranslation", {"height_factor": 0.5, "width_factor": 0.7, "fill_mode": "constant"}, (7, 6, 1)),
-    ("RandomTranslation", {"height_factor": 1.0, "width_factor": 0.7, "fill_mode": "nearest"}, (5, 5, 1)),
+    ("RandomTranslation", {"height_factor": 1.0, "width_factor": 0.7, "fill_mode": "nearest"}, (5, 5, 3)),
     ("RandomZoom", {"height_factor": 0.6, "width_factor": 0.9, "fill_mode": "wrap"}, (6, 9, 2)),
     ("RandomZoom", {"height_factor": 0.6, "fill_mode": "constant", "interpolation": "nearest"}, (7, 5, 1)),
-    ("RandomContrast", {"factor": 1.0}, (5, 6, 3)),
+    ("RandomContrast", {"factor": 1.0}, (5, 6, 1)),
     ("RandomBrightness", {"factor": 0.6}, (5, 6, 3)),
 ]
 
@@ -56,16 +56,16 @@ def test_the_same_numbers_make_the_same_pictures(name: str, config: dict, shape:
     numbers = np.asarray(random.uniform(low[:, None], high[:, None], (len(low), ROWS)), "float32")
     given = transformation(theirs, numbers, x.shape)
 
-    def gradients(change: Any) -> Any:
+    def run(change: Any) -> Any:
         def loss(x: Any) -> Any:
             y = change(x)
             return jnp.sum(y * jnp.cos(jnp.arange(y.size)).reshape(y.shape)), y
 
-        return jax.jit(jax.grad(loss, has_aux=True))(x)
+        return jax.jit(jax.grad(loss, has_aux=True) if shape[2] == 1 else change)(x)
 
     assert_close(
-        gradients(lambda x: ours.change(x, list(numbers))),
-        gradients(lambda x: theirs.transform_images(x, given, training=True)),
+        run(lambda x: ours.change(x, list(numbers))),
+        run(lambda x: theirs.transform_images(x, given, training=True)),
         "gradients and outputs",
     )
 
