@@ -22,27 +22,27 @@ from jgraph.typing import Array, Key
 
 Initializer = str | Callable[[Key, tuple[int, ...]], Array]
 
-INITIALIZERS: dict[str, Callable[[Key, tuple[int, ...]], Array]] = {
-    "zeros": Zeros(),
-    "ones": Ones(),
-    "constant": Constant(),
-    "identity": Identity(),
-    "glorot_uniform": GlorotUniform(),
-    "glorot_normal": GlorotNormal(),
-    "he_uniform": HeUniform(),
-    "he_normal": HeNormal(),
-    "lecun_uniform": LecunUniform(),
-    "lecun_normal": LecunNormal(),
-    "variance_scaling": VarianceScaling(),
-    "uniform": RandomUniform(),
-    "random_uniform": RandomUniform(),
-    "normal": RandomNormal(),
-    "random_normal": RandomNormal(),
-    "truncated_normal": TruncatedNormal(),
-    "orthogonal": Orthogonal(),
-    "stft": STFT(),
+INITIALIZERS: dict[str, Callable[[], Callable[[Key, tuple[int, ...]], Array]]] = {
+    "zeros": Zeros,
+    "ones": Ones,
+    "constant": Constant,
+    "identity": Identity,
+    "glorot_uniform": GlorotUniform,
+    "glorot_normal": GlorotNormal,
+    "he_uniform": HeUniform,
+    "he_normal": HeNormal,
+    "lecun_uniform": LecunUniform,
+    "lecun_normal": LecunNormal,
+    "variance_scaling": VarianceScaling,
+    "uniform": RandomUniform,
+    "random_uniform": RandomUniform,
+    "normal": RandomNormal,
+    "random_normal": RandomNormal,
+    "truncated_normal": TruncatedNormal,
+    "orthogonal": Orthogonal,
+    "stft": STFT,
 }
-"""Keras 3's names and their defaults (`uniform` is within 0.05 of zero, `normal` has standard deviation 0.05)."""
+"""Keras 3's names, each for a class with its defaults: `uniform` is within 0.05 of zero, `normal` has deviation 0.05."""
 
 
 def check_initializer(where: str, **arguments: Any) -> None:
@@ -62,13 +62,18 @@ def check_initializer(where: str, **arguments: Any) -> None:
             )
 
 
+def by_name(initializer: Initializer) -> Callable[[Key, tuple[int, ...]], Array]:
+    """The function that a name stands for, with Keras' defaults; a function is itself."""
+    return INITIALIZERS[initializer]() if isinstance(initializer, str) else initializer
+
+
 def draw(initializer: Initializer, key: Key, leaf: str, shape: tuple[int, ...]) -> Array:
     """Draws a leaf; its key is folded from its name, so that leaves do not depend on each other.
 
     Raises:
         ShapeError: an initializer of the user's gives another shape.
     """
-    value = (INITIALIZERS[initializer] if isinstance(initializer, str) else initializer)(fold(key, leaf), shape)
+    value = by_name(initializer)(fold(key, leaf), shape)
     if jnp.shape(value) != shape:
         raise ShapeError(
             f"The initializer of {leaf!r}",

@@ -22,7 +22,7 @@ from jgraph.constraints import Constraint
 from jgraph.core.spec import is_symbolic
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError, listing
-from jgraph.initializers.initializer import INITIALIZERS, Initializer, draw
+from jgraph.initializers.initializer import Initializer, by_name, draw
 from jgraph.initializers.scaling import Scaled
 from jgraph.layers.checks import check_positive
 from jgraph.layers.standard import Standard
@@ -203,7 +203,7 @@ def by_axes(initializer: Initializer, letters: str, output: str) -> Initializer:
 
     Others are as they are, and so is one that says itself which axes it counts.
     """
-    value: Any = INITIALIZERS[initializer] if isinstance(initializer, str) else initializer
+    value: Any = by_name(initializer)
     if not is_open(value):
         return initializer
     inner, outer = (tuple(i for i, a in enumerate(letters) if (a in output) == kept) for kept in (False, True))
