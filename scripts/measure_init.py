@@ -8,8 +8,8 @@ left behind, `again` the second `init` of the same process. `jit` is what one wr
 `jax.nn.initializers.glorot_uniform` in one jitted function, cold, for the 25 Dense layers alone.
 
 Predicted: cold about 2 s (three loops of 0.45 s to compile, and one small program that folds a key), warm 0.3 s, again
-0.2 s. On two shared cores that others used too (2026-11, JAX 0.10, Python 3.11): cold 2.0, warm 0.68, again 0.30, jit
-64. Warm is missed: loading four programs and drawing take longer than expected; measure it where nothing else runs.
+0.2 s. On two cores with nothing else running (2026-11, JAX 0.10, Python 3.11): cold 0.72, warm 0.21, again 0.09, jit
+3.4. Beside other work on the same cores: cold 2.0, warm 0.68, again 0.30, jit 64.
 """
 
 import argparse

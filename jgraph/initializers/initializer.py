@@ -42,7 +42,7 @@ INITIALIZERS: dict[str, Callable[[], Callable[[Key, tuple[int, ...]], Array]]] =
     "orthogonal": Orthogonal,
     "stft": STFT,
 }
-"""Keras 3's names, each for a class with its defaults: `uniform` is within 0.05 of zero, `normal` has deviation 0.05."""
+"""Keras 3's names, each for a class with its defaults: `uniform` is within 0.05 of zero, `normal` deviates by 0.05."""
 
 
 def check_initializer(where: str, **arguments: Any) -> None:
