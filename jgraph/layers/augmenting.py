@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from jgraph.core.spec import is_symbolic
 from jgraph.draw.specs import show
-from jgraph.errors import ArgumentError, DTypeError, ShapeError
-from jgraph.layers.checks import check_one_of, check_positive, check_rank
+from jgraph.errors import ArgumentError, ShapeError
+from jgraph.layers.checks import check_numbers, check_one_of, check_rank, is_number
 from jgraph.layers.regularization import need_key
 from jgraph.layers.standard import Standard
 from jgraph.ops.images import FILL_MODES, INTERPOLATIONS, MODES
@@ -95,7 +95,7 @@ def check_augmentation(layer: Augmentation) -> None:
     """Checks the fields that these layers have in common by their names.
 
     Raises:
-        ArgumentError: a factor is out of range, a size not positive, a range empty, or a name not known.
+        ArgumentError: a factor is out of range, a range empty, or a name not known.
     """
     where = type(layer).__name__
     named = {"mode": MODES, "fill_mode": FILL_MODES, "interpolation": INTERPOLATIONS}
@@ -103,15 +103,11 @@ def check_augmentation(layer: Augmentation) -> None:
         name, value = field.name, getattr(layer, field.name)
         if name in named:
             check_one_of(where, name, value, named[name])
-        elif name in ("height", "width"):
-            check_positive(where, **{name: () if isinstance(value, (tuple, list)) else value})
         elif name.endswith("factor") and not (value is None and field.default is None):
             check_factor(layer, name, value)
         elif name == "value_range" and not (is_pair(value) and min(value) < max(value)):
             cure = "Write (0, 255), or (0.0, 1.0) for pictures that were rescaled."
             raise ArgumentError(f"{where}, {name}", expected="two different numbers", got=repr(value), cure=cure)
-        elif name == "fill_value" and not is_number(value):
-            raise ArgumentError(f"{where}, {name}", expected="a number", got=repr(value), cure="Write 0.0.")
 
 
 def check_factor(layer: Augmentation, name: str, value: Any) -> None:
@@ -131,11 +127,6 @@ def check_factor(layer: Augmentation, name: str, value: Any) -> None:
         )
 
 
-def is_number(value: Any) -> bool:
-    """True for a finite Python number that is no truth value."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
-
-
 def is_pair(value: Any) -> TypeGuard[tuple[float, float]]:
     """True for two numbers."""
     return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value))
@@ -153,5 +144,4 @@ def check_pictures(layer: Augmentation, x: Spec, *, known: bool = False) -> None
         raise ShapeError(
             repr(layer), expected="a known height and width", got=show(x), cure="Give them in place of None."
         )
-    if not jnp.issubdtype(x.dtype, jnp.floating) and not jnp.issubdtype(x.dtype, jnp.integer):
-        raise DTypeError(repr(layer), expected="real numbers", got=show(x), cure="Cast it to 'float32' first.")
+    check_numbers(layer, x)

@@ -27,6 +27,7 @@ from jgraph.core.layer import Layer, snake_case
 from jgraph.draw.specs import show_tree
 from jgraph.errors import ArgumentError, ShapeError, listing
 from jgraph.keys import fold
+from jgraph.layers.checks import is_integer
 from jgraph.layers.wrapping import Wrapping, mixing
 from jgraph.tree import read, write
 from jgraph.typing import Array, Key, Params, PyTree, Spec, State
@@ -214,7 +215,7 @@ def check_cell(where: str, cell: Any) -> None:
         ArgumentError: it is no layer with a `state_size`, or one with a penalty, which a scan would lose.
     """
     sizes = jax.tree.leaves(getattr(cell, "state_size", None))
-    known = sizes and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes)
+    known = sizes and all(is_integer(n) and n > 0 for n in sizes)
     if not isinstance(cell, Layer) or not known:
         raise ArgumentError(
             where,

@@ -1,8 +1,9 @@
 """Checks of layers' arguments and inputs, with one wording for all layers."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax.numpy as jnp
 
@@ -36,9 +37,10 @@ BY_ENDING: dict[str, Callable[..., None]] = {
 def check_fields(layer: Layer) -> None:
     """Checks the fields of a layer of jgraph's by their names, which mean the same in all of them.
 
-    Sizes are positive integers, rates and momenta in [0, 1), factors of at least 0, an epsilon is positive;
-    activations, initializers, regularizers and constraints are known; and what is true or false by default is true or
-    false. Where a name means more in one layer, `checks_itself` of its class says that the layer checks that field.
+    Sizes are positive integers, rates and momenta in [0, 1), factors of at least 0, an epsilon is positive, a fill
+    value a number; activations, initializers, regularizers and constraints are known; and what is true or false by
+    default is true or false. Where a name means more in one layer, `checks_itself` of its class says that the layer
+    checks that field.
 
     Raises:
         ArgumentError: one is not.
@@ -63,10 +65,22 @@ def check_fields(layer: Layer) -> None:
             check_factors(where, **{name: value})
         elif name == "epsilon":
             check_epsilon(where, value)
+        elif name == "fill_value":
+            check_fill_value(where, value)
         elif check := next((check for ending, check in BY_ENDING.items() if name.endswith(ending)), None):
             check(where, **{name: value})
         elif isinstance(field.default, bool):
             check_flag(where, **{name: value})
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """True for a finite Python number, which a truth value is not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_integer(value: Any) -> TypeGuard[int]:
+    """True for a Python integer, which a truth value is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_flag(where: str, **arguments: Any) -> None:
@@ -88,9 +102,21 @@ def check_epsilon(where: str, epsilon: Any) -> None:
     Raises:
         ArgumentError: it is not.
     """
-    if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not epsilon > 0:
+    if not is_number(epsilon) or not epsilon > 0:
         raise ArgumentError(
             f"{where}, epsilon", expected="a positive number", got=repr(epsilon), cure="Keras' is 1e-3."
+        )
+
+
+def check_fill_value(where: str, fill_value: Any) -> None:
+    """Checks that what is put where there are no pixels is a number.
+
+    Raises:
+        ArgumentError: it is not, or not finite.
+    """
+    if not is_number(fill_value):
+        raise ArgumentError(
+            f"{where}, fill_value", expected="a number", got=repr(fill_value), cure="Write 0.0, as Keras does."
         )
 
 
@@ -102,7 +128,7 @@ def check_positive(where: str, **arguments: Any) -> None:
     """
     for name, value in arguments.items():
         values = value if isinstance(value, (tuple, list)) and name not in POSITIVE else (value,)
-        if not values or not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values):
+        if not values or not all(is_integer(v) and v > 0 for v in values):
             raise ArgumentError(
                 f"{where}, {name}",
                 expected="positive integers",
@@ -118,7 +144,7 @@ def check_fraction(where: str, **arguments: Any) -> None:
         ArgumentError: it is not.
     """
     for name, value in arguments.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+        if not is_number(value) or not 0 <= value < 1:
             raise ArgumentError(
                 f"{where}, {name}",
                 expected="a number in [0, 1)",
@@ -133,7 +159,7 @@ def check_axis(where: str, axis: Any) -> None:
     Raises:
         ArgumentError: it is not.
     """
-    if not isinstance(axis, int) or isinstance(axis, bool) or axis == 0:
+    if not is_integer(axis) or axis == 0:
         raise ArgumentError(
             f"{where}, axis",
             expected="an integer other than 0, the batch axis",
@@ -149,7 +175,7 @@ def check_axes(where: str, axis: Any, name: str = "axis") -> None:
         ArgumentError: it is not.
     """
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    whole = all(isinstance(a, int) and not isinstance(a, bool) for a in axes)
+    whole = all(map(is_integer, axes))
     if not axes or not whole or 0 in axes or len({*axes}) < len(axes):
         raise ArgumentError(
             f"{where}, {name}",

@@ -22,6 +22,7 @@ from jgraph.constraints import Constraint
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError
 from jgraph.initializers.initializer import Initializer
+from jgraph.layers.checks import is_integer
 from jgraph.layers.convolution import Windowed, check_strides_or_dilation
 from jgraph.ops.activations import Activation
 from jgraph.ops.convolve import convolve_transposed, size_of_one
@@ -86,7 +87,7 @@ def check_output_padding(where: str, value: Any, strides: tuple[int, ...]) -> No
         ArgumentError: it is not.
     """
     values = value if isinstance(value, (tuple, list)) else (value,) * len(strides)
-    whole = all(isinstance(v, int) and not isinstance(v, bool) for v in values) and len(values) == len(strides)
+    whole = all(is_integer(v) for v in values) and len(values) == len(strides)
     if value is not None and not (whole and all(0 <= v < s for v, s in zip(values, strides, strict=True))):
         raise ArgumentError(
             f"{where}, output_padding",

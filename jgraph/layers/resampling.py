@@ -20,8 +20,7 @@ Resizing gives them; of 2 by 4 pixels, `Resizing(2, 2)` reads
     get narrower        the middle                 below, so that nothing is stretched
 """
 
-import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from jgraph.errors import ArgumentError
 from jgraph.layers.checks import check_numbers, check_one_of, check_rank, sizes
@@ -191,7 +190,6 @@ class Resizing(Standard):
         super().__post_init__()
         check_one_of("Resizing", "interpolation", self.interpolation, INTERPOLATIONS)
         check_one_of("Resizing", "fill_mode", self.fill_mode, ("constant",))
-        check_fill_value(self.fill_value)
         if self.crop_to_aspect_ratio and self.pad_to_aspect_ratio:
             raise ArgumentError(
                 "Resizing, pad_to_aspect_ratio",
@@ -217,15 +215,3 @@ class Resizing(Standard):
         elif self.pad_to_aspect_ratio:
             y = pad_to_aspect_ratio(x, size, self.fill_value)
         return in_dtype(resize(y, size, self.interpolation, self.antialias), x.dtype), state
-
-
-def check_fill_value(value: Any) -> None:
-    """Checks that pictures can be filled up with a value.
-
-    Raises:
-        ArgumentError: it is no number, or NaN.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
-        raise ArgumentError(
-            "Resizing, fill_value", expected="a number, which is not NaN", got=repr(value), cure="Keras' is 0.0."
-        )
