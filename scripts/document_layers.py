@@ -182,7 +182,7 @@ def names_of(module: types.ModuleType) -> list[str]:
     table = getattr(module, module.__name__.split(".")[1].upper(), None)
     if not isinstance(table, dict):
         return []
-    values = [repr(value) for value in table.values()]
+    values = [repr(value() if isinstance(value, type) else value) for value in table.values()]
     if any("<" in value for value in values):
         return ["## By name", "", *wrapped(", ".join(f'`"{name}"`' for name in table)), ""]
     rows = [[f'`"{name}"`', f"`{value}`"] for name, value in zip(table, values, strict=True)]
