@@ -109,27 +109,3 @@ def check_differentiable(output: str, values: Any) -> Any:
             cure="Use it as a metric, and a loss that is smooth in the outputs.",
         )
     return values
-
-
-def check_values(where: str, values: Any, output: Array, weights: Array) -> Array:
-    """What a loss or metric function gave, if it is one value per example, and per step where weights or a mask are.
-
-    Raises:
-        LossError: it is not.
-    """
-    shape = getattr(values, "shape", None)
-    if not shape or shape != output.shape[: len(shape)]:
-        raise LossError(
-            where,
-            expected=f"one value per example: as many as the first axes of the output, {show(output)}, hold",
-            got=show(values) if shape is not None else type(values).__name__,
-            cure="Do not average over the batch, and reshape targets that would broadcast.",
-        )
-    if weights.ndim > len(shape) or any(w not in (1, n) for w, n in zip(weights.shape, shape, strict=False)):
-        raise LossError(
-            where,
-            expected=f"a value for each entry of the weights (or mask) {list(weights.shape)}",
-            got=show(values),
-            cure="Average over the last axis only, or end the mask before the output.",
-        )
-    return values

@@ -8,4 +8,5 @@ from jgraph.metrics.library import mean_squared_error as mean_squared_error
 from jgraph.metrics.library import (
     sparse_categorical_accuracy as sparse_categorical_accuracy,
 )
+from jgraph.metrics.metric import Mean as Mean
 from jgraph.metrics.metric import Metric as Metric

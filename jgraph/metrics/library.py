@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from jgraph.metrics.metric import Metric
+from jgraph.metrics.metric import Mean, Metric
 from jgraph.typing import Array
 
 
@@ -35,21 +35,21 @@ def _absolute(targets: Array, outputs: Array) -> Array:
     return mean_last(jnp.abs(outputs - targets.astype(outputs.dtype)))
 
 
-sparse_categorical_accuracy = Metric(
-    "sparse_categorical_accuracy", _classes, _classes, "labels", mixes_rows=False, direction="max"
+sparse_categorical_accuracy = Mean(
+    _classes, _classes, name="sparse_categorical_accuracy", targets="labels", direction="max"
 )
 """How often the largest score is at the target's index: targets [...], outputs [..., classes]."""
 
-categorical_accuracy = Metric("categorical_accuracy", _one_hot, _one_hot, "same", mixes_rows=False, direction="max")
+categorical_accuracy = Mean(_one_hot, _one_hot, name="categorical_accuracy", direction="max")
 """How often the largest score is where the largest target is: targets and outputs [..., classes]."""
 
-binary_accuracy = Metric("binary_accuracy", _binary, _binary_logits, "same", mixes_rows=False, direction="max")
+binary_accuracy = Mean(_binary, _binary_logits, name="binary_accuracy", direction="max")
 """How often output and target are on the same side of 0.5 (logits: of 0), averaged over the last axis."""
 
-mean_squared_error = Metric("mse", _squared, targets="same", mixes_rows=False, direction="min")
+mean_squared_error = Mean(_squared, name="mse", direction="min")
 """`mean((outputs - targets)^2)` over the last axis."""
 
-mean_absolute_error = Metric("mae", _absolute, targets="same", mixes_rows=False, direction="min")
+mean_absolute_error = Mean(_absolute, name="mae", direction="min")
 """`mean(|outputs - targets|)` over the last axis."""
 
 METRICS: dict[str, Metric] = {

@@ -22,7 +22,7 @@ from jgraph.errors import ArgumentError, GraphError, KeyMismatchError, LossError
 from jgraph.losses.library import LOSSES
 from jgraph.losses.loss import Loss, resolve
 from jgraph.metrics.library import METRICS
-from jgraph.metrics.metric import Metric
+from jgraph.metrics.metric import Mean, Metric
 from jgraph.train.actions import number_of
 from jgraph.train.objective import Objective, Target
 from jgraph.tree import divide, leaves_with_names
@@ -67,8 +67,9 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
     for name, ref in zip(names, jax.tree.leaves(graph.outputs), strict=True):
         own = resolved[name]
         weight = _weight(name, weights.get(name), own)
-        chosen = _metrics(name, wanted.get(name), own)
-        target = Target(name, spec_of(graph, ref), ref, own, weight, chosen, mask=_mask_ref(graph, graph.symbol(ref)))
+        spec = spec_of(graph, ref)
+        chosen = tuple(metric.for_output(spec) for metric in _metrics(name, wanted.get(name), own))
+        target = Target(name, spec, ref, own, weight, chosen, mask=_mask_ref(graph, graph.symbol(ref)))
         _check_output(target)
         if own and own.link:
             ends[name] = _checked_end(name, graph, ref, own)
@@ -203,7 +204,7 @@ def _metric(where: str, value: Any, loss: Loss | None) -> Metric:
     elif isinstance(value, Metric):
         metric = value
     elif callable(value) and not isinstance(value, type):
-        metric = Metric(getattr(value, "__name__", "metric"), value)
+        metric = Mean(value, name=getattr(value, "__name__", "metric"), targets="free", mixes_rows=True)
     else:
         raise ArgumentError(
             where,

@@ -12,8 +12,8 @@ from jgraph.core.graph import Graph, Ref, specs_of
 from jgraph.core.policy import frozen_of
 from jgraph.core.run import run
 from jgraph.core.treatment import widened
-from jgraph.losses.loss import Loss, align, check_differentiable, check_values
-from jgraph.metrics.metric import Metric, weighted_sums, widen
+from jgraph.losses.loss import Loss, align, check_differentiable
+from jgraph.metrics.metric import Metric, check_values, weighted_sums, widen
 from jgraph.tree import match
 from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State
 
@@ -47,8 +47,8 @@ class Target:
 class Objective:
     """Runs a graph on a batch and sums up its losses and metrics.
 
-    The sums are one vector: for every output with a loss `[sum(weight * value), sum(weight)]` of the loss and of each
-    metric, then `[penalty, 1]` of the step. One vector, because every array costs at each dispatch. Whatever a node
+    The sums are one vector: for every output `[sum(weight * value), sum(weight)]` of its loss and what each metric
+    keeps, then `[penalty, 1]` of the step. One vector, because every array costs at each dispatch. Whatever a node
     computes in, losses and metrics are taken in at least float32.
     """
 
@@ -73,9 +73,28 @@ class Objective:
         """Where in the params those are that are not trained."""
         return frozen_of(self.graph.nodes)
 
+    @functools.cached_property
+    def parts(self) -> tuple[tuple[Target, Loss | Metric, slice], ...]:
+        """Every loss and metric, with its output and where its sums are."""
+        found, start = [], 0
+        for target in self.trained:
+            for judge in target.judges:
+                size = jax.eval_shape(judge.init).shape[0] if isinstance(judge, Metric) else 2
+                found.append((target, judge, slice(start, start := start + size)))
+        return tuple(found)
+
     def init(self) -> Array:
         """The sums of no examples."""
-        return jnp.zeros(2 * (sum(len(t.judges) for t in self.targets) + 1), jnp.float32)
+        own = [judge.init() if isinstance(judge, Metric) else jnp.zeros(2) for _, judge, _ in self.parts]
+        return jnp.concatenate([*own, jnp.zeros(2)], dtype=jnp.float32)
+
+    def merge(self, a: Array, b: Array) -> Array:
+        """The sums of two sets of batches together."""
+        merged = a + b
+        for _, judge, place in self.parts:
+            if isinstance(judge, Metric) and type(judge).merge is not Metric.merge:
+                merged = merged.at[place].set(judge.merge(a[place], b[place]))
+        return merged
 
     def evaluate(
         self, params: Params, state: State, batch: tuple, real: Array | None, *, train: bool, key: Key | None = None
@@ -111,18 +130,18 @@ class Objective:
         weights = _weights(output.shape[0], mask, weight, real)
         truth = truth if mask is None and weight is None else _counted(truth, weights)
         link = LINK_FUNCTIONS[target.loss.link] if target.loss and target.loss.link and target.linear else None
-        parts = []
+        found = []
         for judge in target.judges:
             aligned = align(judge, truth, output)
-            if judge is target.loss:
-                found = check_differentiable(target.name, judge.values(aligned, logits))
-            elif target.logits and isinstance(judge, Metric) and judge.logit_values:
-                found = judge.logit_values(aligned, logits)
-            else:
-                found = judge.values(aligned, link(output) if link else output)
-            where = f"{judge.name!r}, the {type(judge).__name__.lower()} of output {target.name!r}"
-            parts.append(weighted_sums(check_values(where, found, output, weights), weights))
-        return parts
+            if isinstance(judge, Metric):
+                raw = judge.on_logits() if target.logits else None
+                seen = logits if raw else link(output) if link else output
+                found.append(sums_of(raw or judge, target.name, aligned, seen, weights))
+                continue
+            value = check_differentiable(target.name, judge.values(aligned, logits))
+            where = f"{judge.name!r}, the loss of output {target.name!r}"
+            found.append(weighted_sums(check_values(where, value, output, weights), weights))
+        return found
 
     def logs(self, sums: Any) -> dict[str, Any]:
         """The sums as logs: `loss`, and each output's losses and metrics under their names.
@@ -131,18 +150,16 @@ class Objective:
         any weight; NaN where there is nothing to average over.
         """
         numbers = np if isinstance(sums, np.ndarray) else jnp
-        pairs = iter(sums.reshape(-1, 2))
         logs: dict[str, Any] = {"loss": None}
         total, weight = sums[-2] / sums[-1], 0.0
-        for target in self.trained:
-            prefix = "" if self.single else f"{target.name}/"
-            for judge in target.judges:
-                pair = next(pairs)
-                mean = _mean(pair, numbers)
-                name = "loss" if judge is target.loss else judge.name
-                logs[f"{prefix}{name}"] = numbers.where(pair[1] != 0, mean, numbers.nan)
-                if judge is target.loss:
-                    total, weight = total + target.weight * mean, weight + pair[1]
+        for target, judge, place in self.parts:
+            prefix, own = "" if self.single else f"{target.name}/", sums[place]
+            if isinstance(judge, Metric):
+                logs[f"{prefix}{judge.name}"] = judge.compute(own)
+                continue
+            mean = _mean(own, numbers)
+            logs[f"{prefix}loss"] = numbers.where(own[1] != 0, mean, numbers.nan)
+            total, weight = total + target.weight * mean, weight + own[1]
         logs["loss"] = numbers.where(weight != 0, total, numbers.nan)
         return logs
 
@@ -154,6 +171,15 @@ class Objective:
             known |= {f"{prefix}{m.name}": m.direction for m in target.metrics if m.direction is not None}
             known |= {f"{prefix}loss": "min"} if target.loss else {}
         return known | {f"val_{name}": way for name, way in known.items()}
+
+
+def sums_of(metric: Metric, output: str, truth: Array, values: Array, weights: Array) -> Array:
+    """The sums of one metric for a batch; an error says which output it is of."""
+    try:
+        return metric.update(metric.init(), truth, values, weights)
+    except Exception as error:
+        error.add_note(f"In the metric {metric.name!r} of output {output!r}.")
+        raise
 
 
 def _counted(truth: Array, weights: Array) -> Array:

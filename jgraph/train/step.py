@@ -123,7 +123,7 @@ class Step:
         found = self.look(train_state, batch, real)
 
         def take() -> tuple[TrainState, Array]:
-            return self.update(train_state, found), sums.at[0].add(found.sums)
+            return self.update(train_state, found), sums.at[0].set(self.objective.merge(sums[0], found.sums))
 
         if self.guard is None:
             return take()
@@ -163,7 +163,7 @@ class Step:
 
     def measured(self, params: PyTree, state: PyTree, sums: Array, batch: tuple, real: Array | None = None) -> Array:
         """Evaluates a batch and adds its sums up."""
-        return sums + self.objective.evaluate(params, state, batch, real, train=False)[1]
+        return self.objective.merge(sums, self.objective.evaluate(params, state, batch, real, train=False)[1])
 
     def measured_at(self, params: PyTree, state: PyTree, sums: Array, data: tuple, order: Array, index: Array) -> Array:
         """Evaluates the batch at an index of the order."""

@@ -181,7 +181,7 @@ MAKING: dict[str, Bad] = {
     "metric name typo": (lambda: trainer(metrics={"cls": "acuracy"}), ArgumentError, "Did you mean 'accuracy'"),
     "metric twice": (lambda: trainer(metrics={"cls": ["accuracy", "accuracy"]}), ArgumentError, "different names"),
     "metric called loss": (
-        lambda: single("mse", metrics=jg.metrics.Metric("loss", abs)),
+        lambda: single("mse", metrics=jg.metrics.Mean(abs, name="loss")),
         ArgumentError,
         "none of them",
     ),
