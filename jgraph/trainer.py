@@ -19,11 +19,12 @@ from jgraph.errors import ArgumentError, listing
 from jgraph.keys import fold
 from jgraph.train.batches import Binding, check_iterable, check_weighing, is_rows
 from jgraph.train.callback import Callback, Setup
-from jgraph.train.configure import make_objective, make_optimizer
+from jgraph.train.configure import check_averages, make_objective, make_optimizer
 from jgraph.train.learning_rate import inexact
 from jgraph.train.loop import train
 from jgraph.train.objective import Objective, Target
 from jgraph.train.plan import Plan, check_batch_size, check_batches, check_epochs, check_plan, check_steps
+from jgraph.train.precision import kept, readable, with_precision
 from jgraph.train.programs import Pace, Programs
 from jgraph.train.session import Session, Setting
 from jgraph.train.source import Rows, Source, measure
@@ -47,9 +48,18 @@ class Trainer:
     Frozen layers (`model.freeze(...)`) keep their params and state: the optimizer never sees them, and they get no
     gradients. Gradients come in the dtypes of the params; losses and metrics are taken in at least float32.
 
+    `ema=0.999` keeps averages of the trained params over the steps: `train_state.averaged()` has them as its params,
+    to evaluate, predict and save. They are `ema * average + (1 - ema) * param`, from the params after the first step
+    on, as Keras' `use_ema`; with `validate_ema` they are also what `fit` validates, so what its callbacks watch.
+    `precision` is what the model is computed in, where its policy says nothing else: `"mixed_bfloat16"` computes in
+    bfloat16 and keeps the params in float32, `"bfloat16"` keeps them in it too (steps below 1/256 of a param are then
+    lost), `"float32"` does both in float32; `None` leaves the model as it was drawn. Softmaxes, the statistics of
+    norms, losses, metrics, averages and penalties are taken in float32, and `predict` gives float32. `trainer.model` is
+    the model with this precision.
+
     Raises:
         KeyMismatchError: a key names no output, or an output has no loss.
-        ArgumentError: something is not a model, optimizer, loss, weight or metric.
+        ArgumentError: something is not a model, optimizer, loss, weight, metric, momentum or precision.
         LossError: a cross-entropy on an output that ends in something else, or a metric that does not fit its loss.
         GraphError: all params of the model are frozen.
 
@@ -69,6 +79,9 @@ class Trainer:
     loss_weights: Any = None
     metrics: Any = None
     learning_rate: Any = None
+    ema: float | None = None
+    validate_ema: bool = False
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, Model):
@@ -78,7 +91,9 @@ class Trainer:
                 got=repr(self.model),
                 cure="Make one: jg.Model(inputs, outputs).",
             )
-        self.step_function  # noqa: B018 (checks losses, metrics, ends and optimizer now)
+        check_averages(self.ema, self.validate_ema)
+        object.__setattr__(self, "model", with_precision(self.model, self.precision))
+        self._template  # noqa: B018 (checks losses, metrics, ends and optimizer now)
 
     # What it is made of
 
@@ -90,7 +105,8 @@ class Trainer:
     @functools.cached_property
     def step_function(self) -> Step:
         """The pure step, before it is compiled."""
-        return Step(self.objective, *make_optimizer(self.optimizer, self.learning_rate))
+        optimizer, rate = make_optimizer(self.optimizer, self.learning_rate)
+        return Step(self.objective, optimizer, rate, ema=self.ema, validate_ema=self.validate_ema)
 
     @functools.cached_property
     def programs(self) -> Programs:
@@ -119,9 +135,11 @@ class Trainer:
         params, state = drawn[0] if params is None else params, drawn[1] if state is None else state
         match(params, self.model.params_spec, "Trainer.init, params", "Give the tree that model.init makes.")
         match(state, self.model.state_spec, "Trainer.init, state", "Give the tree that model.init makes.")
-        opt_state = self.step_function.init_optimizer(params)
+        if self.precision is not None:
+            params = kept(params, self.model.params_spec)
+        opt_state, ema = self.step_function.init_optimizer(params), self.step_function.init_averages(params)
         scale = jnp.ones((), jnp.float32)
-        return TrainState(jnp.zeros((), jnp.int32), params, state, opt_state, fold(key, "steps"), scale)
+        return TrainState(jnp.zeros((), jnp.int32), params, state, opt_state, fold(key, "steps"), scale, ema)
 
     def step(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         """One step on a batch (inputs, targets[, weights]): the next train state and the batch's logs, on the device.
@@ -255,9 +273,10 @@ class Trainer:
         """A train state of specs, but for the key."""
         specs = self.model.params_spec, self.model.state_spec
         opt_state = jax.eval_shape(self.step_function.init_optimizer, specs[0])
+        ema = jax.eval_shape(self.step_function.init_averages, specs[0])
         step: Any = jax.ShapeDtypeStruct((), jnp.int32)
         scale: Any = jax.ShapeDtypeStruct((), jnp.float32)
-        return TrainState(step, *specs, opt_state, jax.random.key(0), scale)
+        return TrainState(step, *specs, opt_state, jax.random.key(0), scale, ema)
 
     def learning_rate_of(self, train_state: TrainState) -> Any:
         """The learning rate of a train state's next step, as callbacks have scaled it; `None` where it is not known.
@@ -278,9 +297,10 @@ class Trainer:
         return measure(source.place(train_state), train_state, batch_size, Pace())
 
     def predict(self, train_state: TrainState, inputs: PyTree, batch_size: int = 32) -> PyTree:
-        """The model's outputs for all rows, as NumPy arrays; as `model.predict`."""
+        """The model's outputs for all rows, as NumPy arrays, in at least float32; else as `model.predict`."""
         self._check_train_state("predict", train_state)
-        return self.model.predict(train_state.params, train_state.model_state, inputs, batch_size=batch_size)
+        params, state = train_state.params, train_state.model_state
+        return readable(self.model.predict(params, state, inputs, batch_size=batch_size))
 
     def _source(self, data: Any, where: str, programs: Programs, *, times: int) -> Source:
         """Checked data: rows, or batches that can be read so many times."""
@@ -292,7 +312,7 @@ class Trainer:
         return Source(self._binding, programs, Rows(bound, count), where=where)
 
     def _check_train_state(self, where: str, given: Any) -> None:
-        check_train_state(where, given, self.model.params_spec, self.model.state_spec, self._template.opt_state)
+        check_train_state(where, given, self._template)
 
     # Copies and printing
 
@@ -304,7 +324,10 @@ class Trainer:
 
     def __str__(self) -> str:
         columns = ["output", "loss", "weight", "taken on", "metrics", "mask"]
-        return table(f"Trainer of {self.model!r}", columns, map(_row, self.objective.targets), numbers=["weight"])
+        notes = [f"Precision: {self.precision}"] if self.precision else []
+        notes += [f"Averages: {self.ema:g}" + ", validated" * self.validate_ema] if self.ema is not None else []
+        rows = map(_row, self.objective.targets)
+        return table(f"Trainer of {self.model!r}", columns, rows, ["", *notes] if notes else [], numbers=["weight"])
 
 
 def _defaults(callbacks: Iterable[Callback], progress: bool) -> list[Callback]:

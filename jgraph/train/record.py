@@ -129,9 +129,9 @@ def check_leaves(directory: str, tree: Mapping[str, Any], template: PyTree, opti
     saved = {name: (tuple(a.shape), str(a.dtype)) for name, a in leaves_with_names(tree)}
     wanted = {name: (tuple(s.shape), str(s.dtype)) for name, s in leaves_with_names(_specs(template))}
     differing = [name for name in {**saved, **wanted} if saved.get(name) != wanted.get(name)]
-    own = [name for name in differing if not name.startswith("opt_state/")]
+    own = [name for name in differing if not name.startswith(("opt_state/", "ema/"))]
     if own or not optimizer:
-        differing = sorted(own, key=lambda name: not name.startswith("params/"))  # the optimizer's follow from these
+        differing = sorted(own, key=lambda name: not name.startswith("params/"))  # all others follow from these
     if differing:
 
         def show(found: Mapping[str, Any]) -> str:
@@ -145,7 +145,7 @@ def check_leaves(directory: str, tree: Mapping[str, Any], template: PyTree, opti
             f"fit, resume={directory!r}",
             expected=show(saved) + more,
             got=show(wanted),
-            cure="It is another model. " + CURE,
+            cure="It is another model. " * bool(own) + CURE,
         )
 
 

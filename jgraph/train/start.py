@@ -128,6 +128,8 @@ def about_run(
         **{f"training of {t.name!r}": _told(t) for t in step.objective.targets},
         "optimizer": json.loads(json.dumps(plain(optimizer))),
         "learning rate by step": rates,
+        "ema": step.ema,
+        "validate_ema": step.validate_ema or None,
         "seed": plan.seed,
         "batch_size": plan.batch_size,
         "shuffle": plan.shuffle,

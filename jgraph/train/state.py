@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jgraph.draw.curves import draw_curves
 from jgraph.draw.panels import best_epoch
 from jgraph.errors import ArgumentError
-from jgraph.tree import match
+from jgraph.tree import match, overlaid
 from jgraph.typing import Array, Key, Params, PyTree, State
 
 
@@ -20,7 +20,8 @@ class TrainState:
     """Everything that a training step reads and gives back, as one pytree.
 
     `step` counts the updates; `key` is the seed of the randomness of all steps (a step's own key is folded from it and
-    `step`); `lr_scale` multiplies the optimizer's updates.
+    `step`); `lr_scale` multiplies the optimizer's updates; `ema` holds the averages of the trained params over the
+    steps, in at least float32, where the trainer keeps them (`Trainer(..., ema=0.999)`).
 
     >>> import jax, jgraph as jg, optax
     >>> model = jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)])
@@ -35,6 +36,31 @@ class TrainState:
     opt_state: PyTree
     key: Key
     lr_scale: Array
+    ema: PyTree = ()
+
+    def averaged(self) -> Self:
+        """The train state with the averages over the steps as its params: to evaluate, predict and save.
+
+        Params that are not trained stay as they are, and so does the model's state: the moving statistics of a batch
+        normalisation are averages already, of what the params themselves gave. Nothing is swapped: this train state
+        is what it was, and both can be trained on.
+
+        Raises:
+            ArgumentError: its trainer keeps no averages.
+
+        >>> import jax, jgraph as jg, numpy as np, optax
+        >>> model = jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)])
+        >>> trainer = jg.Trainer(model, optax.sgd(0.1), loss="mse", ema=0.9)
+        >>> data = np.ones((4, 2)), np.ones(4)
+        >>> run = trainer.fit(data, epochs=3, progress=False)
+        >>> sorted(trainer.evaluate(run.train_state.averaged(), data))
+        ['loss']
+        """
+        if not jax.tree.leaves(self.ema):
+            cure = "Write jg.Trainer(..., ema=0.999), and train with it."
+            raise ArgumentError("TrainState.averaged", expected="averages in `ema`", got="none", cure=cure)
+        params = overlaid(self.params, self.ema)
+        return self.replace(params=jax.tree.map(lambda own, new: jnp.asarray(new, own.dtype), self.params, params))
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed.
@@ -60,8 +86,8 @@ def check_kind(where: str, given: Any) -> None:
         raise ArgumentError(f"{where}, train_state", expected="a TrainState", got=got, cure=cure)
 
 
-def check_train_state(where: str, given: Any, params: PyTree, model_state: PyTree, opt_state: PyTree) -> None:
-    """Checks that a train state belongs to a trainer, whose trees of specs are given.
+def check_train_state(where: str, given: Any, template: TrainState) -> None:
+    """Checks that a train state belongs to a trainer, whose train state of specs is given.
 
     Raises:
         ArgumentError: it is no train state.
@@ -69,9 +95,10 @@ def check_train_state(where: str, given: Any, params: PyTree, model_state: PyTre
     """
     check_kind(where, given)
     cure = "Give the train state of a trainer of this model and optimizer."
-    match(given.params, params, f"{where}, train_state.params", cure)
-    match(given.model_state, model_state, f"{where}, train_state.model_state", cure)
-    match(given.opt_state, opt_state, f"{where}, train_state.opt_state", cure)
+    for name in ("params", "model_state", "opt_state"):
+        match(getattr(given, name), getattr(template, name), f"{where}, train_state.{name}", cure)
+    cure = "Give one of a trainer with the same `ema`, or take the averages of trainer.init(key, params=...)."
+    match(given.ema, template.ema, f"{where}, train_state.ema", cure)
 
 
 @jax.jit

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import optax
 
 from jgraph.core.run import constrained
+from jgraph.core.treatment import is_floating, widened
 from jgraph.train.objective import Objective
-from jgraph.train.state import TrainState
-from jgraph.tree import divide, together
+from jgraph.train.state import TrainState, fresh_copy
+from jgraph.tree import divide, match, together
 from jgraph.typing import Array, Params, PyTree, State
 
 
@@ -38,12 +39,16 @@ class Step:
 
     `rate` gives the learning rate of a step where the optimizer keeps it among its state (`inject_hyperparams`).
     `guard` says what has to be finite for a step of a loop to be taken: `"loss"`, `"gradients"` (both), or nothing.
+    `ema` is the momentum of the averages of the trained params, where they are kept, and `validate_ema` says whether
+    they are what `fit` validates.
     """
 
     objective: Objective
     optimizer: optax.GradientTransformationExtraArgs
     rate: Callable[[Any], Any] | None = None
     guard: str | None = "loss"
+    ema: float | None = None
+    validate_ema: bool = False
 
     def __call__(self, train_state: TrainState, batch: tuple, real: Array | None = None) -> tuple[TrainState, Array]:
         """Takes one step, whatever its loss: the next train state and the batch's sums."""
@@ -57,6 +62,17 @@ class Step:
     def init_optimizer(self, params: Params) -> PyTree:
         """The optimizer's state before the first step."""
         return self.optimizer.init(self.divide(params)[0])
+
+    def init_averages(self, params: Params) -> PyTree:
+        """The averages of the trained params before the first step, in at least float32; nothing where none are kept.
+
+        They are arrays of their own, as a dispatch gives up the buffers of both.
+        """
+        return () if self.ema is None else widened(fresh_copy(self.divide(params)[0]))
+
+    def judged(self, train_state: TrainState) -> TrainState:
+        """What `fit` validates: the averages, where that was asked for."""
+        return train_state.averaged() if self.validate_ema else train_state
 
     def init(self) -> Array:
         """The sums of an epoch without steps."""
@@ -89,12 +105,37 @@ class Step:
         if self.rate is None:
             updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
         moved: Any = optax.apply_updates(trained, updates)
+        params = constrained(self.objective.graph.nodes, together(moved, frozen))
         return train_state.replace(
             step=train_state.step + 1,
-            params=constrained(self.objective.graph.nodes, together(moved, frozen)),
+            params=params,
             model_state=found.model_state,
             opt_state=jax.tree.map(_in_dtype_of, opt_state, moved_state),
+            ema=self.average(train_state, params),
         )
+
+    def average(self, train_state: TrainState, params: Params) -> PyTree:
+        """The averages after a step: `ema * average + (1 - ema) * param`; after the first one, the params themselves.
+
+        So they need no correction of a bias, as in Keras (`use_ema`).
+
+        Raises:
+            KeyMismatchError: the train state has averages that this step does not keep, or lacks those that it does.
+        """
+        trained = self.divide(params)[0]
+        cure = "Give a train state of trainer.init, of a trainer with the same `ema`."
+        match(train_state.ema, () if self.ema is None else trained, "train state, ema", cure)
+        if self.ema is None:
+            return ()
+        momentum = jnp.where(train_state.step == 0, 0.0, self.ema)
+
+        def one(average: Array, param: Array) -> Array:
+            if not is_floating(param):
+                return param
+            weight = momentum.astype(average.dtype)
+            return weight * average + (1 - weight) * param.astype(average.dtype)
+
+        return jax.tree.map(one, train_state.ema, trained)
 
     def learning_rate(self, train_state: TrainState) -> Array | None:
         """The learning rate of the next step, as scaled, where it is known."""
