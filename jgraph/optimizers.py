@@ -51,7 +51,8 @@ def by_path(optimizers: Mapping[str, Any]) -> optax.GradientTransformationExtraA
         cure = "Write jg.optimizers.by_path({'encoder/*': optax.sgd(1e-3), '*': optax.adamw(1e-3)})."
         got = repr(optimizers)[:200]
         raise ArgumentError("by_path", expected="a dict of optax optimizers by pattern", got=got, cure=cure)
-    return optax.partition(dict(optimizers), functools.partial(_labels, tuple(optimizers)))
+    labels = functools.partial(_labels, tuple(optimizers))
+    return optax.partition(dict(optimizers), labels, mask_compatible_extra_args=True)
 
 
 def decay_mask(params: Params) -> PyTree:

@@ -53,9 +53,9 @@ class Trainer:
     on, as Keras' `use_ema`; with `validate_ema` they are also what `fit` validates, so what its callbacks watch.
     `precision` is what the model is computed in, where its policy says nothing else: `"mixed_bfloat16"` computes in
     bfloat16 and keeps the params in float32, `"bfloat16"` keeps them in it too (steps below 1/256 of a param are then
-    lost), `"float32"` does both in float32; `None` leaves the model as it was drawn. Softmaxes, the statistics of
-    norms, losses, metrics, averages and penalties are taken in float32, and `predict` gives float32. `trainer.model` is
-    the model with this precision.
+    lost), `"float32"` does both in float32; `None` leaves the model as it was drawn. The statistics of norms, the
+    weights of attention, losses, metrics, penalties and averages are taken in float32 all the same, and `predict` gives
+    float32. `trainer.model` is the model with this precision.
 
     Raises:
         KeyMismatchError: a key names no output, or an output has no loss.
@@ -297,10 +297,11 @@ class Trainer:
         return measure(source.place(train_state), train_state, batch_size, Pace())
 
     def predict(self, train_state: TrainState, inputs: PyTree, batch_size: int = 32) -> PyTree:
-        """The model's outputs for all rows, as NumPy arrays, in at least float32; else as `model.predict`."""
+        """The model's outputs for all rows, as NumPy arrays; as `model.predict`, but in float32 for a `precision`."""
         self._check_train_state("predict", train_state)
         params, state = train_state.params, train_state.model_state
-        return readable(self.model.predict(params, state, inputs, batch_size=batch_size))
+        outputs = self.model.predict(params, state, inputs, batch_size=batch_size)
+        return outputs if self.precision is None else readable(outputs)
 
     def _source(self, data: Any, where: str, programs: Programs, *, times: int) -> Source:
         """Checked data: rows, or batches that can be read so many times."""

@@ -1,6 +1,7 @@
 """One training step, and many of them as one program."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import optax
 
 from jgraph.core.run import constrained
 from jgraph.core.treatment import is_floating, widened
+from jgraph.errors import ArgumentError, JGraphError
 from jgraph.train.objective import Objective
 from jgraph.train.state import TrainState, fresh_copy
 from jgraph.tree import divide, match, together
@@ -60,8 +62,12 @@ class Step:
         return divide(params, self.objective.frozen)
 
     def init_optimizer(self, params: Params) -> PyTree:
-        """The optimizer's state before the first step."""
-        return self.optimizer.init(self.divide(params)[0])
+        """The optimizer's state before the first step.
+
+        Raises:
+            ArgumentError: the optimizer cannot begin with the params of a model.
+        """
+        return _asked(self.optimizer.init, self.divide(params)[0])
 
     def init_averages(self, params: Params) -> PyTree:
         """The averages of the trained params before the first step, in at least float32; nothing where none are kept.
@@ -100,8 +106,8 @@ class Step:
         if self.rate is not None:
             opt_state = with_rate(opt_state, self.learning_rate(train_state))
         trained, frozen = self.divide(train_state.params)
-        searching = {"value": found.loss, "grad": found.grads, "value_fn": found.loss_of}
-        updates, moved_state = self.optimizer.update(found.grads, opt_state, trained, **searching)
+        extra = _accepted(self.optimizer.update, _told(found, trained))
+        updates, moved_state = _asked(self.optimizer.update, found.grads, opt_state, trained, **extra)
         if self.rate is None:
             updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
         moved: Any = optax.apply_updates(trained, updates)
@@ -221,6 +227,53 @@ class Step:
             return self.measured_at(params, state, sums, data, order, start + i)
 
         return jax.lax.fori_loop(0, count, body, sums)
+
+
+def _asked(function: Any, *args: Any, **extra: Any) -> Any:
+    """What `init` or `update` of an optimizer gives; an error of its own says whose it is.
+
+    Raises:
+        ArgumentError: it raised an error.
+    """
+    try:
+        return function(*args, **extra)
+    except JGraphError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        expected = "an optimizer of nested dicts of params, which asks for no more than optax's extra arguments"
+        got = f"{type(error).__name__}: {error}"[:300].removesuffix(".")
+        cure = "Try it by hand: optimizer.init(params), optimizer.update(grads, opt_state, params)."
+        raise ArgumentError("Trainer, optimizer", expected=expected, got=got, cure=cure) from error
+
+
+def _told(found: Found, trained: PyTree) -> dict[str, Any]:
+    """What an optimizer may ask for beside gradients and params, under optax's names: the loss, and how to compute it.
+
+    Where it sees a part of the params alone, as with `optax.partition`, its functions take such a part, and the others
+    are as they are before the step.
+    """
+
+    def value_fn(some: PyTree, *, obj_fn: Any = None, grad_fn: Any = None) -> Array:
+        del obj_fn, grad_fn  # a line search hands on whatever else it was told
+
+        def whole(own: Any, param: Any) -> Any:
+            return param if isinstance(own, optax.MaskedNode) else own
+
+        return found.loss_of(jax.tree.map(whole, some, trained, is_leaf=lambda n: isinstance(n, optax.MaskedNode)))
+
+    def grad_fn(some: PyTree, number: Any = None) -> PyTree:
+        del number  # of the adversarial step, for those who draw other batches for it
+        return jax.grad(value_fn)(some)
+
+    searching = {"value": found.loss, "grad": found.grads, "value_fn": value_fn}
+    return {**searching, "obj_fn": value_fn, "grad_fn": grad_fn}
+
+
+def _accepted(update: Any, extra: dict[str, Any]) -> dict[str, Any]:
+    """The extra arguments that an optimizer takes, which for most are all."""
+    taken = inspect.signature(update).parameters
+    open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values())
+    return extra if open_ended else {name: value for name, value in extra.items() if name in taken}
 
 
 def _in_dtype_of(old: Any, new: Any) -> Any:
