@@ -1,16 +1,19 @@
-"""What optax leaves to its users: which optimizer a parameter gets by its path, and which ones weight decay spares."""
+"""What optax leaves to its users: optimizers by path, what weight decay spares, and gradients clipped one by one."""
 
 import fnmatch
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jgraph.errors import ArgumentError, PathError, listing, nearest
 from jgraph.tree import leaves_with_names, name_of
-from jgraph.typing import Params, PyTree
+from jgraph.typing import Array, Params, PyTree
 
 REST = "*"
 """The pattern of all that no other one means."""
@@ -53,6 +56,35 @@ def by_path(optimizers: Mapping[str, Any]) -> optax.GradientTransformationExtraA
         raise ArgumentError("by_path", expected="a dict of optax optimizers by pattern", got=got, cure=cure)
     labels = functools.partial(_labels, tuple(optimizers))
     return optax.partition(dict(optimizers), labels, mask_compatible_extra_args=True)
+
+
+def clip_by_norm(max_norm: float) -> optax.GradientTransformation:
+    """Scales each gradient whose norm is greater than `max_norm` down to it: Keras' `clipnorm`, which optax lacks.
+
+    Each parameter has a norm of its own here. `optax.clip(max_value)` is Keras' `clipvalue`, and
+    `optax.clip_by_global_norm(max_norm)`, one norm over all of them, its `global_clipnorm`. All three stand before the
+    optimizer, in a chain. Norms are taken in at least float32.
+
+    Raises:
+        ArgumentError: the norm is not a finite number above 0.
+
+    >>> import jax.numpy as jnp, jgraph as jg, optax
+    >>> clip = jg.optimizers.clip_by_norm(1.0)
+    >>> clip.update({"a": jnp.array([3.0, 4.0]), "b": jnp.array([0.5])}, clip.init({}))[0]
+    {'a': Array([0.6, 0.8], dtype=float32), 'b': Array([0.5], dtype=float32)}
+    >>> optimizer = optax.chain(jg.optimizers.clip_by_norm(1.0), optax.adam(1e-3))
+    """
+    number = isinstance(max_norm, int | float | np.number) and not isinstance(max_norm, bool)
+    if not number or not 0 < max_norm < math.inf:
+        cure = "Write jg.optimizers.clip_by_norm(1.0)."
+        raise ArgumentError("clip_by_norm", expected="a finite number above 0", got=repr(max_norm), cure=cure)
+
+    def one(update: Array) -> Array:
+        wide = jnp.promote_types(update.dtype, jnp.float32)
+        norm = jnp.sqrt(jnp.sum(jnp.square(update.astype(wide))))
+        return (update * (max_norm / jnp.maximum(norm, max_norm))).astype(update.dtype)
+
+    return optax.stateless(lambda updates, params: jax.tree.map(one, updates))
 
 
 def decay_mask(params: Params) -> PyTree:
