@@ -29,7 +29,7 @@ def with_precision(model: Model, precision: Any) -> Model:
     """
     if precision is None:
         return model
-    if precision not in PRECISIONS or not isinstance(precision, str):
+    if not isinstance(precision, str) or precision not in PRECISIONS:
         raise ArgumentError(
             "Trainer, precision",
             expected=f"None or one of {listing(PRECISIONS)}",
