@@ -3,7 +3,7 @@
 import fnmatch
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -54,8 +54,9 @@ def by_path(optimizers: Mapping[str, Any]) -> optax.GradientTransformationExtraA
         cure = "Write jg.optimizers.by_path({'encoder/*': optax.sgd(1e-3), '*': optax.adamw(1e-3)})."
         got = repr(optimizers)[:200]
         raise ArgumentError("by_path", expected="a dict of optax optimizers by pattern", got=got, cure=cure)
+    transforms: dict[Hashable, Any] = {**optimizers}
     labels = functools.partial(_labels, tuple(optimizers))
-    return optax.partition(dict(optimizers), labels, mask_compatible_extra_args=True)
+    return optax.partition(transforms, labels, mask_compatible_extra_args=True)
 
 
 def clip_by_norm(max_norm: float) -> optax.GradientTransformation:

@@ -81,6 +81,8 @@ def test_each_optimizer_sees_its_own_params_alone() -> None:
 
     def update(grads: Any, memory: Any, params: Any) -> Any:
         a, b = memory or (first.init({"body": params["body"]}), second.init({"y": params["y"]}))
+        body: Any
+        head: Any
         body, a = first.update({"body": grads["body"]}, a, {"body": params["body"]})
         head, b = second.update({"y": grads["y"]}, b, {"y": params["y"]})
         return {**body, **head}, (a, b)
@@ -250,8 +252,10 @@ def test_a_search_over_a_part_holds_the_others_still() -> None:
 
 
 def test_an_optimizer_that_does_not_fit_is_named() -> None:
-    def broken(*args: Any) -> Any:
+    def raises(*args: Any) -> Any:
         raise TypeError("no such thing.")
+
+    broken: Any = raises
 
     own = optax.GradientTransformation(optax.sgd(0.1).init, broken)
     with pytest.raises(ArgumentError, match=r"Trainer, optimizer: .*got TypeError: no such thing. Try it by hand"):
@@ -285,6 +289,8 @@ def test_what_weight_decay_is_for() -> None:
 
 
 def test_masked_decay_is_keras() -> None:
+    """Five steps that decay what is not spared by 7 %; Adam blows up the roundings of small gradients to 1e-4."""
+    keras.utils.set_random_seed(0)
     inputs, labels = data()
     head = keras.layers.Dense(3, name="y")
     theirs = keras.Sequential(
@@ -310,7 +316,7 @@ def test_masked_decay_is_keras() -> None:
     for layer, name in zip([layer for layer in theirs.layers if layer.weights], names.values(), strict=True):
         for variable in layer.weights:
             np.testing.assert_allclose(
-                train_state.params[name][variable.name], np.asarray(variable.value), rtol=2e-4, atol=1e-5
+                train_state.params[name][variable.name], np.asarray(variable.value), rtol=1e-3, atol=1e-4
             )
 
 
@@ -327,11 +333,13 @@ CLIPS = {
 @pytest.mark.parametrize("name", CLIPS)
 @pytest.mark.parametrize("known", [False, True], ids=["inside", "learning_rate="])
 def test_clipping_is_keras(name: str, known: bool) -> None:
+    keras.utils.set_random_seed(0)
     make, bound = CLIPS[name]
+    options: dict[str, Any] = {name: bound}
     inputs, labels = data()
     theirs = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="y")])
     theirs.compile(
-        keras.optimizers.SGD(0.5, momentum=0.9, **{name: bound}),
+        keras.optimizers.SGD(0.5, momentum=0.9, **options),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     x = jg.Input((4,), name="x")
@@ -359,10 +367,10 @@ def test_clipping_is_keras(name: str, known: bool) -> None:
 def test_norms_in_low_precision_are_taken_in_float32() -> None:
     clip = jg.optimizers.clip_by_norm(1.0)
     gradient = jnp.full(4096, 300.0, jnp.float16)  # whose squares are beyond float16
-    clipped, _ = clip.update(gradient, clip.init(gradient))
+    clipped: Any = clip.update(gradient, clip.init(gradient))[0]
     assert clipped.dtype == jnp.float16
     np.testing.assert_allclose(clipped, 1 / 64, rtol=1e-3)
-    zeros, _ = clip.update(jnp.zeros(3), clip.init(gradient))
+    zeros: Any = clip.update(jnp.zeros(3), clip.init(gradient))[0]
     np.testing.assert_array_equal(zeros, 0.0)
 
 

@@ -93,6 +93,7 @@ def test_a_mixed_step_by_hand() -> None:
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "bfloat16"])
 def test_losses_are_those_of_keras(precision: str) -> None:
+    keras.utils.set_random_seed(0)
     theirs = keras.Sequential(
         [
             keras.Input((4,)),
