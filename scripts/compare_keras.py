@@ -6,7 +6,8 @@
 Each file of `scripts/compare/` is a family: its `cases()` are tuples `(layer, config, inputs, options)`, where `inputs`
 is a tuple of NumPy arrays, or lists of them, and `options` are those of `tests.references.keras_twin.differences`:
 `train`, `mask`, `gradients`, and what the calls of both layers take. A case is equal where every output, part of the
-next state and gradient differs from Keras' by 1e-5 of its largest number at most, in float32. Families are cut into
+next state and gradient differs from Keras' by 1e-5 of its largest number at most, in float32; with `--dtype bfloat16`
+both compute in that, and may differ by 2^-5. Families are cut into
 slices, which processes share; each forgets what it has compiled now and then, so that memory stays flat. The last
 column is the largest difference among all cases whose shapes are right. Exits with 1 if any case is not equal.
 """
@@ -15,6 +16,7 @@ import argparse
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import importlib
 import json
 import multiprocessing
@@ -34,7 +36,7 @@ import numpy as np
 
 import jgraph as jg
 from jgraph.draw.terminal import table
-from tests.references.keras_twin import TOLERANCE, differences
+from tests.references.keras_twin import TOLERANCES, differences
 
 Case = tuple[str, dict[str, Any], tuple, dict[str, Any]]
 
@@ -72,17 +74,19 @@ def without_cases(modules: Iterable[str]) -> list[str]:
     )
 
 
-def compare(case: Case) -> Result:
+def compare(case: Case, dtype: str = "float32") -> Result:
     """Runs one case through both libraries; whatever is raised is a fault of that case."""
     name, config, inputs, options = case
     text = describe(case)
     try:
-        found = differences(name, config, *inputs, **options)
+        found = differences(name, config, *inputs, dtype=dtype, **options)
     except Exception as error:  # a case that fails in any way is counted, and the others go on
         return Result(name, text, 0.0, f"{type(error).__name__}: {error}".strip())
     worst = max(found, key=lambda leaf: (found[leaf] != found[leaf], found[leaf]), default="outputs")
     error = found.get(worst, 0.0)
-    return Result(name, text, error, None if error <= TOLERANCE else f"{worst} differs by {error:.2e} of its largest")
+    return Result(
+        name, text, error, None if error <= TOLERANCES[dtype] else f"{worst} differs by {error:.2e} of its largest"
+    )
 
 
 def describe(case: Case) -> str:
@@ -105,11 +109,11 @@ def _show(value: Any) -> str:
     return getattr(value, "__name__", repr(value)) if callable(value) else repr(value)
 
 
-def compare_slice(module: str, numbers: Sequence[int]) -> list[Result]:
+def compare_slice(dtype: str, module: str, numbers: Sequence[int]) -> list[Result]:
     """Compares some cases of a family, compiled without XLA's expensive passes; then forgets what was compiled."""
     jax.config.update("jax_disable_most_optimizations", True)
     cases = cases_of(module)
-    results = [compare(cases[number]) for number in numbers]
+    results = [compare(cases[number], dtype) for number in numbers]
     jax.clear_caches()
     keras.utils.clear_session()
     return results
@@ -126,7 +130,7 @@ def plan(modules: Iterable[str], layer: str | None, sample: int | None, seed: in
     return slices
 
 
-def compare_all(slices: Sequence[tuple[str, list[int]]], jobs: int) -> list[Result]:
+def compare_all(slices: Sequence[tuple[str, list[int]]], jobs: int, dtype: str = "float32") -> list[Result]:
     """All results, in the order of the slices; progress goes to the standard error. One job is this process itself."""
     results: list[Result] = []
     with contextlib.ExitStack() as stack:
@@ -134,7 +138,7 @@ def compare_all(slices: Sequence[tuple[str, list[int]]], jobs: int) -> list[Resu
         if jobs > 1:  # new processes, as JAX has threads, which a fork would lose
             spawn = multiprocessing.get_context("spawn")
             run = stack.enter_context(concurrent.futures.ProcessPoolExecutor(jobs, mp_context=spawn)).map
-        for found in run(compare_slice, *zip(*slices, strict=True)):
+        for found in run(functools.partial(compare_slice, dtype), *zip(*slices, strict=True)):
             results += found
             failed = sum(result.fault is not None for result in results)
             total = sum(len(numbers) for _, numbers in slices)
@@ -172,6 +176,7 @@ def main(arguments: Sequence[str] | None = None, package: str = "scripts.compare
     parser.add_argument("--layer", help="one layer alone")
     parser.add_argument("--sample", type=int, help="how many cases of each family to draw; else all")
     parser.add_argument("--seed", type=int, default=0, help="which cases are drawn")
+    parser.add_argument("--dtype", choices=sorted(TOLERANCES), default="float32", help="what both compute in")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many processes share the work")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     asked = parser.parse_args(arguments)
@@ -181,13 +186,18 @@ def main(arguments: Sequence[str] | None = None, package: str = "scripts.compare
     slices = plan([f"{package}.{family}" for family in asked.family or known], asked.layer, asked.sample, asked.seed)
     if not slices:
         parser.error(f"there are no cases of {asked.layer or 'any layer'}")
-    found = figures(compare_all(slices, asked.jobs))
+    found = figures(compare_all(slices, asked.jobs, asked.dtype))
     print(report(found))
     if asked.family is asked.layer is None:
         missing = without_cases(f"{package}.{family}" for family in known)
         print(f"\nWithout cases: {', '.join(missing) or 'none'}.")
     if asked.json:
-        versions = {"keras": keras.__version__, "jax": jax.__version__, "tolerance": TOLERANCE}
+        versions = {
+            "keras": keras.__version__,
+            "jax": jax.__version__,
+            "dtype": asked.dtype,
+            "tolerance": TOLERANCES[asked.dtype],
+        }
         asked.json.write_text(json.dumps({**versions, "layers": found}, indent=1) + "\n", encoding="utf-8")
     return int(any(row["failures"] for row in found.values()))
 

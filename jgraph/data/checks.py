@@ -19,6 +19,8 @@ def check_finite(where: str, array: Any, dtype: Any = None) -> None:
     if not values.size or values.dtype == np.bool_:
         return
     kind = jax.dtypes.canonicalize_dtype(values.dtype if dtype is None else dtype)
+    if jnp.issubdtype(values.dtype, jnp.integer) and np.can_cast(values.dtype, kind):  # as pixels in float32
+        return
     limits = jnp.finfo(kind) if jnp.issubdtype(kind, jnp.floating) else jnp.iinfo(kind)
     with np.errstate(all="ignore"):
         if values.min() >= limits.min and values.max() <= limits.max:  # false for NaN

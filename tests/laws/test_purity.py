@@ -95,21 +95,27 @@ def test_a_member_of_an_ensemble_is_what_it_is_alone() -> None:
 
 
 def test_an_ensemble_trains_as_its_members_would() -> None:
-    trainer = jg.Trainer(network(), optax.adam(1e-2), loss="mse", metrics="mae")
-    keys, rates = jax.random.split(jax.random.key(0), MEMBERS), jnp.array([0.5, 1.0, 2.0])
-    batches = batches_of(trainer.model)
-    together = jax.jit(jax.vmap(trainer.init))(keys).replace(lr_scale=rates)
-    step = jax.vmap(trainer.step, in_axes=(0, None))
-    logs: Any = {}
-    for place in range(STEPS):
-        together, logs = step(together, member(batches, place))
-    for place in range(MEMBERS):
-        alone, log = trainer.init(keys[place]).replace(lr_scale=rates[place]), {}
-        for batch in range(STEPS):
-            alone, log = trainer.step(alone, member(batches, batch))
-        assert_close(member(together, place), alone)
-        assert_close(member(logs, place), log)
-    assert len(set(logs["loss"].tolist())) == MEMBERS
+    """In float64, as Adam takes steps of one size along gradients that are little but rounding too."""
+    with jax.enable_x64(True):
+        trainer = jg.Trainer(network(), optax.adam(1e-2), loss="mse", metrics="mae")
+        keys, rates = jax.random.split(jax.random.key(0), MEMBERS), jnp.array([0.5, 1.0, 2.0], "float32")
+        batches = batches_of(trainer.model)
+
+        def started(key: Any) -> Any:
+            return trainer.init(key, *jax.tree.map(lambda a: a.astype(jnp.float64), trainer.model.init(key)))
+
+        together = jax.jit(jax.vmap(started))(keys).replace(lr_scale=rates)
+        step = jax.vmap(trainer.step, in_axes=(0, None))
+        logs: Any = {}
+        for place in range(STEPS):
+            together, logs = step(together, member(batches, place))
+        for place in range(MEMBERS):
+            alone, log = started(keys[place]).replace(lr_scale=rates[place]), {}
+            for batch in range(STEPS):
+                alone, log = trainer.step(alone, member(batches, batch))
+            assert_close(member(together, place), alone)
+            assert_close(member(logs, place), log)
+        assert len(set(logs["loss"].tolist())) == MEMBERS
 
 
 def test_keys_that_nobody_mapped_over_are_refused() -> None:

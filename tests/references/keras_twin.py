@@ -10,11 +10,18 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 from keras.src.backend import set_keras_mask
+from keras.src.backend.common.variables import AutocastScope
 
 import jgraph as jg
+from jgraph.core.treatment import Treatment, applied, cast
 from jgraph.tree import leaves_with_names, put, read
 
-TOLERANCE = 1e-5  # float32: both sum in their own order, over at most some hundred terms
+TOLERANCES = {"float32": 1e-5, "bfloat16": 2**-5}
+"""By which a leaf may differ, relative to its largest number: both libraries sum in their own order, and round the sums
+in between in their own places; eight units of rounding in bfloat16."""
+
+TOLERANCE = TOLERANCES["float32"]
+SHARES = {"float32": 0.0, "bfloat16": 0.1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,13 +57,15 @@ class Twin:
     state: dict[str, np.ndarray]
     paths: list[list[str]]
     seeds: list[np.ndarray]
+    dtype: str = "float32"
 
     def functions(self) -> tuple[Any, Any]:
         return self.apply, self.stateless_call
 
     def apply(self, params: Any, inputs: tuple, train: bool, mask: Any, **options: Any) -> tuple[Any, Any]:
         options |= {} if mask is None else {"mask": mask}
-        return self.ours.apply(params, self.state, *inputs, train=train, key=jax.random.key(1), **options)
+        treatment = Treatment(dtype=None if self.dtype == "float32" else self.dtype)
+        return applied(self.ours, treatment, params, self.state, inputs, options, train, jax.random.key(1))
 
     def stateless_call(self, params: Any, inputs: tuple, train: bool, mask: Any, **options: Any) -> tuple[Any, Any]:
         if mask is not None and "value_mask" in inspect.signature(self.theirs.call).parameters:
@@ -66,13 +75,24 @@ class Twin:
             options |= {"mask": mask}
         options |= {"training": train} if self.theirs._call_has_training_arg else {}
         trained = [read(params, path) for path in self.paths]
-        outputs, values = self.theirs.stateless_call(trained, [*self.state.values(), *self.seeds], *inputs, **options)
+        inputs, options = cast((inputs, options), self.dtype)  # as Keras' `__call__` does
+        with AutocastScope(self.dtype):
+            others = [*self.state.values(), *self.seeds]
+            outputs, values = self.theirs.stateless_call(trained, others, *inputs, **options)
         return outputs, dict(zip(self.state, values, strict=False))
 
 
-def make_twin(name: str, config: dict[str, Any], inputs: tuple, seed: int = 0) -> Twin:
-    """Builds both layers and draws weights for them; their names and shapes are compared on the way."""
-    ours, theirs = (built(Part(name, config), library) for library in (jg.layers, keras.layers))
+def make_twin(name: str, config: dict[str, Any], inputs: tuple, seed: int = 0, dtype: str = "float32") -> Twin:
+    """Builds both layers and draws weights for them; their names and shapes are compared on the way.
+
+    With another dtype than float32 both compute in it, with weights in float32.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype if dtype == "float32" else f"mixed_{dtype}")
+    try:
+        ours, theirs = (built(Part(name, config), library) for library in (jg.layers, keras.layers))
+    finally:
+        keras.config.set_dtype_policy(before)
     shapes = jax.tree.map(lambda x: (None, *x.shape[1:]), inputs)
     theirs.build(*shapes[: len(inspect.signature(theirs.build).parameters)])
     seeds = [v for v in theirs.non_trainable_variables if "seed" in v.name]
@@ -90,7 +110,7 @@ def make_twin(name: str, config: dict[str, Any], inputs: tuple, seed: int = 0) -
     for path, v in zip(paths, theirs.trainable_variables, strict=True):
         put(params, path[:-1], {path[-1]: np.asarray(random.normal(size=v.shape) * 0.5, "float32")})
     state = {v.name: random.uniform(0.5, 1.5, v.shape).astype("float32") for v in moving}
-    return Twin(ours, theirs, params, state, paths, [np.asarray(v.value) for v in seeds])
+    return Twin(ours, theirs, params, state, paths, [np.asarray(v.value) for v in seeds], dtype)
 
 
 def carrying(theirs: Any, query: Any, mask: Any) -> Any:
@@ -138,13 +158,14 @@ def differences(
     train: bool = False,
     mask: Any = None,
     gradients: bool = True,
+    dtype: str = "float32",
     **options: Any,
 ) -> dict[str, float]:
     """How far each output, part of the next state and gradient is from Keras', relative to the leaf's largest number.
 
     What is left of the options is given to both calls.
     """
-    twin = make_twin(name, config, inputs)
+    twin = make_twin(name, config, inputs, dtype=dtype)
     run = _gradients if gradients else jax.jit(_outputs, static_argnums=0)
     ours, theirs = (
         run(lambda *args, f=function: f(*args, train, mask, **options), twin.params, inputs)
@@ -152,7 +173,7 @@ def differences(
     )
     found: dict[str, float] = {}
     for what, got, want in zip(("outputs", "state", "gradients"), ours, theirs, strict=False):
-        found |= relative_errors(got, want, what)
+        found |= relative_errors(got, want, what, SHARES[dtype])
     return found
 
 
@@ -182,14 +203,19 @@ def assert_close(got: Any, want: Any, what: str, tolerance: float = TOLERANCE) -
         assert error <= tolerance, f"{path} differs by {error:.2e} of its largest"
 
 
-def relative_errors(got: Any, want: Any, what: str) -> dict[str, float]:
-    """By how much the leaves of two trees of one structure and shape differ, relative to a leaf's largest number."""
+def relative_errors(got: Any, want: Any, what: str, share: float = 0.0) -> dict[str, float]:
+    """By how much the leaves of two trees of one structure and shape differ, relative to a leaf's largest number.
+
+    That is at least a `share` of the largest of the tree: a gradient that is 0 but for rounding has no relative error.
+    """
     assert jax.tree.structure(got) == jax.tree.structure(want), what
     found = {}
+    least = max([1e-6, *(share * float(np.max(np.abs(leaf), initial=0.0)) for leaf in jax.tree.leaves(want))])
     for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(got), jax.tree.leaves(want), strict=True):
         a, b = np.asarray(a), np.asarray(b)
         assert a.shape == b.shape, (what, path, a.shape, b.shape)
-        error, scale = np.max(np.abs(a - b), initial=0.0), np.max(np.abs(b), initial=1e-6)
+        a, b = (leaf.astype("float32") if leaf.dtype == jnp.bfloat16 else leaf for leaf in (a, b))
+        error, scale = np.max(np.abs(a - b), initial=0.0), np.max(np.abs(b), initial=least)
         found[what + jax.tree_util.keystr(path)] = float(error / scale)
     return found
 
