@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jgraph.balance.balance import Balance
 from jgraph.callbacks.progress_bar import ProgressBar
 from jgraph.callbacks.terminate_on_nan import TerminateOnNaN
 from jgraph.core.model import Model
@@ -20,11 +21,21 @@ from jgraph.keys import fold
 from jgraph.train.batches import Binding, check_iterable, check_weighing, is_rows
 from jgraph.train.callback import Callback, Setup
 from jgraph.train.configure import check_averages, make_objective, make_optimizer
+from jgraph.train.gradients import Accumulated, check_parts
 from jgraph.train.learning_rate import inexact
 from jgraph.train.loop import train
 from jgraph.train.objective import Objective, Target
-from jgraph.train.plan import Plan, check_batch_size, check_batches, check_epochs, check_plan, check_steps
-from jgraph.train.precision import kept, readable, with_precision
+from jgraph.train.plan import (
+    Plan,
+    check_batch_size,
+    check_batches,
+    check_epochs,
+    check_integer,
+    check_plan,
+    check_steps,
+    sizes_of,
+)
+from jgraph.train.precision import kept, loss_scale_of, readable, with_precision
 from jgraph.train.programs import Pace, Programs
 from jgraph.train.session import Session, Setting
 from jgraph.train.source import Rows, Source, measure
@@ -45,21 +56,33 @@ class Trainer:
     on logits: an end in softmax or sigmoid is seen through, a linear end is logits; `print(trainer)` shows which.
     With `learning_rate` (a number or a schedule), `optimizer` is a factory such as `optax.adam`.
     Rate and weights may be traced, as where a function that makes a trainer is differentiated by them.
+
+    A loss weight is a number or a schedule, a function of the step; or `loss_weights` is one of `jg.balance`, which
+    finds the weights of all losses while training. Where weights move, `loss` is the mean over the steps of what each
+    minimised, `val_loss` is taken with the weights of its moment, and `age/weight` logs those of the next step.
+
+    `accumulate=k` runs each batch in k parts, one after the other, so that the activations of only one are in memory:
+    losses, gradients and sums are those of the whole batch to rounding, and the optimizer moves once. Batch
+    normalisation sees the parts by themselves. Where rows depend on each other, k has to divide every batch.
+
     Frozen layers (`model.freeze(...)`) keep their params and state: the optimizer never sees them, and they get no
     gradients. Gradients come in the dtypes of the params; losses and metrics are taken in at least float32.
 
     `ema=0.999` keeps averages of the trained params over the steps: `train_state.averaged()` has them as its params,
     to evaluate, predict and save. They are `ema * average + (1 - ema) * param`, from the params after the first step
     on, as Keras' `use_ema`; with `validate_ema` they are also what `fit` validates, so what its callbacks watch.
+
     `precision` is what the model is computed in, where its policy says nothing else: `"mixed_bfloat16"` computes in
     bfloat16 and keeps the params in float32, `"bfloat16"` keeps them in it too (steps below 1/256 of a param are then
-    lost), `"float32"` does both in float32; `None` leaves the model as it was drawn. The statistics of norms, the
-    weights of attention, losses, metrics, penalties and averages are taken in float32 all the same, and `predict` gives
-    float32. `trainer.model` is the model with this precision.
+    lost), `"mixed_float16"` computes in float16 with losses scaled dynamically (a step whose gradients overflow is
+    skipped, and counted in the log `skipped_steps`), `"float32"` does all in float32; `None` leaves the model as it was
+    drawn. The statistics of norms, the weights of attention, losses, metrics, penalties and averages are taken in
+    float32 all the same, and `predict` gives float32. `trainer.model` is the model with this precision.
 
     Raises:
         KeyMismatchError: a key names no output, or an output has no loss.
         ArgumentError: something is not a model, optimizer, loss, weight, metric, momentum or precision.
+        DataError: while training, parts cannot share a batch evenly though rows depend on each other.
         LossError: a cross-entropy on an output that ends in something else, or a metric that does not fit its loss.
         GraphError: all params of the model are frozen.
 
@@ -79,6 +102,7 @@ class Trainer:
     loss_weights: Any = None
     metrics: Any = None
     learning_rate: Any = None
+    accumulate: int = 1
     ema: float | None = None
     validate_ema: bool = False
     precision: str | None = None
@@ -91,6 +115,7 @@ class Trainer:
                 got=repr(self.model),
                 cure="Make one: jg.Model(inputs, outputs).",
             )
+        check_integer("Trainer, accumulate", self.accumulate, 1)
         check_averages(self.ema, self.validate_ema)
         object.__setattr__(self, "model", with_precision(self.model, self.precision))
         self._template  # noqa: B018 (checks losses, metrics, ends and optimizer now)
@@ -106,7 +131,11 @@ class Trainer:
     def step_function(self) -> Step:
         """The pure step, before it is compiled."""
         optimizer, rate = make_optimizer(self.optimizer, self.learning_rate)
-        return Step(self.objective, optimizer, rate, ema=self.ema, validate_ema=self.validate_ema)
+        own = {"ema": self.ema, "validate_ema": self.validate_ema, "loss_scale": loss_scale_of(self.precision)}
+        step = Step(self.objective, optimizer, rate, **own)
+        if self.accumulate == 1:
+            return step
+        return dataclasses.replace(step, gradients=Accumulated(self.accumulate, fills=not self._binding.exact))
 
     @functools.cached_property
     def programs(self) -> Programs:
@@ -137,9 +166,10 @@ class Trainer:
         match(state, self.model.state_spec, "Trainer.init, state", "Give the tree that model.init makes.")
         if self.precision is not None:
             params = kept(params, self.model.params_spec)
-        opt_state, ema = self.step_function.init_optimizer(params), self.step_function.init_averages(params)
-        scale = jnp.ones((), jnp.float32)
-        return TrainState(jnp.zeros((), jnp.int32), params, state, opt_state, fold(key, "steps"), scale, ema)
+        step, scale = self.step_function, jnp.ones((), jnp.float32)
+        start, own = jnp.zeros((), jnp.int32), fold(key, "steps")
+        memories = *step.init_memories(), step.init_averages(params)
+        return TrainState(start, params, state, step.init_optimizer(params), own, scale, *memories)
 
     def step(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         """One step on a batch (inputs, targets[, weights]): the next train state and the batch's logs, on the device.
@@ -251,13 +281,15 @@ class Trainer:
             held_out = self._source(validation_data, "fit, validation_data", programs, times=left)
         if source.rows is not None:
             check_steps(plan, source.rows.count)
+            sizes = sizes_of(plan, source.rows.count)
+            check_parts("fit, batch_size", sizes, self.accumulate, fills=not self._binding.exact)
         return source, held_out, validation_data
 
     def _setup(self, plan: Plan, validates: bool) -> Setup:
         """What callbacks may know before training."""
         step, objective = self.step_function, self.objective
         known = objective.logs(np.ones(objective.init().shape))
-        measured = [*known, *(["learning_rate"] if step.rate_log(self._template) else [])]
+        measured = [*known, *jax.eval_shape(step.state_log, self._template)]
         return Setup(
             trainer=self,
             logs=(*measured, *(f"val_{name}" for name in known if validates)),
@@ -276,7 +308,8 @@ class Trainer:
         ema = jax.eval_shape(self.step_function.init_averages, specs[0])
         step: Any = jax.ShapeDtypeStruct((), jnp.int32)
         scale: Any = jax.ShapeDtypeStruct((), jnp.float32)
-        return TrainState(step, *specs, opt_state, jax.random.key(0), scale, ema)
+        memories = jax.eval_shape(self.step_function.init_memories)
+        return TrainState(step, *specs, opt_state, jax.random.key(0), scale, *memories, ema)
 
     def learning_rate_of(self, train_state: TrainState) -> Any:
         """The learning rate of a train state's next step, as callbacks have scaled it; `None` where it is not known.
@@ -325,10 +358,12 @@ class Trainer:
 
     def __str__(self) -> str:
         columns = ["output", "loss", "weight", "taken on", "metrics", "mask"]
+        given = self.objective.balance if isinstance(self.loss_weights, Balance) else None
+        title = f"Trainer of {self.model!r}" + f", losses balanced by {given!r}" * (given is not None)
         notes = [f"Precision: {self.precision}"] if self.precision else []
         notes += [f"Averages: {self.ema:g}" + ", validated" * self.validate_ema] if self.ema is not None else []
         rows = map(_row, self.objective.targets)
-        return table(f"Trainer of {self.model!r}", columns, rows, ["", *notes] if notes else [], numbers=["weight"])
+        return table(title, columns, rows, ["", *notes] if notes else [], numbers=["weight"])
 
 
 def _defaults(callbacks: Iterable[Callback], progress: bool) -> list[Callback]:
@@ -345,4 +380,5 @@ def _row(target: Target) -> list[str]:
         return [target.name, "none", "-", "-", metrics, mask]
     end = "logits (the output)" if target.linear else f"logits, before {target.loss.link}"
     weight = f"{target.weight:g}" if isinstance(target.weight, float) else "traced"
+    weight = "schedule" if callable(target.weight) else weight
     return [target.name, target.loss.name, weight, end if target.logits else "output", metrics, mask]

@@ -11,12 +11,14 @@ from jgraph.core.layer import InputLayer
 from jgraph.core.model import Model
 from jgraph.core.treatment import Treatment
 from jgraph.errors import ArgumentError, listing, nearest
+from jgraph.train.loss_scale import DynamicLossScale, Unscaled
 from jgraph.typing import Params, PyTree
 
 PRECISIONS = {
     "float32": Treatment(dtype="float32", param_dtype="float32"),
     "bfloat16": Treatment(dtype="bfloat16", param_dtype="bfloat16"),
     "mixed_bfloat16": Treatment(dtype="bfloat16", param_dtype="float32"),
+    "mixed_float16": Treatment(dtype="float16", param_dtype="float32"),
 }
 """What each word means: the dtype of what is computed, and that in which params are made, kept and updated."""
 
@@ -34,7 +36,7 @@ def with_precision(model: Model, precision: Any) -> Model:
             "Trainer, precision",
             expected=f"None or one of {listing(PRECISIONS)}",
             got=repr(precision),
-            cure=f"{nearest(precision, PRECISIONS)}Other dtypes, by layer: jg.Policy({{'*': {{'dtype': 'float16'}}}}).",
+            cure=f"{nearest(precision, PRECISIONS)}Other dtypes, by layer: jg.Policy({{'*': {{'param_dtype': 'float16'}}}}).",
         )
     how = PRECISIONS[precision]
     before = [node.treatment for node in model.nodes]
@@ -55,6 +57,11 @@ def with_precision(model: Model, precision: Any) -> Model:
 def _filled(own: Treatment, how: Treatment) -> Treatment:
     """A treatment with the dtypes that it does not name itself."""
     return dataclasses.replace(own, dtype=own.dtype or how.dtype, param_dtype=own.param_dtype or how.param_dtype)
+
+
+def loss_scale_of(precision: str | None) -> Unscaled:
+    """How losses are scaled: dynamically where gradients pass through float16, whose numbers end at 6e-8."""
+    return DynamicLossScale() if precision == "mixed_float16" else Unscaled()
 
 
 def kept(params: Params, specs: PyTree) -> Params:

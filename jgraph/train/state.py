@@ -20,8 +20,9 @@ class TrainState:
     """Everything that a training step reads and gives back, as one pytree.
 
     `step` counts the updates; `key` is the seed of the randomness of all steps (a step's own key is folded from it and
-    `step`); `lr_scale` multiplies the optimizer's updates; `ema` holds the averages of the trained params over the
-    steps, in at least float32, where the trainer keeps them (`Trainer(..., ema=0.999)`).
+    `step`); `lr_scale` multiplies the optimizer's updates. `balance` is the memory of what balances several losses,
+    `loss_scale` that of a loss scale, and `ema` the averages of the trained params over the steps, in at least float32
+    (`Trainer(..., ema=0.999)`); most trainers have none of them, and then there is nothing in them.
 
     >>> import jax, jgraph as jg, optax
     >>> model = jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)])
@@ -36,6 +37,8 @@ class TrainState:
     opt_state: PyTree
     key: Key
     lr_scale: Array
+    balance: PyTree = ()
+    loss_scale: PyTree = ()
     ema: PyTree = ()
 
     def averaged(self) -> Self:
@@ -87,7 +90,7 @@ def check_kind(where: str, given: Any) -> None:
 
 
 def check_train_state(where: str, given: Any, template: TrainState) -> None:
-    """Checks that a train state belongs to a trainer, whose train state of specs is given.
+    """Checks that a train state belongs to a trainer, of whose kind the template is.
 
     Raises:
         ArgumentError: it is no train state.
@@ -95,7 +98,7 @@ def check_train_state(where: str, given: Any, template: TrainState) -> None:
     """
     check_kind(where, given)
     cure = "Give the train state of a trainer of this model and optimizer."
-    for name in ("params", "model_state", "opt_state"):
+    for name in ("params", "model_state", "opt_state", "balance", "loss_scale"):
         match(getattr(given, name), getattr(template, name), f"{where}, train_state.{name}", cure)
     cure = "Give one of a trainer with the same `ema`, or take the averages of trainer.init(key, params=...)."
     match(given.ema, template.ema, f"{where}, train_state.ema", cure)
