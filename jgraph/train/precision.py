@@ -36,7 +36,7 @@ def with_precision(model: Model, precision: Any) -> Model:
             "Trainer, precision",
             expected=f"None or one of {listing(PRECISIONS)}",
             got=repr(precision),
-            cure=f"{nearest(precision, PRECISIONS)}Other dtypes, by layer: jg.Policy({{'*': {{'param_dtype': 'float16'}}}}).",
+            cure=f"{nearest(precision, PRECISIONS)}Other dtypes are for jg.Policy({{'*': {{'dtype': 'float16'}}}}).",
         )
     how = PRECISIONS[precision]
     before = [node.treatment for node in model.nodes]

@@ -17,9 +17,9 @@ from jgraph.errors import ArgumentError, ResumeError
 
 L = jg.layers
 LOSS = "sparse_categorical_crossentropy"
-FLOAT, HALF = jnp.dtype("float32"), jnp.dtype("bfloat16")
+FLOAT, HALF, SHORT = jnp.dtype("float32"), jnp.dtype("bfloat16"), jnp.dtype("float16")
 DIGITS = 2**-8  # of bfloat16
-WORDS = ("float32", "bfloat16", "mixed_bfloat16")
+WORDS = ("float32", "bfloat16", "mixed_bfloat16", "mixed_float16")
 
 
 def data(rows: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -53,7 +53,13 @@ def same(a: Any, b: Any) -> None:
 
 @pytest.mark.parametrize(
     ("precision", "kept", "computed"),
-    [("float32", FLOAT, FLOAT), ("bfloat16", HALF, HALF), ("mixed_bfloat16", FLOAT, HALF), (None, FLOAT, FLOAT)],
+    [
+        ("float32", FLOAT, FLOAT),
+        ("bfloat16", HALF, HALF),
+        ("mixed_bfloat16", FLOAT, HALF),
+        ("mixed_float16", FLOAT, SHORT),
+        (None, FLOAT, FLOAT),
+    ],
 )
 def test_what_is_kept_and_computed(precision: str | None, kept: Any, computed: Any) -> None:
     ours = trainer(precision)
@@ -175,6 +181,51 @@ def test_statistics_are_taken_in_float32() -> None:
     np.testing.assert_array_equal(mean.predict({}, {}, np.ones((1, 4096, 1), "float32")).astype(FLOAT), 1.0)
 
 
+def small_gradients(precision: str | None) -> jg.Trainer:
+    """A loss so small that float16 has no numbers for the gradients between its layers."""
+    x = jg.Input((4,), name="x")
+    model = jg.Model(x, L.Dense(3, name="y")(L.Dense(8, activation="tanh", name="h")(x)))
+    return jg.Trainer(model, optax.sgd(1e6), loss=LOSS, loss_weights=1e-7, precision=precision)
+
+
+def test_small_gradients_do_not_vanish_in_float16() -> None:
+    ours, exact = small_gradients("mixed_float16"), small_gradients(None)
+    start = exact.init(jax.random.key(0))
+    after, _ = ours.step(ours.init(jax.random.key(0)), data())
+    expected, _ = exact.step(start, data())
+    change = jax.tree.map(lambda a, b: np.asarray(a - b), after.params, start.params)
+    wanted = jax.tree.map(lambda a, b: np.asarray(a - b), expected.params, start.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), change, wanted)
+    assert np.abs(wanted["h"]["kernel"]).min() > 1e-5
+    policy = jg.Policy({"*": {"dtype": "float16", "param_dtype": "float32"}})
+    unscaled = jg.Trainer(exact.model.with_policy(policy), optax.sgd(1e6), loss=LOSS, loss_weights=1e-7)
+    lost, _ = unscaled.step(start, data())
+    assert np.abs(lost.params["h"]["kernel"] - expected.params["h"]["kernel"]).max() > 2e-3
+
+
+def test_steps_that_overflow_are_skipped_and_counted() -> None:
+    """Targets of 1000 times a scale of 32768 are beyond float16: the scale is halved until it fits."""
+    x = jg.Input((4,), name="x")
+    model = jg.Model(x, L.Dense(1, name="y")(x))
+    ours = jg.Trainer(model, optax.sgd(1e-3), loss="mse", precision="mixed_float16", ema=0.99)
+    inputs, targets = data()[0], np.full(16, 1000.0, "float32")
+    first, logs = ours.step(ours.init(jax.random.key(0)), (inputs, targets))
+    assert int(logs["skipped_steps"]) == 1
+    same(first.params, ours.init(jax.random.key(0)).params)
+    same(first.ema, first.params)
+    state = first
+    while int(logs["skipped_steps"]) == int(state.step):
+        state, logs = ours.step(state, (inputs, targets))
+    assert 1 < int(state.step) < 16
+    same(state.ema, state.params)  # as after a first step, whatever was skipped before it
+    assert not np.array_equal(state.params["y"]["kernel"], first.params["y"]["kernel"])
+    run = ours.fit((inputs, targets), epochs=20, batch_size=16, progress=False)
+    assert run.stopped is None
+    assert 1 < run.history["skipped_steps"][-1] < 16
+    assert run.history["loss"][-1] < run.history["loss"][-2] < 1e6
+    assert int(run.train_state.step) == 20
+
+
 def test_averages_and_clipping_under_a_precision() -> None:
     optimizer = optax.chain(optax.clip_by_global_norm(0.1), optax.adamw(1e-2, mask=jg.optimizers.decay_mask))
     ours = trainer("bfloat16", optimizer=optimizer, ema=0.99, validate_ema=True)
@@ -225,7 +276,7 @@ def test_a_precision_is_shown() -> None:
         ("float16", "jg.Policy"),
         (16, "got 16"),
         (["bfloat16"], r"got \['bfloat16'\]"),
-        (jnp.bfloat16, "None or one of 'float32', 'bfloat16', 'mixed_bfloat16'"),
+        (jnp.bfloat16, "None or one of 'float32', 'bfloat16', 'mixed_bfloat16', 'mixed_float16'"),
         ("", "got ''"),
     ],
 )
