@@ -172,6 +172,16 @@ def test_averaging_is_pure() -> None:
 # In fit
 
 
+def test_averages_move_once_for_a_batch_in_parts() -> None:
+    """Keras moves them once for each part."""
+    x = jg.Input((4,), name="x")
+    model = jg.Model(x, L.Dense(3, name="y")(L.Dense(5, activation="tanh", name="hidden")(x)))
+    whole, parts = trainer(model), trainer(model, accumulate=2)
+    a, b = (fit(ours).train_state for ours in (whole, parts))
+    close(a.ema, b.ema, 1e-5)
+    assert int(a.step) == int(b.step) == 9
+
+
 def test_validation_reads_the_averages_where_asked_for() -> None:
     plain, averaged = trainer(), trainer(validate_ema=True)
     runs = [fit(ours, validation_data=data(seed=9)) for ours in (plain, averaged)]
