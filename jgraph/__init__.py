@@ -1,5 +1,6 @@
 """jgraph: draw a model of many inputs and outputs, and train it with pure functions."""
 
+from jgraph import balance as balance
 from jgraph import callbacks as callbacks
 from jgraph import constraints as constraints
 from jgraph import errors as errors

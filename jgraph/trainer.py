@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jgraph.balance.balance import Balance
 from jgraph.callbacks.progress_bar import ProgressBar
 from jgraph.callbacks.terminate_on_nan import TerminateOnNaN
 from jgraph.core.model import Model
@@ -20,10 +21,19 @@ from jgraph.keys import fold
 from jgraph.train.batches import Binding, check_iterable, check_weighing, is_rows
 from jgraph.train.callback import Callback, Setup
 from jgraph.train.configure import make_objective, make_optimizer
+from jgraph.train.gradients import Accumulated, check_parts
 from jgraph.train.learning_rate import inexact
 from jgraph.train.loop import train
 from jgraph.train.objective import Objective, Target
-from jgraph.train.plan import Plan, check_batch_size, check_batches, check_epochs, check_plan, check_steps
+from jgraph.train.plan import (
+    Plan,
+    check_batch_size,
+    check_batches,
+    check_epochs,
+    check_integer,
+    check_plan,
+    check_steps,
+)
 from jgraph.train.programs import Pace, Programs
 from jgraph.train.session import Session, Setting
 from jgraph.train.source import Rows, Source, measure
@@ -69,6 +79,7 @@ class Trainer:
     loss_weights: Any = None
     metrics: Any = None
     learning_rate: Any = None
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, Model):
@@ -78,6 +89,7 @@ class Trainer:
                 got=repr(self.model),
                 cure="Make one: jg.Model(inputs, outputs).",
             )
+        check_integer("Trainer, accumulate", self.accumulate, 1)
         self.step_function  # noqa: B018 (checks losses, metrics, ends and optimizer now)
 
     # What it is made of
@@ -90,7 +102,10 @@ class Trainer:
     @functools.cached_property
     def step_function(self) -> Step:
         """The pure step, before it is compiled."""
-        return Step(self.objective, *make_optimizer(self.optimizer, self.learning_rate))
+        step = Step(self.objective, *make_optimizer(self.optimizer, self.learning_rate))
+        if self.accumulate == 1:
+            return step
+        return dataclasses.replace(step, gradients=Accumulated(self.accumulate, fills=not self._binding.exact))
 
     @functools.cached_property
     def programs(self) -> Programs:
@@ -119,9 +134,9 @@ class Trainer:
         params, state = drawn[0] if params is None else params, drawn[1] if state is None else state
         match(params, self.model.params_spec, "Trainer.init, params", "Give the tree that model.init makes.")
         match(state, self.model.state_spec, "Trainer.init, state", "Give the tree that model.init makes.")
-        opt_state = self.step_function.init_optimizer(params)
-        scale = jnp.ones((), jnp.float32)
-        return TrainState(jnp.zeros((), jnp.int32), params, state, opt_state, fold(key, "steps"), scale)
+        step, scale = self.step_function, jnp.ones((), jnp.float32)
+        start, own = jnp.zeros((), jnp.int32), fold(key, "steps")
+        return TrainState(start, params, state, step.init_optimizer(params), own, scale, *step.init_memories())
 
     def step(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         """One step on a batch (inputs, targets[, weights]): the next train state and the batch's logs, on the device.
@@ -233,13 +248,15 @@ class Trainer:
             held_out = self._source(validation_data, "fit, validation_data", programs, times=left)
         if source.rows is not None:
             check_steps(plan, source.rows.count)
+            sizes = [min(plan.batch_size, source.rows.count), source.rows.count % plan.batch_size]
+            check_parts("fit, batch_size", sizes, self.accumulate, fills=not self._binding.exact)
         return source, held_out, validation_data
 
     def _setup(self, plan: Plan, validates: bool) -> Setup:
         """What callbacks may know before training."""
         step, objective = self.step_function, self.objective
         known = objective.logs(np.ones(objective.init().shape))
-        measured = [*known, *(["learning_rate"] if step.rate_log(self._template) else [])]
+        measured = [*known, *jax.eval_shape(step.state_log, self._template)]
         return Setup(
             trainer=self,
             logs=(*measured, *(f"val_{name}" for name in known if validates)),
@@ -257,7 +274,8 @@ class Trainer:
         opt_state = jax.eval_shape(self.step_function.init_optimizer, specs[0])
         step: Any = jax.ShapeDtypeStruct((), jnp.int32)
         scale: Any = jax.ShapeDtypeStruct((), jnp.float32)
-        return TrainState(step, *specs, opt_state, jax.random.key(0), scale)
+        memories = jax.eval_shape(self.step_function.init_memories)
+        return TrainState(step, *specs, opt_state, jax.random.key(0), scale, *memories)
 
     def learning_rate_of(self, train_state: TrainState) -> Any:
         """The learning rate of a train state's next step, as callbacks have scaled it; `None` where it is not known.
@@ -292,7 +310,7 @@ class Trainer:
         return Source(self._binding, programs, Rows(bound, count), where=where)
 
     def _check_train_state(self, where: str, given: Any) -> None:
-        check_train_state(where, given, self.model.params_spec, self.model.state_spec, self._template.opt_state)
+        check_train_state(where, given, self._template)
 
     # Copies and printing
 
@@ -304,7 +322,9 @@ class Trainer:
 
     def __str__(self) -> str:
         columns = ["output", "loss", "weight", "taken on", "metrics", "mask"]
-        return table(f"Trainer of {self.model!r}", columns, map(_row, self.objective.targets), numbers=["weight"])
+        given = self.objective.balance if isinstance(self.loss_weights, Balance) else None
+        title = f"Trainer of {self.model!r}" + f", losses balanced by {given!r}" * (given is not None)
+        return table(title, columns, map(_row, self.objective.targets), numbers=["weight"])
 
 
 def _defaults(callbacks: Iterable[Callback], progress: bool) -> list[Callback]:
@@ -321,4 +341,5 @@ def _row(target: Target) -> list[str]:
         return [target.name, "none", "-", "-", metrics, mask]
     end = "logits (the output)" if target.linear else f"logits, before {target.loss.link}"
     weight = f"{target.weight:g}" if isinstance(target.weight, float) else "traced"
+    weight = "schedule" if callable(target.weight) else weight
     return [target.name, target.loss.name, weight, end if target.logits else "output", metrics, mask]

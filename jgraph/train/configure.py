@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 from jax.core import Tracer
 
+from jgraph.balance.balance import Balance
 from jgraph.core.ends import End, end_of, open_end
 from jgraph.core.graph import Graph, Ref, spec_of
 from jgraph.core.model import Model
@@ -25,8 +26,8 @@ from jgraph.metrics.library import METRICS
 from jgraph.metrics.metric import Mean, Metric
 from jgraph.train.actions import number_of
 from jgraph.train.objective import Objective, Target
+from jgraph.train.weights import check_kind, is_traced, make_balance, weight_of
 from jgraph.tree import divide, leaves_with_names
-from jgraph.typing import Array
 
 ACCURACIES = {
     "binary_crossentropy": "binary_accuracy",
@@ -56,7 +57,8 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
             cure="Give None for an output that is not to be trained.",
         )
     resolved = {n: v if v is None else resolve(f"Trainer, loss of {n!r}", v, LOSSES) for n, v in losses.items()}
-    weights = by_output(model, "loss_weights", loss_weights)
+    check_kind(loss_weights)
+    weights = {} if isinstance(loss_weights, Balance) else by_output(model, "loss_weights", loss_weights)
     wanted = by_output(model, "metrics", metrics)
     if not any(resolved.values()):
         raise ArgumentError(
@@ -66,7 +68,7 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
     targets = []
     for name, ref in zip(names, jax.tree.leaves(graph.outputs), strict=True):
         own = resolved[name]
-        weight = _weight(name, weights.get(name), own)
+        weight = weight_of(name, weights.get(name), own)
         spec = spec_of(graph, ref)
         chosen = tuple(metric.for_output(spec) for metric in _metrics(name, wanted.get(name), own))
         target = Target(name, spec, ref, own, weight, chosen, mask=_mask_ref(graph, graph.symbol(ref)))
@@ -75,6 +77,9 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
             ends[name] = _checked_end(name, graph, ref, own)
         targets.append(target)
     objective = _open(graph, tuple(targets), ends, single=len(names) == 1)
+    given = [t.weight for t in objective.losses], {t.name: t.loss for t in objective.losses if t.loss}
+    balance = make_balance(loss_weights, *given, divide(model.params_spec, objective.frozen)[0])
+    objective = dataclasses.replace(objective, balance=balance)
     _check_logs(objective)
     _check_trained(model, objective)
     return objective
@@ -82,10 +87,11 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
 
 def _check_logs(objective: Objective) -> None:
     """No two logs may have one name, those of the validation included."""
-    names = ["loss", "learning_rate"]
+    names = ["loss", "learning_rate", "skipped_steps"]
     for target in objective.trained:
         prefix = "" if objective.single else f"{target.name}/"
         own = [] if objective.single or target.loss is None else ["loss"]
+        own += ["weight"] if objective.balance.moves and target.loss else []
         names += [prefix + name for name in (*own, *(m.name for m in target.metrics))]
     counts = Counter([*names, *(f"val_{name}" for name in names)])
     if twice := [name for name, count in counts.items() if count > 1]:
@@ -154,24 +160,6 @@ def by_output(model: Model, where: str, value: Any) -> dict[str, Any]:
         got=f"{type(value).__name__}" + (f" of {len(value)}" if listed else f" {value!r}"),
         cure="Several outputs need to be told apart.",
     )
-
-
-def _weight(name: str, value: Any, loss: Loss | None) -> Array | float:
-    traced = _is_traced(value)
-    if value is not None and (loss is None or not (traced or math.isfinite(number_of(value)))):
-        raise ArgumentError(
-            f"Trainer, loss_weights of {name!r}",
-            expected="a finite number, for an output with a loss",
-            got=f"{value!r}{'' if loss else ' for an output without one'}",
-            cure="Leave it out for a weight of 1.",
-        )
-    return 1.0 if value is None else value if traced else float(value)
-
-
-def _is_traced(value: Any) -> bool:
-    """Whether it is a number of a function that JAX differentiates or compiles, whose value cannot be looked at."""
-    real = isinstance(value, Tracer) and jnp.isdtype(value.dtype, ("integral", "real floating"))
-    return real and value.shape == ()
 
 
 def _metrics(name: str, value: Any, loss: Loss | None) -> tuple[Metric, ...]:
@@ -301,7 +289,7 @@ def make_optimizer(optimizer: Any, learning_rate: Any) -> tuple[optax.GradientTr
         return optax.with_extra_args_support(optimizer), None
     if not callable(optimizer):
         raise ArgumentError(where, expected="a factory, beside learning_rate", got=type(optimizer).__name__, cure=cure)
-    fixed = not callable(learning_rate) and not _is_traced(learning_rate)
+    fixed = not callable(learning_rate) and not is_traced(learning_rate)
     if fixed and not 0 <= number_of(learning_rate) < math.inf:
         raise ArgumentError(
             "Trainer, learning_rate",

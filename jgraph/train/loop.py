@@ -64,7 +64,7 @@ def end_epoch(session: Session, held_out: Source | None, begin: float, steps: in
     step, plan, run = session.setting.step, session.setting.plan, session.current()
     sums = np.asarray(session.carry[1])
     logs = read_logs(step.objective, sums[0])
-    logs |= {name: float(rate) for name, rate in step.rate_log(run.train_state).items()}
+    logs |= {name: float(value) for name, value in step.state_log(run.train_state).items()}
     seconds = time.perf_counter() - begin
     if held_out is not None:
         measured = measure(held_out, run.train_state, plan.batch_size, session.pace, lambda: not session.signals.caught)

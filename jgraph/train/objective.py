@@ -2,12 +2,15 @@
 
 import dataclasses
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jgraph.balance.balance import Balance
+from jgraph.balance.numbers import Numbers
 from jgraph.core.graph import Graph, Ref, specs_of
 from jgraph.core.policy import frozen_of
 from jgraph.core.run import run
@@ -25,13 +28,14 @@ class Target:
     """One output: its name, spec, loss, weight and metrics, and where in the graph its values, logits and mask are.
 
     `logits` is set where the loss is a cross-entropy; `linear` says that the output itself is those logits.
+    `weight` is what its loss was given: a number or a schedule.
     """
 
     name: str
     spec: Spec
     output: Ref
     loss: Loss | None
-    weight: Array | float = 1.0
+    weight: Any = 1.0
     metrics: tuple[Metric, ...] = ()
     logits: Ref | None = None
     linear: bool = False
@@ -43,19 +47,36 @@ class Target:
         return (*([self.loss] if self.loss else []), *self.metrics)
 
 
+class Judged(NamedTuple):
+    """What a batch says of a model: `[sum(weight * loss), sum(weight)]` of each output with a loss, and all else."""
+
+    losses: tuple[Array, ...]
+    penalty: Array
+    sums: Array
+    model_state: State
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Objective:
     """Runs a graph on a batch and sums up its losses and metrics.
 
     The sums are one vector: for every output `[sum(weight * value), sum(weight)]` of its loss and what each metric
-    keeps, then `[penalty, 1]` of the step. One vector, because every array costs at each dispatch. Whatever a node
-    computes in, losses and metrics are taken in at least float32.
+    keeps, then `[penalty, 1]` of the step, or `[loss, 1]` of one whose weights move. One vector, because every array
+    costs at each dispatch. Whatever a node computes in, losses and metrics are taken in at least float32.
+
+    `balance` makes one number of the losses.
     """
 
     graph: Graph
     inputs: tuple[int, ...]
     targets: tuple[Target, ...]
     single: bool
+    balance: Balance = dataclasses.field(default_factory=Numbers)
+
+    @property
+    def losses(self) -> tuple[Target, ...]:
+        """The outputs that have a loss."""
+        return tuple(t for t in self.targets if t.loss)
 
     @property
     def trained(self) -> tuple[Target, ...]:
@@ -98,8 +119,8 @@ class Objective:
 
     def evaluate(
         self, params: Params, state: State, batch: tuple, real: Array | None, *, train: bool, key: Key | None = None
-    ) -> tuple[Array, Array, State]:
-        """The loss of a batch, its sums and the next state.
+    ) -> Judged:
+        """Runs the model on a batch.
 
         `batch` is (inputs, targets, weights), each a tuple in the order of the model's inputs and outputs; `real` has
         0 for rows that only fill the batch up.
@@ -114,14 +135,14 @@ class Objective:
         inputs, targets, weights = batch
         fed = dict(zip(self.inputs, inputs, strict=True))
         values, state, penalty = run(self.graph.nodes, fed, params, state, train, key)
-        loss, sums = jnp.asarray(penalty, jnp.float32), []
+        losses, sums = [], []
         for target, truth, weight in zip(self.targets, targets, weights, strict=True):
             if target.judges:
                 parts = self._sums(target, values, truth, weight, real)
                 sums += parts
-                loss = loss + target.weight * _mean(parts[0]) if target.loss else loss
-        one = jnp.ones((), jnp.float32)
-        return loss, jnp.concatenate([*sums, jnp.stack([jnp.asarray(penalty, jnp.float32), one])]), state
+                losses += parts[:1] if target.loss else []
+        penalty, one = jnp.asarray(penalty, jnp.float32), jnp.ones((), jnp.float32)
+        return Judged(tuple(losses), penalty, jnp.concatenate([*sums, jnp.stack([penalty, one])]), state)
 
     def _sums(self, target: Target, values: Any, truth: Array, weight: Array | None, real: Array | None) -> list[Array]:
         output = _read(values, target.output)
@@ -143,25 +164,45 @@ class Objective:
             found.append(weighted_sums(check_values(where, value, output, weights), weights))
         return found
 
-    def logs(self, sums: Any) -> dict[str, Any]:
+    def combined(self, memory: PyTree, step: Any) -> Callable[[list[Any], Any], Any]:
+        """How a measured loss is made of the means of the losses and the penalty, with the weights of that moment."""
+        return functools.partial(self.balance.total, memory, step)
+
+    def logs(self, sums: Any, combined: Callable[[list[Any], Any], Any] | None = None) -> dict[str, Any]:
         """The sums as logs: `loss`, and each output's losses and metrics under their names.
 
         `loss` is the weighted sum of the outputs' losses plus the mean penalty of the steps, over the outputs that had
-        any weight; NaN where there is nothing to average over.
+        any weight; NaN where there is nothing to average over. Where weights move, the sums of training have the mean
+        of what the steps minimised, and those of measuring need to be `combined`.
         """
         numbers = np if isinstance(sums, np.ndarray) else jnp
         logs: dict[str, Any] = {"loss": None}
-        total, weight = sums[-2] / sums[-1], 0.0
+        losses, weight = [], 0.0
         for target, judge, place in self.parts:
             prefix, own = "" if self.single else f"{target.name}/", sums[place]
             if isinstance(judge, Metric):
                 logs[f"{prefix}{judge.name}"] = judge.compute(own)
                 continue
-            mean = _mean(own, numbers)
-            logs[f"{prefix}loss"] = numbers.where(own[1] != 0, mean, numbers.nan)
-            total, weight = total + target.weight * mean, weight + own[1]
+            losses.append(mean_of(own, numbers))
+            logs[f"{prefix}loss"] = numbers.where(own[1] != 0, losses[-1], numbers.nan)
+            weight = weight + own[1]
+        last = sums[-2] / sums[-1]
+        if combined is None and not self.balance.moves:
+            combined = self.combined((), 0)
+        total = last if combined is None else combined(losses, last)
         logs["loss"] = numbers.where(weight != 0, total, numbers.nan)
         return logs
+
+    def minimised(self, sums: Array, loss: Array) -> Array:
+        """The sums of a step that minimised this."""
+        return sums.at[-2].set(loss) if self.balance.moves else sums
+
+    def weight_logs(self, memory: PyTree, step: Any) -> dict[str, Any]:
+        """The logs `weight` of the outputs, where weights move."""
+        if not self.balance.moves:
+            return {}
+        weights = zip(self.losses, self.balance.weights(memory, step), strict=True)
+        return {"weight" if self.single else f"{t.name}/weight": jnp.asarray(w, jnp.float32) for t, w in weights}
 
     def directions(self) -> dict[str, str]:
         """`min` or `max` for each log, with `val_` in front too, where it is known which is better."""
@@ -193,7 +234,7 @@ def _read(values: Any, ref: Ref | None) -> Any:
     return None if ref is None else widened(values[ref.node][ref.index])
 
 
-def _mean(sums: Any, numbers: Any = jnp) -> Any:
+def mean_of(sums: Any, numbers: Any = jnp) -> Any:
     """The mean, 0 where there is no weight at all."""
     return sums[0] / numbers.where(sums[1] != 0, sums[1], 1.0)
 

@@ -30,10 +30,10 @@ def check_plan(plan: Plan, train_state: Any, run: Any, resume: Any = None) -> No
         ArgumentError: one has no meaning.
     """
     check_batch_size(plan.batch_size)
-    _check_integer("epochs", plan.epochs, 0)
-    _check_integer("seed", plan.seed, 0, 2**32 - 1)  # as many seeds as JAX tells apart
+    check_integer("epochs", plan.epochs, 0)
+    check_integer("seed", plan.seed, 0, 2**32 - 1)  # as many seeds as JAX tells apart
     if plan.steps_per_epoch is not None:
-        _check_integer("steps_per_epoch", plan.steps_per_epoch, 1)
+        check_integer("steps_per_epoch", plan.steps_per_epoch, 1)
     for name in ("shuffle", "progress"):
         if not isinstance(value := getattr(plan, name), bool):
             raise ArgumentError(f"fit, {name}", expected="True or False", got=repr(value), cure=f"Write {name}=False.")
@@ -115,7 +115,7 @@ def check_batch_size(batch_size: Any) -> None:
     Raises:
         ArgumentError: it is not a positive integer.
     """
-    _check_integer("batch_size", batch_size, 1)
+    check_integer("batch_size", batch_size, 1)
 
 
 def check_steps(plan: Plan, rows: int) -> None:
@@ -134,8 +134,12 @@ def check_steps(plan: Plan, rows: int) -> None:
         )
 
 
-def _check_integer(name: str, value: Any, least: int, most: int | None = None) -> None:
-    """Raises ArgumentError for what is no integer, or out of range."""
+def check_integer(name: str, value: Any, least: int, most: int | None = None) -> None:
+    """Checks an integer.
+
+    Raises:
+        ArgumentError: it is none, or out of range.
+    """
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < least or (most is not None and value > most):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"

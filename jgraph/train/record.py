@@ -18,6 +18,9 @@ from jgraph.tree import leaves_with_names, name_of
 from jgraph.typing import PyTree
 
 PACKAGES = ("jgraph", "jax", "jaxlib", "optax", "orbax-checkpoint", "numpy")
+BESIDE = ("opt_state/", "balance/", "loss_scale/")
+"""What a trainer adds to a model in a train state."""
+
 CURE = "Resume with what the run began with, or begin another run in another directory."
 
 
@@ -121,7 +124,7 @@ def check_same(directory: str, saved: Mapping[str, Any], given: Mapping[str, Any
 
 
 def check_leaves(directory: str, tree: Mapping[str, Any], template: PyTree, optimizer: bool = True) -> None:
-    """Compares the leaves of a saved train state with those that a trainer makes, those of the optimizer too or not.
+    """Compares the leaves of a saved train state with those that a trainer makes, those beside the model too or not.
 
     Raises:
         ResumeError: some are missing, too many, or of another shape or dtype; all of them are named, and nothing else.
@@ -129,7 +132,7 @@ def check_leaves(directory: str, tree: Mapping[str, Any], template: PyTree, opti
     saved = {name: (tuple(a.shape), str(a.dtype)) for name, a in leaves_with_names(tree)}
     wanted = {name: (tuple(s.shape), str(s.dtype)) for name, s in leaves_with_names(_specs(template))}
     differing = [name for name in {**saved, **wanted} if saved.get(name) != wanted.get(name)]
-    own = [name for name in differing if not name.startswith("opt_state/")]
+    own = [name for name in differing if not name.startswith(BESIDE)]
     if own or not optimizer:
         differing = sorted(own, key=lambda name: not name.startswith("params/"))  # the optimizer's follow from these
     if differing:

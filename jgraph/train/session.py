@@ -209,7 +209,8 @@ class Session:
         if self.setting.step.guard is None or self.run.stopped is not None or not refused(seen := np.asarray(sums)):
             return
         train_state, sums = self.carry
-        self.done, self.step = int(np.asarray(sums)[0, -1]), int(train_state.step)
+        taken = int(train_state.step)
+        self.done, self.step = self.done - (self.step - taken), taken
         logs = read_logs(self.setting.step.objective, seen[1])
         bad = [f"{name} {value}" for name, value in logs.items() if name.endswith("loss") and not np.isfinite(value)]
         where = f"step {self.step + 1} (epoch {self.run.position.epoch + 1}, batch {self.done + 1})"

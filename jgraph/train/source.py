@@ -154,10 +154,12 @@ def measure(
     sums, number = fold(source.whole(train_state, batch_size), objective.init(), pace, going)
     if going():
         source.check_given(number, None)
-    return read_logs(objective, sums)
+    return read_logs(objective, sums, objective.combined(train_state.balance, train_state.step))
 
 
-def read_logs(objective: Objective, sums: Array) -> dict[str, float]:
-    """The sums, read once from the device, as logs."""
+def read_logs(
+    objective: Objective, sums: Array, combined: Callable[[list[Any], Any], Any] | None = None
+) -> dict[str, float]:
+    """The sums, read once from the device, as logs; those of measuring need to be `combined`."""
     with np.errstate(invalid="ignore", divide="ignore"):  # an output without weight in an epoch has the log NaN
-        return {name: float(value) for name, value in objective.logs(np.asarray(sums, np.float64)).items()}
+        return {name: float(value) for name, value in objective.logs(np.asarray(sums, np.float64), combined).items()}

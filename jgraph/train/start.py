@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jgraph.balance.numbers import Numbers, Schedules
 from jgraph.core.fingerprint import differences
 from jgraph.core.model import Model
 from jgraph.data.fingerprint import fingerprint
@@ -22,7 +23,9 @@ from jgraph.storage.steps import clean, newest_whole, record_of, set_aside, step
 from jgraph.train.actions import INTERRUPTED
 from jgraph.train.callback import Callback, Setup
 from jgraph.train.configuration import plain
+from jgraph.train.gradients import Whole
 from jgraph.train.hooks import form
+from jgraph.train.loss_scale import Unscaled
 from jgraph.train.objective import Target
 from jgraph.train.plan import Plan
 from jgraph.train.record import check_leaves, check_same, key_like, run_of
@@ -126,6 +129,7 @@ def about_run(
     rates = None if step.rate is None else {str(at): float(step.rate(at)) for at in PROBES}
     identity = {
         **{f"training of {t.name!r}": _told(t) for t in step.objective.targets},
+        **_told_gradients(step),
         "optimizer": json.loads(json.dumps(plain(optimizer))),
         "learning rate by step": rates,
         "seed": plan.seed,
@@ -142,8 +146,24 @@ def about_run(
 
 def _told(target: Target) -> str:
     """How an output is trained."""
-    loss = "no loss" if target.loss is None else f"{target.loss.name} x {target.weight:g}"
+    weight = "its schedule" if callable(target.weight) else f"{target.weight:g}"
+    loss = "no loss" if target.loss is None else f"{target.loss.name} x {weight}"
     return ", ".join([loss, *(metric.name for metric in target.metrics)])
+
+
+def _told_gradients(step: Step) -> dict[str, Any]:
+    """How losses and gradients are found, where it is not in the plain way."""
+    balance, scheduled = step.objective.balance, [t for t in step.objective.losses if callable(t.weight)]
+    told: dict[str, Any] = {
+        f"loss weight of {t.name!r} by step": {str(at): float(t.weight(at)) for at in PROBES} for t in scheduled
+    }
+    if not isinstance(balance, Numbers | Schedules):
+        told["balance"] = json.loads(json.dumps(plain(balance)))
+    if step.gradients != Whole():
+        told["gradients"] = json.loads(json.dumps(plain(step.gradients)))
+    if step.loss_scale != Unscaled():
+        told["loss scale"] = json.loads(json.dumps(plain(step.loss_scale)))
+    return told
 
 
 def configurations(cast: Mapping[str, Callback]) -> dict[str, Any]:

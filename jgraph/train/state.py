@@ -20,7 +20,8 @@ class TrainState:
     """Everything that a training step reads and gives back, as one pytree.
 
     `step` counts the updates; `key` is the seed of the randomness of all steps (a step's own key is folded from it and
-    `step`); `lr_scale` multiplies the optimizer's updates.
+    `step`); `lr_scale` multiplies the optimizer's updates. `balance` is the memory of what balances several losses,
+    `loss_scale` that of a loss scale; most trainers have neither, and then there is nothing in them.
 
     >>> import jax, jgraph as jg, optax
     >>> model = jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)])
@@ -35,6 +36,8 @@ class TrainState:
     opt_state: PyTree
     key: Key
     lr_scale: Array
+    balance: PyTree = ()
+    loss_scale: PyTree = ()
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed.
@@ -60,8 +63,8 @@ def check_kind(where: str, given: Any) -> None:
         raise ArgumentError(f"{where}, train_state", expected="a TrainState", got=got, cure=cure)
 
 
-def check_train_state(where: str, given: Any, params: PyTree, model_state: PyTree, opt_state: PyTree) -> None:
-    """Checks that a train state belongs to a trainer, whose trees of specs are given.
+def check_train_state(where: str, given: Any, template: TrainState) -> None:
+    """Checks that a train state belongs to a trainer, of whose kind the template is.
 
     Raises:
         ArgumentError: it is no train state.
@@ -69,9 +72,8 @@ def check_train_state(where: str, given: Any, params: PyTree, model_state: PyTre
     """
     check_kind(where, given)
     cure = "Give the train state of a trainer of this model and optimizer."
-    match(given.params, params, f"{where}, train_state.params", cure)
-    match(given.model_state, model_state, f"{where}, train_state.model_state", cure)
-    match(given.opt_state, opt_state, f"{where}, train_state.opt_state", cure)
+    for name in ("params", "model_state", "opt_state", "balance", "loss_scale"):
+        match(getattr(given, name), getattr(template, name), f"{where}, train_state.{name}", cure)
 
 
 @jax.jit

@@ -9,6 +9,9 @@ import jax.numpy as jnp
 import optax
 
 from jgraph.core.run import constrained
+from jgraph.keys import fold
+from jgraph.train.gradients import Gradients, Seen, View, Whole
+from jgraph.train.loss_scale import Unscaled
 from jgraph.train.objective import Objective
 from jgraph.train.state import TrainState
 from jgraph.tree import divide, together
@@ -16,15 +19,18 @@ from jgraph.typing import Array, Params, PyTree, State
 
 
 class Found(NamedTuple):
-    """What a batch says about some params: its loss and sums, the next model state, and the gradients.
+    """What a batch says about some params: its loss and sums, the next memories, and the gradients.
 
-    Gradients are those of the params that are trained; `loss_of` takes such.
+    Gradients are those of the params that are trained; `loss_of` takes such. `finite` says whether all of them are,
+    where a loss scale asks for it.
     """
 
     loss: Array
     sums: Array
     model_state: State
+    balance: PyTree
     grads: PyTree
+    finite: Any
     loss_of: Callable[[PyTree], Array]
 
 
@@ -38,15 +44,20 @@ class Step:
 
     `rate` gives the learning rate of a step where the optimizer keeps it among its state (`inject_hyperparams`).
     `guard` says what has to be finite for a step of a loop to be taken: `"loss"`, `"gradients"` (both), or nothing.
+    `gradients` is how a batch is run forward and backward, whole or in parts; the objective's balance makes one loss,
+    and one gradient, of several; `loss_scale` keeps the gradients of float16 from vanishing.
     """
 
     objective: Objective
     optimizer: optax.GradientTransformationExtraArgs
     rate: Callable[[Any], Any] | None = None
     guard: str | None = "loss"
+    gradients: Gradients = dataclasses.field(default_factory=Whole)
+    loss_scale: Unscaled = dataclasses.field(default_factory=Unscaled)
 
     def __call__(self, train_state: TrainState, batch: tuple, real: Array | None = None) -> tuple[TrainState, Array]:
         """Takes one step, whatever its loss: the next train state and the batch's sums."""
+        train_state = self.begun(train_state, False)
         found = self.look(train_state, batch, real)
         return self.update(train_state, found), found.sums
 
@@ -58,27 +69,59 @@ class Step:
         """The optimizer's state before the first step."""
         return self.optimizer.init(self.divide(params)[0])
 
+    def init_memories(self) -> tuple[PyTree, PyTree]:
+        """The memories of the balance and of the loss scale before the first step."""
+        return self.objective.balance.init(len(self.objective.losses)), self.loss_scale.init()
+
     def init(self) -> Array:
         """The sums of an epoch without steps."""
         empty = self.objective.init()
         return jnp.stack([empty, empty])
 
+    def begun(self, train_state: TrainState, first: Any) -> TrainState:
+        """The train state as a step begins, which may be the first one of an epoch."""
+        return train_state.replace(balance=self.objective.balance.begin(train_state.balance, first))
+
     def look(self, train_state: TrainState, batch: tuple, real: Array | None) -> Found:
-        """Runs a batch forward and backward."""
+        """Runs a batch forward and backward: losses are scaled, balanced, differentiated; gradients are unscaled."""
+        balance, memory, scale = self.objective.balance, train_state.balance, train_state.loss_scale
         key = jax.random.fold_in(train_state.key, train_state.step)
         trained, frozen = self.divide(train_state.params)
+        view = View(self.objective, frozen, train_state.model_state, batch, real, key)
 
-        def loss_of(trained: PyTree) -> tuple[Array, tuple[Array, PyTree]]:
-            params = together(trained, frozen)
-            loss, sums, state = self.objective.evaluate(
-                params, train_state.model_state, batch, real, train=True, key=key
-            )
-            return loss, (sums, state)
+        def derive(see: Callable[[PyTree], Seen], trained: PyTree) -> tuple[Seen, PyTree]:
+            def scaled(trained: PyTree) -> tuple[Any, Seen]:
+                seen = see(trained)
+                return self.loss_scale.scale(scale, (seen.losses, seen.penalty)), seen
 
-        (loss, (sums, model_state)), grads = jax.value_and_grad(loss_of, has_aux=True)(trained)
-        return Found(loss, sums, model_state, grads, lambda trained: loss_of(trained)[0])
+            return balance.pull(memory, train_state.step, scaled, trained)
+
+        def total(seen: Seen) -> Array:
+            return balance.total(memory, train_state.step, seen.losses, seen.penalty)
+
+        seen, pulled = self.gradients(view, derive, trained)
+        pulled, finite = self.loss_scale.unscale(scale, pulled)
+        loss, counted = total(seen), jnp.stack(seen.counts) != 0
+        return Found(
+            loss,
+            self.objective.minimised(seen.sums, loss),
+            seen.model_state,
+            balance.update(memory, jnp.stack(seen.losses), counted, pulled),
+            balance.grads(memory, train_state.step, pulled, fold(key, "balance")),
+            finite,
+            lambda trained: total(self.gradients(view, lambda see, trained: (see(trained), ()), trained)[0]),
+        )
 
     def update(self, train_state: TrainState, found: Found) -> TrainState:
+        """Applies the gradients, unless a loss scale skips the step: then its count goes on alone."""
+        after = self.loss_scale.choose(
+            found.finite,
+            lambda: self.moved(train_state, found),
+            lambda: train_state.replace(step=train_state.step + 1),
+        )
+        return after.replace(loss_scale=self.loss_scale.update(train_state.loss_scale, found.finite))
+
+    def moved(self, train_state: TrainState, found: Found) -> TrainState:
         """Applies gradients, at the step's rate where it is known, else with the updates scaled; then constrains."""
         opt_state, scale = train_state.opt_state, train_state.lr_scale
         if self.rate is not None:
@@ -94,6 +137,7 @@ class Step:
             params=constrained(self.objective.graph.nodes, together(moved, frozen)),
             model_state=found.model_state,
             opt_state=jax.tree.map(_in_dtype_of, opt_state, moved_state),
+            balance=found.balance,
         )
 
     def learning_rate(self, train_state: TrainState) -> Array | None:
@@ -107,10 +151,15 @@ class Step:
             return {}
         return {"learning_rate": held if self.rate is not None else held * train_state.lr_scale}
 
+    def state_log(self, train_state: TrainState) -> dict[str, Array]:
+        """The logs that a train state gives: learning rate, weights of the losses, steps that were skipped."""
+        weights = self.objective.weight_logs(train_state.balance, train_state.step)
+        return {**self.rate_log(train_state), **weights, **self.loss_scale.logs(train_state.loss_scale)}
+
     def logged(self, train_state: TrainState, batch: tuple) -> tuple[TrainState, dict[str, Array]]:
         """Takes one step by hand: the next train state and the batch's logs."""
         train_state, sums = self(train_state, batch)
-        return train_state, self.objective.logs(sums) | self.rate_log(train_state)
+        return train_state, self.objective.logs(sums) | self.state_log(train_state)
 
     def summed(
         self, train_state: TrainState, sums: Array, batch: tuple, real: Array | None = None
@@ -120,20 +169,27 @@ class Step:
         Where the guard finds something that is not finite, nothing changes, in this step and all later ones, but that
         the sums keep those of the first such step.
         """
+        train_state = self.begun(train_state, sums[0, -1] == 0)
         found = self.look(train_state, batch, real)
 
         def take() -> tuple[TrainState, Array]:
-            return self.update(train_state, found), sums.at[0].set(self.objective.merge(sums[0], found.sums))
+            added = self.loss_scale.choose(
+                found.finite,
+                lambda: self.objective.merge(sums[0], found.sums),
+                lambda: sums[0],
+            )
+            return self.update(train_state, found), sums.at[0].set(added)
 
         if self.guard is None:
             return take()
         watched = found.loss
         if self.guard == "gradients":  # a sum is finite only where all its terms are
             watched = watched + sum(jnp.sum(g).astype(jnp.float32) for g in jax.tree.leaves(found.grads))
+        fine = jnp.isfinite(watched) | self.loss_scale.forgives(train_state.loss_scale, found.finite)
         going = ~refused(sums)
         # Only the update stands in the branch: selecting each leaf instead cost 11 % of the MLP's steps, this nothing.
         return jax.lax.cond(
-            jnp.isfinite(watched) & going,
+            fine & going,
             take,
             lambda: (train_state, jnp.where(going, sums.at[1].set(found.sums), sums)),
         )
@@ -163,7 +219,7 @@ class Step:
 
     def measured(self, params: PyTree, state: PyTree, sums: Array, batch: tuple, real: Array | None = None) -> Array:
         """Evaluates a batch and adds its sums up."""
-        return self.objective.merge(sums, self.objective.evaluate(params, state, batch, real, train=False)[1])
+        return self.objective.merge(sums, self.objective.evaluate(params, state, batch, real, train=False).sums)
 
     def measured_at(self, params: PyTree, state: PyTree, sums: Array, data: tuple, order: Array, index: Array) -> Array:
         """Evaluates the batch at an index of the order."""
