@@ -114,7 +114,7 @@ class GradNorm(EachGradient):
 
     def norms(self, each: tuple[Params, ...]) -> Array:
         """The norm of each loss's gradient over the shared params."""
-        paths = [path.split("/") for path in self._paths]
+        paths = [tuple(path.split("/")) for path in self._paths]
         shared = [divide(grads, paths)[1] if paths else grads for grads in each]
         return jnp.sqrt(jnp.stack([products(grads, grads) for grads in shared]))
 
