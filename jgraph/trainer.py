@@ -33,6 +33,7 @@ from jgraph.train.plan import (
     check_integer,
     check_plan,
     check_steps,
+    sizes_of,
 )
 from jgraph.train.programs import Pace, Programs
 from jgraph.train.session import Session, Setting
@@ -54,12 +55,22 @@ class Trainer:
     on logits: an end in softmax or sigmoid is seen through, a linear end is logits; `print(trainer)` shows which.
     With `learning_rate` (a number or a schedule), `optimizer` is a factory such as `optax.adam`.
     Rate and weights may be traced, as where a function that makes a trainer is differentiated by them.
+
+    A loss weight is a number or a schedule, a function of the step; or `loss_weights` is one of `jg.balance`, which
+    finds the weights of all losses while training. Where weights move, `loss` is the mean over the steps of what each
+    minimised, `val_loss` is taken with the weights of its moment, and `age/weight` logs those of the next step.
+
+    `accumulate=k` runs each batch in k parts, one after the other, so that the activations of only one are in memory:
+    losses, gradients and sums are those of the whole batch to rounding, and the optimizer moves once. Batch
+    normalisation sees the parts by themselves. Where rows depend on each other, k has to divide every batch.
+
     Frozen layers (`model.freeze(...)`) keep their params and state: the optimizer never sees them, and they get no
     gradients. Gradients come in the dtypes of the params; losses and metrics are taken in at least float32.
 
     Raises:
         KeyMismatchError: a key names no output, or an output has no loss.
         ArgumentError: something is not a model, optimizer, loss, weight or metric.
+        DataError: while training, parts cannot share a batch evenly though rows depend on each other.
         LossError: a cross-entropy on an output that ends in something else, or a metric that does not fit its loss.
         GraphError: all params of the model are frozen.
 
@@ -248,7 +259,7 @@ class Trainer:
             held_out = self._source(validation_data, "fit, validation_data", programs, times=left)
         if source.rows is not None:
             check_steps(plan, source.rows.count)
-            sizes = [min(plan.batch_size, source.rows.count), source.rows.count % plan.batch_size]
+            sizes = sizes_of(plan, source.rows.count)
             check_parts("fit, batch_size", sizes, self.accumulate, fills=not self._binding.exact)
         return source, held_out, validation_data
 

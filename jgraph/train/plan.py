@@ -134,6 +134,17 @@ def check_steps(plan: Plan, rows: int) -> None:
         )
 
 
+def sizes_of(plan: Plan, rows: int) -> list[int]:
+    """The sizes of the batches of an epoch, each once.
+
+    >>> sizes_of(Plan(1, 4, 0, True, None, False), 10)
+    [4, 2]
+    """
+    full, last = divmod(rows, plan.batch_size)
+    reached = plan.steps_per_epoch is None or plan.steps_per_epoch > full
+    return [plan.batch_size] * bool(full) + [last] * (reached and last > 0)
+
+
 def check_integer(name: str, value: Any, least: int, most: int | None = None) -> None:
     """Checks an integer.
 

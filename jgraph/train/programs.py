@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jgraph.train.convolutions import convolves
 from jgraph.train.state import TrainState
-from jgraph.train.step import Step, convolves
+from jgraph.train.step import Step
 from jgraph.typing import Array, PyTree
 
 STEPS_PER_DISPATCH = 64

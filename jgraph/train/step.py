@@ -258,23 +258,3 @@ def with_rate(opt_state: Any, rate: Array | None) -> Any:
 def gather(data: tuple, rows: Array) -> tuple[tuple, Array]:
     """The rows of a batch, and 1.0 for those that are real."""
     return jax.tree.map(lambda a: jnp.take(a, rows, axis=0, mode="clip"), data), (rows >= 0).astype(jnp.float32)
-
-
-def convolves(function: Any, *args: Any) -> bool:
-    """True where a function's program has a convolution, found by tracing it."""
-    stack, seen = [jax.make_jaxpr(function)(*args).jaxpr], set()
-    while stack:
-        jaxpr = stack.pop()
-        if id(jaxpr) in seen:
-            continue
-        seen.add(id(jaxpr))
-        for equation in jaxpr.eqns:
-            if equation.primitive.name == "conv_general_dilated":
-                return True
-            for value in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
-                stack += [getattr(value, "jaxpr", value)] if _is_jaxpr(value) else []
-    return False
-
-
-def _is_jaxpr(value: Any) -> bool:
-    return hasattr(value, "eqns") or hasattr(getattr(value, "jaxpr", None), "eqns")
