@@ -158,7 +158,7 @@ def _told_gradients(step: Step) -> dict[str, Any]:
         f"loss weight of {t.name!r} by step": {str(at): float(t.weight(at)) for at in PROBES} for t in scheduled
     }
     if not isinstance(balance, Numbers | Schedules):
-        told["balance"] = json.loads(json.dumps(plain(balance)))
+        told |= {f"balance, {name}": value for name, value in json.loads(json.dumps(plain(balance))).items()}
     if step.gradients != Whole():
         told["gradients"] = json.loads(json.dumps(plain(step.gradients)))
     if step.loss_scale != Unscaled():
