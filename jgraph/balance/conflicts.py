@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jgraph.balance.each import EachGradient, products
-from jgraph.typing import Array, Key, Params, PyTree
+from jgraph.typing import Array, Key, PyTree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PCGrad(EachGradient):
         del memory, step
         return sum(losses, penalty)
 
-    def coefficients(self, memory: PyTree, step: Any, each: tuple[Params, ...], key: Key) -> Array:
+    def coefficients(self, memory: PyTree, step: Any, each: tuple[PyTree, ...], key: Key) -> Array:
         """How often each given gradient is in the sum of the projected ones."""
         del memory, step
         gram = jnp.stack([jnp.stack([products(a, b) for b in each]) for a in each])

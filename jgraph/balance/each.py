@@ -13,7 +13,7 @@ from jgraph.typing import Array, Key, Params, PyTree
 class Pulled(NamedTuple):
     """The gradients of each loss, and those of the penalty."""
 
-    each: tuple[Params, ...]
+    each: tuple[PyTree, ...]
     penalty: Params
 
 
@@ -48,11 +48,11 @@ class EachGradient(Balance):
         return jax.tree.map(mixed, pulled.penalty, *pulled.each)
 
     @abc.abstractmethod
-    def coefficients(self, memory: PyTree, step: Any, each: tuple[Params, ...], key: Key) -> Array:
+    def coefficients(self, memory: PyTree, step: Any, each: tuple[PyTree, ...], key: Key) -> Array:
         """What the gradients of each loss are multiplied by."""
 
 
-def products(first: Params, second: Params) -> Array:
+def products(first: PyTree, second: PyTree) -> Array:
     """The scalar product of two trees, in float32."""
     pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
     terms = [jnp.sum(a.astype(jnp.float32) * b.astype(jnp.float32)) for a, b in pairs]

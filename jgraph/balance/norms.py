@@ -11,7 +11,7 @@ from jgraph.balance.checks import check_number, make_optimizer
 from jgraph.balance.each import EachGradient, Pulled, products
 from jgraph.errors import ArgumentError, KeyMismatchError, listing, nearest
 from jgraph.tree import divide, leaves_with_names
-from jgraph.typing import Array, Key, Params, PyTree
+from jgraph.typing import Array, Key, PyTree
 
 LEAST = 1e-6
 """A weight of 0 or below would turn its loss off for good, or around; the paper leaves this to its learning rate."""
@@ -89,7 +89,7 @@ class GradNorm(EachGradient):
         del step
         return memory["weights"]
 
-    def coefficients(self, memory: PyTree, step: Any, each: tuple[Params, ...], key: Key) -> Array:
+    def coefficients(self, memory: PyTree, step: Any, each: tuple[PyTree, ...], key: Key) -> Array:
         """The weights."""
         del step, each, key
         return memory["weights"]
@@ -98,7 +98,7 @@ class GradNorm(EachGradient):
         """A step of the weights' optimizer."""
         return self.learned(memory, losses, counted, pulled.each)
 
-    def learned(self, memory: PyTree, losses: Array, counted: Array, each: tuple[Params, ...]) -> PyTree:
+    def learned(self, memory: PyTree, losses: Array, counted: Array, each: tuple[PyTree, ...]) -> PyTree:
         """The memory after a step, by the gradients of each loss."""
         before = memory["weights"]
         first = jnp.where(counted & (memory["seen"] == 0), losses, memory["first"])
@@ -112,7 +112,7 @@ class GradNorm(EachGradient):
             "opt_state": opt_state,
         }
 
-    def norms(self, each: tuple[Params, ...]) -> Array:
+    def norms(self, each: tuple[PyTree, ...]) -> Array:
         """The norm of each loss's gradient over the shared params."""
         paths = [tuple(path.split("/")) for path in self._paths]
         shared = [divide(grads, paths)[1] if paths else grads for grads in each]
