@@ -1,4 +1,4 @@
-"""Loss scaling: the scale's rules, gradients that float16 would lose, steps that are skipped, and what the guard sees."""
+"""Loss scaling: the rules of the scale, gradients that float16 would lose, skipped steps, and what the guard sees."""
 
 import dataclasses
 from pathlib import Path
@@ -60,10 +60,10 @@ def test_gradients_too_small_for_float16_arrive() -> None:
     def faint(targets: Any, outputs: Any) -> Any:
         return 1e-9 * outputs[:, 0] * targets
 
-    data = np.ones((4, 2), "float32"), np.ones(4, "float32")
+    batch = (jnp.ones((4, 2)),), (jnp.ones(4),), (None,)
     for trainer, moves in ((half(faint), False), (scaled(half(faint), DynamicLossScale()), True)):
         start = trainer.init(jax.random.key(0))
-        found = trainer.step_function.look(start, trainer._binding.batch(data, "a test"), None)
+        found = trainer.step_function.look(start, batch, None)
         assert bool((found.grads["y"]["kernel"] != 0).all()) == moves
         if moves:
             np.testing.assert_allclose(found.grads["y"]["kernel"], 1e-9, rtol=1e-2)
