@@ -20,6 +20,7 @@ from jgraph.keys import fold
 from jgraph.train.batches import Binding, check_iterable, check_weighing, is_rows
 from jgraph.train.callback import Callback, Setup
 from jgraph.train.configure import make_objective, make_optimizer
+from jgraph.train.joint import Joint
 from jgraph.train.learning_rate import inexact
 from jgraph.train.loop import train
 from jgraph.train.objective import Objective, Target
@@ -300,11 +301,12 @@ class Trainer:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def __repr__(self) -> str:
-        return f"Trainer({self.model!r}, {listing(t.name for t in self.objective.trained)})"
+        return f"Trainer({self.model!r}, {listing(t.name for t in self.objective.judged)})"
 
     def __str__(self) -> str:
         columns = ["output", "loss", "weight", "taken on", "metrics", "mask"]
-        return table(f"Trainer of {self.model!r}", columns, map(_row, self.objective.targets), numbers=["weight"])
+        rows = map(_row, (*self.objective.targets, *self.objective.joints))
+        return table(f"Trainer of {self.model!r}", columns, rows, numbers=["weight"])
 
 
 def _defaults(callbacks: Iterable[Callback], progress: bool) -> list[Callback]:
@@ -313,12 +315,14 @@ def _defaults(callbacks: Iterable[Callback], progress: bool) -> list[Callback]:
     return [own for own in wanted if not any(isinstance(given, type(own)) for given in callbacks)]
 
 
-def _row(target: Target) -> list[str]:
+def _row(target: Target | Joint) -> list[str]:
     """How one output is trained, for the table."""
     metrics = ", ".join(m.name for m in target.metrics) or "-"
+    weight = f"{target.weight:g}" if isinstance(target.weight, float) else "traced"
+    if isinstance(target, Joint):
+        return [target.name, str(target.loss.name), weight, ", ".join(map(str, target.loss.of)), "-", "-"]
     mask = "masked" if target.mask else "-"
     if target.loss is None:
         return [target.name, "none", "-", "-", metrics, mask]
     end = "logits (the output)" if target.linear else f"logits, before {target.loss.link}"
-    weight = f"{target.weight:g}" if isinstance(target.weight, float) else "traced"
-    return [target.name, target.loss.name, weight, end if target.logits else "output", metrics, mask]
+    return [target.name, str(target.loss), weight, end if target.logits else "output", metrics, mask]

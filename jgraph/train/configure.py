@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -19,21 +20,22 @@ from jgraph.core.spec import BATCH
 from jgraph.core.symbol import Symbol
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, GraphError, KeyMismatchError, LossError, NameClashError, listing, nearest
-from jgraph.losses.library import LOSSES
-from jgraph.losses.loss import Loss, resolve
+from jgraph.losses.loss import Loss
+from jgraph.losses.resolve import resolve
 from jgraph.metrics.library import METRICS
 from jgraph.metrics.metric import Mean, Metric
 from jgraph.train.actions import number_of
+from jgraph.train.joint import Joint, join, split
 from jgraph.train.objective import Objective, Target
 from jgraph.tree import divide, leaves_with_names
 from jgraph.typing import Array
 
-ACCURACIES = {
-    "binary_crossentropy": "binary_accuracy",
-    "categorical_crossentropy": "categorical_accuracy",
-    "sparse_categorical_crossentropy": "sparse_categorical_accuracy",
+ACCURACIES: dict[tuple[str | None, str], str] = {
+    ("sigmoid", "same"): "binary_accuracy",
+    ("softmax", "same"): "categorical_accuracy",
+    ("softmax", "labels"): "sparse_categorical_accuracy",
 }
-"""The metric that `accuracy` names, by the output's loss."""
+"""The metric that `accuracy` names, by what the output's loss undoes and by its targets."""
 
 
 def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> Objective:
@@ -47,7 +49,8 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
         GraphError: all params of the model are frozen.
     """
     names = output_names(model)
-    losses = by_output(model, "loss", loss)
+    alone, together = split(loss, names)
+    losses = by_output(model, "loss", alone, together)
     if missing := [n for n in names if n not in losses]:
         raise KeyMismatchError(
             "Trainer, loss",
@@ -55,10 +58,10 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
             got=f"none for {listing(missing)}",
             cure="Give None for an output that is not to be trained.",
         )
-    resolved = {n: v if v is None else resolve(f"Trainer, loss of {n!r}", v, LOSSES) for n, v in losses.items()}
-    weights = by_output(model, "loss_weights", loss_weights)
+    resolved = {n: v if v is None else resolve(f"Trainer, loss of {n!r}", v) for n, v in losses.items()}
+    weights = by_output(model, "loss_weights", loss_weights, together)
     wanted = by_output(model, "metrics", metrics)
-    if not any(resolved.values()):
+    if not any(resolved.values()) and not together:
         raise ArgumentError(
             "Trainer, loss", expected="at least one loss", got=repr(loss), cure="Name a loss, such as 'mse'."
         )
@@ -74,7 +77,9 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
         if own and own.link:
             ends[name] = _checked_end(name, graph, ref, own)
         targets.append(target)
-    objective = _open(graph, tuple(targets), ends, single=len(names) == 1)
+    refs = dict(zip(names, jax.tree.leaves(graph.outputs), strict=True))
+    joints = tuple(join(model, n, v, _weight(n, weights.get(n), v), refs) for n, v in together.items())
+    objective = _open(graph, tuple(targets), ends, joints, single=len(names) == 1 and not joints)
     _check_logs(objective)
     _check_trained(model, objective)
     return objective
@@ -83,7 +88,7 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
 def _check_logs(objective: Objective) -> None:
     """No two logs may have one name, those of the validation included."""
     names = ["loss", "learning_rate"]
-    for target in objective.trained:
+    for target in objective.judged:
         prefix = "" if objective.single else f"{target.name}/"
         own = [] if objective.single or target.loss is None else ["loss"]
         names += [prefix + name for name in (*own, *(m.name for m in target.metrics))]
@@ -120,8 +125,10 @@ def output_names(model: Model) -> list[str]:
     return names
 
 
-def by_output(model: Model, where: str, value: Any) -> dict[str, Any]:
+def by_output(model: Model, where: str, value: Any, beside: Iterable[str] = ()) -> dict[str, Any]:
     """One value for a single output, a tree like the outputs, or a dict by output name, as a dict.
+
+    The dict may have the names of the losses that stand `beside` those of outputs.
 
     Raises:
         KeyMismatchError: a key names no output, or a list has another length.
@@ -129,17 +136,18 @@ def by_output(model: Model, where: str, value: Any) -> dict[str, Any]:
     names, drawn = output_names(model), model.graph.outputs
     if value is None and where != "loss":
         return {}
-    if not isinstance(drawn, Ref) and not (isinstance(value, dict) and {str(key) for key in value} <= set(names)):
+    known = {*names, *beside}
+    if not isinstance(drawn, Ref) and not (isinstance(value, dict) and {str(key) for key in value} <= known):
         with contextlib.suppress(ValueError):  # given as the outputs are
             return dict(zip(names, jax.tree.structure(drawn).flatten_up_to(value), strict=True))
     if isinstance(value, dict):
         value = {str(key): v for key, v in value.items()}
-        if extra := [key for key in value if key not in names]:
+        if extra := [key for key in value if key not in known]:
             raise KeyMismatchError(
                 f"Trainer, {where}",
                 expected=f"keys among the outputs {listing(names)}",
                 got=listing(extra),
-                cure=nearest(extra[0], names) + "Use the names of the model's outputs.",
+                cure=nearest(extra[0], [*names, *beside]) + "Use the names of the model's outputs.",
             )
         return value
     listed = isinstance(value, (list, tuple))
@@ -191,14 +199,14 @@ def _metrics(name: str, value: Any, loss: Loss | None) -> tuple[Metric, ...]:
 def _metric(where: str, value: Any, loss: Loss | None) -> Metric:
     known = [*METRICS, "accuracy"]
     if value in ("accuracy", "acc") and isinstance(value, str):
-        if loss is None or loss.name not in ACCURACIES:
+        if loss is None or (loss.link, loss.targets) not in ACCURACIES:
             raise LossError(
                 where,
                 expected="a cross-entropy, whose accuracy is known",
                 got=f"accuracy beside {loss.name if loss else 'no loss'}",
                 cure=f"Name the metric: {listing(ACCURACIES.values())}.",
             )
-        return dataclasses.replace(METRICS[ACCURACIES[loss.name]], name="accuracy")
+        return dataclasses.replace(METRICS[ACCURACIES[loss.link, loss.targets]], name="accuracy")
     if isinstance(value, str) and value in METRICS:
         metric = dataclasses.replace(METRICS[value], name=value)
     elif isinstance(value, Metric):
@@ -268,21 +276,25 @@ def _mask_ref(graph: Graph, symbol: Symbol) -> Ref | None:
     raise AssertionError("a mask is read by the nodes that carry it")
 
 
-def _open(graph: Graph, targets: tuple[Target, ...], ends: dict[str, End], single: bool) -> Objective:
+def _open(
+    graph: Graph, targets: tuple[Target, ...], ends: dict[str, End], joints: tuple[Joint, ...], single: bool
+) -> Objective:
     """Opens the ends one after the other; all references ride along in the graph's outputs as they move."""
     logits: dict[str, Ref] = {name: end.ref for name, end in ends.items() if end.kind == "linear"}
+    places = tuple(joint.refs for joint in joints)
     for name in (n for n, e in ends.items() if e.kind != "linear"):
         refs = {t.name: {"output": t.output, "mask": t.mask} for t in targets}
-        graph = dataclasses.replace(graph, outputs=(refs, logits))
+        graph = dataclasses.replace(graph, outputs=(refs, logits, places))
         end = end_of(graph.nodes, refs[name]["output"])
         graph, opened = open_end(graph, end)
-        refs, logits = graph.outputs
+        refs, logits, places = graph.outputs
         logits = {**logits, name: opened}
         targets = tuple(dataclasses.replace(t, **refs[t.name]) for t in targets)
     linear = {name for name, end in ends.items() if end.kind == "linear"}
     targets = tuple(dataclasses.replace(t, logits=logits.get(t.name), linear=t.name in linear) for t in targets)
     inputs = tuple(ref.node for ref in jax.tree.leaves(graph.inputs))
-    return Objective(graph, inputs, targets, single)
+    joints = tuple(dataclasses.replace(j, refs=refs) for j, refs in zip(joints, places, strict=True))
+    return Objective(graph, inputs, targets, single, joints)
 
 
 def make_optimizer(optimizer: Any, learning_rate: Any) -> tuple[optax.GradientTransformationExtraArgs, Any]:

@@ -23,6 +23,7 @@ from jgraph.train.actions import INTERRUPTED
 from jgraph.train.callback import Callback, Setup
 from jgraph.train.configuration import plain
 from jgraph.train.hooks import form
+from jgraph.train.joint import Joint
 from jgraph.train.objective import Target
 from jgraph.train.plan import Plan
 from jgraph.train.record import check_leaves, check_same, key_like, run_of
@@ -125,7 +126,7 @@ def about_run(
     text, rows = model.to_json(), source.rows
     rates = None if step.rate is None else {str(at): float(step.rate(at)) for at in PROBES}
     identity = {
-        **{f"training of {t.name!r}": _told(t) for t in step.objective.targets},
+        **{f"training of {t.name!r}": _told(t) for t in (*step.objective.targets, *step.objective.joints)},
         "optimizer": json.loads(json.dumps(plain(optimizer))),
         "learning rate by step": rates,
         "seed": plan.seed,
@@ -140,9 +141,9 @@ def about_run(
     return About(text, model.fingerprint, identity, configurations(cast))
 
 
-def _told(target: Target) -> str:
+def _told(target: Target | Joint) -> str:
     """How an output is trained."""
-    loss = "no loss" if target.loss is None else f"{target.loss.name} x {target.weight:g}"
+    loss = "no loss" if target.loss is None else f"{target.loss} x {target.weight:g}"
     return ", ".join([loss, *(metric.name for metric in target.metrics)])
 
 
