@@ -19,6 +19,7 @@ from jgraph.errors import ArgumentError, listing
 from jgraph.keys import fold
 from jgraph.train.batches import Binding, check_iterable, check_weighing, is_rows
 from jgraph.train.callback import Callback, Setup
+from jgraph.train.class_weight import class_weights_of
 from jgraph.train.configure import make_objective, make_optimizer
 from jgraph.train.joint import Joint
 from jgraph.train.learning_rate import inexact
@@ -41,7 +42,8 @@ class Trainer:
 
     `loss`, `loss_weights` and `metrics` are one value for a single output, a list for a list of outputs, or a dict by
     output name. Losses are names (`"mse"`, `"sparse_categorical_crossentropy"`, ...), members of `jg.losses`, functions
-    (targets, outputs) -> per-example values, or `None` for an output that is not trained. Cross-entropies are taken
+    (targets, outputs) -> per-example values, or `None` for an output that is not trained; a `jg.Loss` with `of` is over
+    several outputs or inner nodes, and stands in the dict under a name of its own. Cross-entropies are taken
     on logits: an end in softmax or sigmoid is seen through, a linear end is logits; `print(trainer)` shows which.
     With `learning_rate` (a number or a schedule), `optimizer` is a factory such as `optax.adam`.
     Rate and weights may be traced, as where a function that makes a trainer is differentiated by them.
@@ -145,6 +147,7 @@ class Trainer:
         shuffle: bool = True,
         seed: int = 0,
         callbacks: Sequence[Callback] = (),
+        class_weight: Any = None,
         steps_per_epoch: int | None = None,
         progress: bool = True,
         train_state: TrainState | None = None,
@@ -160,6 +163,9 @@ class Trainer:
         the newest whole checkpoint in the directory `resume`, to the same bits as if it had never stopped (where there
         is none, it starts anew and says so). What is given is never donated: it can be used again.
 
+        `class_weight`, `{class: weight}` for a single output or such dicts by output, multiplies the weights of the
+        training data by those of their targets' classes; a class that is not named weighs 1.
+
         `callbacks` are those of `jg.callbacks`, or one's own. `TerminateOnNaN` and, with `progress`, `ProgressBar` are
         there in any case. Ctrl-C ends the dispatch and returns the run with `stopped="interrupted"`, a second one
         raises; SIGTERM does the same, saves where there is a `Checkpoint`, and is then sent on to the old handler.
@@ -171,7 +177,7 @@ class Trainer:
             ResumeError, LoadError: the checkpoint is another run's, or none is whole. CallbackError: a callback raised.
             WriteError: a file cannot be written. Every error has `run`, the last good run.
         """
-        plan = Plan(epochs, batch_size, seed, shuffle, steps_per_epoch, progress, validation_split)
+        plan = Plan(epochs, batch_size, seed, shuffle, steps_per_epoch, progress, validation_split, class_weight)
         try:
             check_plan(plan, train_state, run, resume)
             session, source, held_out = self._begin(plan, data, validation_data, callbacks, train_state, run, resume)
@@ -219,6 +225,7 @@ class Trainer:
     ) -> tuple[Source, Source | None, Any]:
         """Checked data for training and validation, and the validation data as users gave or would give them."""
         left = plan.epochs - (run.position.epoch if run else 0)
+        by_class = class_weights_of(self.objective, plan.class_weight)
         source, held_out = self._source(data, "fit", programs, times=left), None
         if plan.validation_split:
             if source.rows is None or validation_data is not None:
@@ -234,7 +241,7 @@ class Trainer:
             held_out = self._source(validation_data, "fit, validation_data", programs, times=left)
         if source.rows is not None:
             check_steps(plan, source.rows.count)
-        return source, held_out, validation_data
+        return dataclasses.replace(source, class_weights=by_class), held_out, validation_data
 
     def _setup(self, plan: Plan, validates: bool) -> Setup:
         """What callbacks may know before training."""

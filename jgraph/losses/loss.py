@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Callable
-from typing import Any, Literal, dataclass_transform
+from typing import Any, ClassVar, Literal, dataclass_transform
 
 import jax.numpy as jnp
 
@@ -56,6 +56,9 @@ class Loss:
     targets: Literal["same", "labels", "free"] = dataclasses.field(default="free", kw_only=True)
     link: Literal["softmax", "sigmoid"] | None = dataclasses.field(default=None, kw_only=True)
     mixes_rows: bool = dataclasses.field(default=True, kw_only=True)
+
+    of_probabilities: ClassVar[bool] = False
+    """Whether logits, as an output that ends linear has them, are no outputs for it."""
 
     def __post_init__(self) -> None:
         if not callable(self.fn) or isinstance(self.fn, type) or home_of(self.fn) == "optax":

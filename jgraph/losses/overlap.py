@@ -18,6 +18,8 @@ EPSILON = 1e-7
 class Overlap(LibraryLoss):
     """The base of losses over probabilities as the output shows them: targets like the outputs, in [0, 1]."""
 
+    of_probabilities = True
+
     def bounds(self) -> tuple[float, float] | None:
         """Targets are from 0 to 1."""
         return 0, 1

@@ -76,6 +76,8 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
         _check_output(target)
         if own and own.link:
             ends[name] = _checked_end(name, graph, ref, own)
+        elif own and own.of_probabilities:
+            _check_probabilities(name, graph, ref, own)
         targets.append(target)
     refs = dict(zip(names, jax.tree.leaves(graph.outputs), strict=True))
     joints = tuple(join(model, n, v, _weight(n, weights.get(n), v), refs) for n, v in together.items())
@@ -264,6 +266,17 @@ def _checked_end(name: str, graph: Graph, ref: Ref, loss: Loss) -> End:
             " say that it is logits by ending it in Activation('linear').",
         )
     return end
+
+
+def _check_probabilities(name: str, graph: Graph, ref: Ref, loss: Loss) -> None:
+    end = end_of(graph.nodes, ref)
+    if end.kind == "linear":
+        raise LossError(
+            f"output {name!r}",
+            expected=f"probabilities for {loss.name}, such as a sigmoid or softmax gives",
+            got=f"logits: an end without activation at {end.node.path!r}",
+            cure="End the output in sigmoid or softmax; or use binary_dice_loss or dice_loss, which are on logits.",
+        )
 
 
 def _mask_ref(graph: Graph, symbol: Symbol) -> Ref | None:

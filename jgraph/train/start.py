@@ -134,6 +134,7 @@ def about_run(
         "shuffle": plan.shuffle,
         "validation_split": plan.validation_split,
         "steps_per_epoch": plan.steps_per_epoch,
+        "class_weight": json.loads(json.dumps(plain(plan.class_weight))),
         "rows": None if rows is None else rows.count,
         "data": None if rows is None else fingerprint(rows.bound),
         "validation data": None if held_out is None or held_out.rows is None else fingerprint(held_out.rows.bound),
