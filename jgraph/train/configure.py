@@ -13,11 +13,9 @@ import jax.numpy as jnp
 import optax
 from jax.core import Tracer
 
-from jgraph.core.ends import End, end_of, open_end
-from jgraph.core.graph import Graph, Ref, spec_of
+from jgraph.core.graph import Ref, spec_of
 from jgraph.core.model import Model
 from jgraph.core.spec import BATCH
-from jgraph.core.symbol import Symbol
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, GraphError, KeyMismatchError, LossError, NameClashError, listing, nearest
 from jgraph.losses.loss import Loss
@@ -25,8 +23,9 @@ from jgraph.losses.resolve import resolve
 from jgraph.metrics.library import METRICS
 from jgraph.metrics.metric import Mean, Metric
 from jgraph.train.actions import number_of
-from jgraph.train.joint import Joint, join, split
+from jgraph.train.joint import join, split
 from jgraph.train.objective import Objective, Target
+from jgraph.train.opening import check_probabilities, checked_end, mask_of, open_ends
 from jgraph.tree import divide, leaves_with_names
 from jgraph.typing import Array
 
@@ -72,16 +71,16 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
         weight = _weight(name, weights.get(name), own)
         spec = spec_of(graph, ref)
         chosen = tuple(metric.for_output(spec) for metric in _metrics(name, wanted.get(name), own))
-        target = Target(name, spec, ref, own, weight, chosen, mask=_mask_ref(graph, graph.symbol(ref)))
+        target = Target(name, spec, ref, own, weight, chosen, mask=mask_of(graph, graph.symbol(ref)))
         _check_output(target)
         if own and own.link:
-            ends[name] = _checked_end(name, graph, ref, own)
+            ends[name] = checked_end(name, graph, ref, own)
         elif own and own.of_probabilities:
-            _check_probabilities(name, graph, ref, own)
+            check_probabilities(name, graph, ref, own)
         targets.append(target)
     refs = dict(zip(names, jax.tree.leaves(graph.outputs), strict=True))
     joints = tuple(join(model, n, v, _weight(n, weights.get(n), v), refs) for n, v in together.items())
-    objective = _open(graph, tuple(targets), ends, joints, single=len(names) == 1 and not joints)
+    objective = open_ends(graph, tuple(targets), ends, joints, single=len(names) == 1 and not joints)
     _check_logs(objective)
     _check_trained(model, objective)
     return objective
@@ -253,61 +252,6 @@ def _check_output(target: Target) -> None:
             got=show(spec),
             cure="For two classes with one unit, use sigmoid and binary_crossentropy.",
         )
-
-
-def _checked_end(name: str, graph: Graph, ref: Ref, loss: Loss) -> End:
-    end = end_of(graph.nodes, ref)
-    if end.kind not in (loss.link, "linear"):
-        raise LossError(
-            f"output {name!r}",
-            expected=f"an end in {loss.link}, or logits, for {loss.name}",
-            got=f"an end in {end.kind if end.kind != 'other' else repr(end.node.layer)} at {end.node.path!r}",
-            cure=f"End the output in {loss.link} (activation={loss.link!r}, or a layer Activation({loss.link!r})), or"
-            " say that it is logits by ending it in Activation('linear').",
-        )
-    return end
-
-
-def _check_probabilities(name: str, graph: Graph, ref: Ref, loss: Loss) -> None:
-    end = end_of(graph.nodes, ref)
-    if end.kind == "linear":
-        raise LossError(
-            f"output {name!r}",
-            expected=f"probabilities for {loss.name}, such as a sigmoid or softmax gives",
-            got=f"logits: an end without activation at {end.node.path!r}",
-            cure="End the output in sigmoid or softmax; or use binary_dice_loss or dice_loss, which are on logits.",
-        )
-
-
-def _mask_ref(graph: Graph, symbol: Symbol) -> Ref | None:
-    if symbol.mask is None:
-        return None
-    mask = symbol.mask
-    for place, symbols in enumerate(graph.symbols):
-        if symbols[0].call.token is mask.call.token:
-            return Ref(place, mask.index)
-    raise AssertionError("a mask is read by the nodes that carry it")
-
-
-def _open(
-    graph: Graph, targets: tuple[Target, ...], ends: dict[str, End], joints: tuple[Joint, ...], single: bool
-) -> Objective:
-    """Opens the ends one after the other; all references ride along in the graph's outputs as they move."""
-    logits: dict[str, Ref] = {name: end.ref for name, end in ends.items() if end.kind == "linear"}
-    places = tuple(joint.refs for joint in joints)
-    for name in (n for n, e in ends.items() if e.kind != "linear"):
-        refs = {t.name: {"output": t.output, "mask": t.mask} for t in targets}
-        graph = dataclasses.replace(graph, outputs=(refs, logits, places))
-        end = end_of(graph.nodes, refs[name]["output"])
-        graph, opened = open_end(graph, end)
-        refs, logits, places = graph.outputs
-        logits = {**logits, name: opened}
-        targets = tuple(dataclasses.replace(t, **refs[t.name]) for t in targets)
-    linear = {name for name, end in ends.items() if end.kind == "linear"}
-    targets = tuple(dataclasses.replace(t, logits=logits.get(t.name), linear=t.name in linear) for t in targets)
-    inputs = tuple(ref.node for ref in jax.tree.leaves(graph.inputs))
-    joints = tuple(dataclasses.replace(j, refs=refs) for j, refs in zip(joints, places, strict=True))
-    return Objective(graph, inputs, targets, single, joints)
 
 
 def make_optimizer(optimizer: Any, learning_rate: Any) -> tuple[optax.GradientTransformationExtraArgs, Any]:
