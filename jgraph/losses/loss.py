@@ -104,9 +104,8 @@ class Loss:
 
     def __str__(self) -> str:
         """The name, and what is not as usual; the same in every process."""
-        options = repr(self).partition("(")[2][:-1]
-        own = options if type(self) is not Loss else ""
-        return f"{self.name}({own})" if own else f"{self.name}"
+        options = repr(self).partition("(")[2][:-1].removeprefix(repr(self.name)).removeprefix(", ")
+        return f"{self.name}({options})" if options else f"{self.name}"
 
 
 def _values_of(self: Loss, targets: Any, outputs: Any) -> Any:

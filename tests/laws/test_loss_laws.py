@@ -79,7 +79,7 @@ def test_gradients_are_finite_at_any_logits(loss: Loss, size: float) -> None:
 
 @EVERY_LOSS
 def test_equal_losses_are_equal_and_print_alike(loss: Loss) -> None:
-    again = eval(repr(loss), vars(losses))
+    again = eval(repr(loss), dict(vars(losses)))
     assert again == loss
     assert hash(again) == hash(loss)
     assert str(again) == str(loss)

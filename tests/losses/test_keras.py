@@ -3,7 +3,7 @@
 from typing import Any
 
 import jax
-import keras
+import keras as keras_package
 import numpy as np
 import pytest
 
@@ -11,10 +11,13 @@ import jgraph as jg
 from jgraph.losses.library import LOSSES
 from tests.losses.cases import TWINS, Twin, data_for
 
+keras: Any = keras_package
+
 EVERY_TWIN = pytest.mark.parametrize("twin", TWINS, ids=repr)
 
 # Keras cuts probabilities off at 1e-7, adds 1e-7 to what it divides by, and loses digits of 1 - p where p is near 1.
-VALUES, GRADIENTS = {"rtol": 3e-5, "atol": 2e-5}, {"rtol": 1e-3, "atol": 2e-5}
+VALUES: dict[str, Any] = {"rtol": 3e-5, "atol": 2e-5}
+GRADIENTS: dict[str, Any] = {"rtol": 1e-3, "atol": 2e-5}
 
 
 def both(loss: Any, targets: Any, outputs: Any) -> tuple[Any, Any]:
@@ -65,11 +68,11 @@ def test_every_spelling_is_one_loss(name: str) -> None:
 
 def test_defaults_of_options_are_those_of_keras() -> None:
     for twin in TWINS:
-        kind = type(twin.ours)
-        config = getattr(keras.losses, kind.__name__, None)
-        config = config().get_config() if config else {}
+        kind: Any = type(twin.ours)
+        theirs = getattr(keras.losses, kind.__name__, None)
+        config = theirs().get_config() if theirs else {}
         for name, value in config.items():
-            if name not in ("name", "reduction", "fn", "from_logits", "dtype") and hasattr(kind(), name):
+            if name not in ("name", "reduction", "fn", "from_logits", "dtype") and hasattr(twin.ours, name):
                 assert getattr(kind(), name) == value, (kind, name)
 
 
