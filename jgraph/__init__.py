@@ -21,6 +21,7 @@ from jgraph.core.sequential import Sequential as Sequential
 from jgraph.layers.lift import as_layer as as_layer
 from jgraph.layers.lora import lora as lora
 from jgraph.layers.lora import merge_lora as merge_lora
+from jgraph.losses.loss import Loss as Loss
 from jgraph.saving import load as load
 from jgraph.saving import save as save
 from jgraph.train.state import Run as Run

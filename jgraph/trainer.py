@@ -15,16 +15,16 @@ from jgraph.callbacks.progress_bar import ProgressBar
 from jgraph.callbacks.terminate_on_nan import TerminateOnNaN
 from jgraph.core.model import Model
 from jgraph.data.rows import split_rows
-from jgraph.draw.terminal import table
 from jgraph.errors import ArgumentError, listing
 from jgraph.keys import fold
 from jgraph.train.batches import Binding, check_iterable, check_weighing, is_rows
 from jgraph.train.callback import Callback, Setup
+from jgraph.train.class_weight import class_weights_of
 from jgraph.train.configure import check_averages, make_objective, make_optimizer
 from jgraph.train.gradients import Accumulated, check_parts
 from jgraph.train.learning_rate import inexact
 from jgraph.train.loop import train
-from jgraph.train.objective import Objective, Target
+from jgraph.train.objective import Objective
 from jgraph.train.plan import (
     Plan,
     check_batch_size,
@@ -36,6 +36,7 @@ from jgraph.train.plan import (
     sizes_of,
 )
 from jgraph.train.precision import kept, loss_scale_of, readable, with_precision
+from jgraph.train.printing import table_of
 from jgraph.train.programs import Pace, Programs
 from jgraph.train.session import Session, Setting
 from jgraph.train.source import Rows, Source, measure
@@ -52,7 +53,8 @@ class Trainer:
 
     `loss`, `loss_weights` and `metrics` are one value for a single output, a list for a list of outputs, or a dict by
     output name. Losses are names (`"mse"`, `"sparse_categorical_crossentropy"`, ...), members of `jg.losses`, functions
-    (targets, outputs) -> per-example values, or `None` for an output that is not trained. Cross-entropies are taken
+    (targets, outputs) -> per-example values, or `None` for an output that is not trained; a `jg.Loss` with `of` is over
+    several outputs or inner nodes, and stands in the dict under a name of its own. Cross-entropies are taken
     on logits: an end in softmax or sigmoid is seen through, a linear end is logits; `print(trainer)` shows which.
     With `learning_rate` (a number or a schedule), `optimizer` is a factory such as `optax.adam`.
     Rate and weights may be traced, as where a function that makes a trainer is differentiated by them.
@@ -192,6 +194,7 @@ class Trainer:
         shuffle: bool = True,
         seed: int = 0,
         callbacks: Sequence[Callback] = (),
+        class_weight: Any = None,
         steps_per_epoch: int | None = None,
         progress: bool = True,
         train_state: TrainState | None = None,
@@ -207,6 +210,9 @@ class Trainer:
         the newest whole checkpoint in the directory `resume`, to the same bits as if it had never stopped (where there
         is none, it starts anew and says so). What is given is never donated: it can be used again.
 
+        `class_weight`, `{class: weight}` for a single output or such dicts by output, multiplies the weights of the
+        training data by those of their targets' classes; a class that is not named weighs 1.
+
         `callbacks` are those of `jg.callbacks`, or one's own. `TerminateOnNaN` and, with `progress`, `ProgressBar` are
         there in any case. Ctrl-C ends the dispatch and returns the run with `stopped="interrupted"`, a second one
         raises; SIGTERM does the same, saves where there is a `Checkpoint`, and is then sent on to the old handler.
@@ -218,7 +224,7 @@ class Trainer:
             ResumeError, LoadError: the checkpoint is another run's, or none is whole. CallbackError: a callback raised.
             WriteError: a file cannot be written. Every error has `run`, the last good run.
         """
-        plan = Plan(epochs, batch_size, seed, shuffle, steps_per_epoch, progress, validation_split)
+        plan = Plan(epochs, batch_size, seed, shuffle, steps_per_epoch, progress, validation_split, class_weight)
         try:
             check_plan(plan, train_state, run, resume)
             session, source, held_out = self._begin(plan, data, validation_data, callbacks, train_state, run, resume)
@@ -266,6 +272,7 @@ class Trainer:
     ) -> tuple[Source, Source | None, Any]:
         """Checked data for training and validation, and the validation data as users gave or would give them."""
         left = plan.epochs - (run.position.epoch if run else 0)
+        by_class = class_weights_of(self.objective, plan.class_weight)
         source, held_out = self._source(data, "fit", programs, times=left), None
         if plan.validation_split:
             if source.rows is None or validation_data is not None:
@@ -283,7 +290,7 @@ class Trainer:
             check_steps(plan, source.rows.count)
             sizes = sizes_of(plan, source.rows.count)
             check_parts("fit, batch_size", sizes, self.accumulate, fills=not self._binding.exact)
-        return source, held_out, validation_data
+        return dataclasses.replace(source, class_weights=by_class), held_out, validation_data
 
     def _setup(self, plan: Plan, validates: bool) -> Setup:
         """What callbacks may know before training."""
@@ -309,7 +316,7 @@ class Trainer:
         step: Any = jax.ShapeDtypeStruct((), jnp.int32)
         scale: Any = jax.ShapeDtypeStruct((), jnp.float32)
         memories = jax.eval_shape(self.step_function.init_memories)
-        return TrainState(step, *specs, opt_state, jax.random.key(0), scale, *memories, ema)
+        return TrainState(step, *specs, opt_state, jax.random.key(0), scale, *memories, ema=ema)
 
     def learning_rate_of(self, train_state: TrainState) -> Any:
         """The learning rate of a train state's next step, as callbacks have scaled it; `None` where it is not known.
@@ -354,31 +361,16 @@ class Trainer:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def __repr__(self) -> str:
-        return f"Trainer({self.model!r}, {listing(t.name for t in self.objective.trained)})"
+        return f"Trainer({self.model!r}, {listing(t.name for t in self.objective.judged)})"
 
     def __str__(self) -> str:
-        columns = ["output", "loss", "weight", "taken on", "metrics", "mask"]
-        given = self.objective.balance if isinstance(self.loss_weights, Balance) else None
-        title = f"Trainer of {self.model!r}" + f", losses balanced by {given!r}" * (given is not None)
+        balance = self.objective.balance if isinstance(self.loss_weights, Balance) else None
         notes = [f"Precision: {self.precision}"] if self.precision else []
         notes += [f"Averages: {self.ema:g}" + ", validated" * self.validate_ema] if self.ema is not None else []
-        rows = map(_row, self.objective.targets)
-        return table(title, columns, rows, ["", *notes] if notes else [], numbers=["weight"])
+        return table_of(self.objective, f"Trainer of {self.model!r}", balance, notes)
 
 
 def _defaults(callbacks: Iterable[Callback], progress: bool) -> list[Callback]:
     """The callbacks that are there in any case, where users give none of their kind."""
     wanted = [TerminateOnNaN(), *([ProgressBar()] if progress else [])]
     return [own for own in wanted if not any(isinstance(given, type(own)) for given in callbacks)]
-
-
-def _row(target: Target) -> list[str]:
-    """How one output is trained, for the table."""
-    metrics = ", ".join(m.name for m in target.metrics) or "-"
-    mask = "masked" if target.mask else "-"
-    if target.loss is None:
-        return [target.name, "none", "-", "-", metrics, mask]
-    end = "logits (the output)" if target.linear else f"logits, before {target.loss.link}"
-    weight = f"{target.weight:g}" if isinstance(target.weight, float) else "traced"
-    weight = "schedule" if callable(target.weight) else weight
-    return [target.name, target.loss.name, weight, end if target.logits else "output", metrics, mask]

@@ -1,66 +1,116 @@
-"""The losses by Keras' names, on `optax.losses`; each averages over the last axis: one value is one example's."""
+"""The losses as values with their usual options, by the names of Keras' functions, or optax'; and what strings name."""
 
-import jax.numpy as jnp
-import optax
-
-from jgraph.losses.loss import Loss
-from jgraph.metrics.library import mean_last
-from jgraph.typing import Array
-
-
-def _squared(targets: Array, outputs: Array) -> Array:
-    return mean_last(optax.losses.squared_error(outputs, targets.astype(outputs.dtype)))
-
-
-def _absolute(targets: Array, outputs: Array) -> Array:
-    return mean_last(abs(outputs - targets.astype(outputs.dtype)))
-
-
-def _huber(targets: Array, outputs: Array) -> Array:
-    return mean_last(optax.losses.huber_loss(outputs, targets.astype(outputs.dtype), delta=1.0))
-
-
-def _binary(targets: Array, logits: Array) -> Array:
-    return mean_last(optax.losses.sigmoid_binary_cross_entropy(logits, targets.astype(logits.dtype)))
-
-
-def _categorical(targets: Array, logits: Array) -> Array:
-    return optax.losses.safe_softmax_cross_entropy(logits, targets.astype(logits.dtype))
-
-
-def _sparse(targets: Array, logits: Array) -> Array:
-    values = optax.losses.softmax_cross_entropy_with_integer_labels(logits, targets)
-    return jnp.where(targets < 0, jnp.nan, values)  # JAX would count a negative label from the end
-
-
-mean_squared_error = Loss("mean_squared_error", _squared, mixes_rows=False)
-"""`mean((outputs - targets)^2)`: targets like the outputs [..., n]."""
-
-mean_absolute_error = Loss("mean_absolute_error", _absolute, mixes_rows=False)
-"""`mean(|outputs - targets|)`: targets like the outputs [..., n]."""
-
-huber = Loss("huber", _huber, mixes_rows=False)
-"""`mean(0.5 e^2 if |e| <= 1 else |e| - 0.5)` with `e = outputs - targets` (Huber 1964; Keras' delta of 1)."""
-
-binary_crossentropy = Loss("binary_crossentropy", _binary, link="sigmoid", mixes_rows=False)
-"""`mean(-t log p - (1 - t) log(1 - p))` with `p = sigmoid(logits)`, from the logits: targets [..., n] in [0, 1]."""
-
-categorical_crossentropy = Loss("categorical_crossentropy", _categorical, link="softmax", mixes_rows=False)
-"""`-sum(t log p)` with `p = softmax(logits)`, from the logits: targets [..., classes] that sum to 1."""
-
-sparse_categorical_crossentropy = Loss(
-    "sparse_categorical_crossentropy", _sparse, link="softmax", targets="labels", mixes_rows=False
+from jgraph.losses.crossentropy import (
+    BinaryCrossentropy,
+    BinaryFocalCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
+    GeneralizedKLDivergence,
+    KLDivergence,
+    KLDivergenceWithLogTargets,
+    PolyLossCrossEntropy,
+    SigmoidFocalLoss,
+    SparseCategoricalCrossentropy,
 )
-"""`-log p[t]` with `p = softmax(logits)`, from the logits: integer targets [...], logits [..., classes]."""
+from jgraph.losses.loss import Loss
+from jgraph.losses.margins import (
+    CategoricalHinge,
+    Hinge,
+    MulticlassHingeLoss,
+    MulticlassPerceptronLoss,
+    MulticlassSparsemaxLoss,
+    PerceptronLoss,
+    SparsemaxLoss,
+    SquaredHinge,
+)
+from jgraph.losses.overlap import BinaryDiceLoss, Dice, DiceLoss, MulticlassGeneralizedDiceLoss, Tversky
+from jgraph.losses.regression import (
+    CosineDistance,
+    CosineSimilarity,
+    Huber,
+    L2Loss,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+)
+from jgraph.losses.structured import CTC, Circle, Ntxent, RankingSoftmaxLoss
+
+mean_squared_error = MeanSquaredError()
+mean_absolute_error = MeanAbsoluteError()
+mean_absolute_percentage_error = MeanAbsolutePercentageError()
+mean_squared_logarithmic_error = MeanSquaredLogarithmicError()
+l2_loss = L2Loss()
+huber = Huber()
+log_cosh = LogCosh()
+poisson = Poisson()
+cosine_similarity = CosineSimilarity()
+cosine_distance = CosineDistance()
+
+binary_crossentropy = BinaryCrossentropy()
+binary_focal_crossentropy = BinaryFocalCrossentropy()
+sigmoid_focal_loss = SigmoidFocalLoss()
+categorical_crossentropy = CategoricalCrossentropy()
+categorical_focal_crossentropy = CategoricalFocalCrossentropy()
+sparse_categorical_crossentropy = SparseCategoricalCrossentropy()
+categorical_generalized_cross_entropy = CategoricalGeneralizedCrossEntropy()
+poly_loss_cross_entropy = PolyLossCrossEntropy()
+kl_divergence = KLDivergence()
+kl_divergence_with_log_targets = KLDivergenceWithLogTargets()
+generalized_kl_divergence = GeneralizedKLDivergence()
+
+hinge = Hinge()
+squared_hinge = SquaredHinge()
+categorical_hinge = CategoricalHinge()
+perceptron_loss = PerceptronLoss()
+sparsemax_loss = SparsemaxLoss()
+multiclass_hinge_loss = MulticlassHingeLoss()
+multiclass_perceptron_loss = MulticlassPerceptronLoss()
+multiclass_sparsemax_loss = MulticlassSparsemaxLoss()
+
+dice = Dice()
+tversky = Tversky()
+dice_loss = DiceLoss()
+binary_dice_loss = BinaryDiceLoss()
+multiclass_generalized_dice_loss = MulticlassGeneralizedDiceLoss()
+
+ctc = CTC()
+circle = Circle()
+ntxent = Ntxent()
+ranking_softmax_loss = RankingSoftmaxLoss()
+
+VALUES: tuple[Loss, ...] = (
+    *(mean_squared_error, mean_absolute_error, mean_absolute_percentage_error, mean_squared_logarithmic_error),
+    *(l2_loss, huber, log_cosh, poisson, cosine_similarity, cosine_distance),
+    *(binary_crossentropy, binary_focal_crossentropy, sigmoid_focal_loss),
+    *(categorical_crossentropy, categorical_focal_crossentropy, sparse_categorical_crossentropy),
+    *(categorical_generalized_cross_entropy, poly_loss_cross_entropy),
+    *(kl_divergence, kl_divergence_with_log_targets, generalized_kl_divergence),
+    *(hinge, squared_hinge, categorical_hinge, perceptron_loss, sparsemax_loss),
+    *(multiclass_hinge_loss, multiclass_perceptron_loss, multiclass_sparsemax_loss),
+    *(dice, tversky, dice_loss, binary_dice_loss, multiclass_generalized_dice_loss),
+    *(ctc, circle, ntxent, ranking_softmax_loss),
+)
+
+SHORT = {
+    "mse": mean_squared_error,
+    "mae": mean_absolute_error,
+    "mape": mean_absolute_percentage_error,
+    "msle": mean_squared_logarithmic_error,
+    "bce": binary_crossentropy,
+    "kld": kl_divergence,
+}
+"""Keras' abbreviations, which may be written in capitals too."""
 
 LOSSES: dict[str, Loss] = {
-    "mse": mean_squared_error,
-    "mean_squared_error": mean_squared_error,
-    "mae": mean_absolute_error,
-    "mean_absolute_error": mean_absolute_error,
-    "huber": huber,
-    "binary_crossentropy": binary_crossentropy,
-    "categorical_crossentropy": categorical_crossentropy,
-    "sparse_categorical_crossentropy": sparse_categorical_crossentropy,
+    **{str(loss.name): loss for loss in VALUES},
+    **{type(loss).__name__: loss for loss in VALUES},
+    **SHORT,
+    **{name.upper(): loss for name, loss in SHORT.items()},
+    "logcosh": log_cosh,
+    "kullback_leibler_divergence": kl_divergence,
 }
-"""What strings name."""
+"""What strings name: functions and classes, and Keras' abbreviations."""

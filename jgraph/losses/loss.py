@@ -1,38 +1,182 @@
 """A loss: per-example values of targets and outputs, and how targets have to look."""
 
 import dataclasses
-from typing import Any, Literal
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, dataclass_transform
 
 import jax.numpy as jnp
 
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, DataError, LossError, listing, nearest
+from jgraph.losses.checks import check_choice, check_places, home_of
 from jgraph.metrics.metric import Metric
 from jgraph.typing import Array, Function
 
+TARGETS, LINKS = ("same", "labels", "free"), (None, "softmax", "sigmoid")
 
-@dataclasses.dataclass(frozen=True)
+ABSENT = {
+    "from_logits": "Leave it out: cross-entropies are taken on logits, and an end in softmax or sigmoid seen through.",
+    "reduction": "Leave it out: a loss gives one value per example, and the step takes their weighted mean.",
+    "axis": "Leave it out: classes are on the last axis.",
+    "dtype": "Leave it out: losses are taken in at least float32.",
+}
+"""Arguments that Keras' classes have and ours do not, and what to do instead."""
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class Loss:
-    """`values(targets, outputs)`: one value per example (and time step), averaged by the step with weights.
+    """A loss of one's own: `fn(targets, outputs)` gives one value per example (and time step).
 
-    `link` is the activation that a cross-entropy undoes: its values are taken on logits. `targets` says whether a
-    target has the output's shape, or is an integer label for the output's last axis, or anything (`free`). As for
-    layers, `mixes_rows` says that a row's value may depend on other rows of the batch.
+    The step takes the mean of the values, with weights. `fn` gets arrays; with `of`, a list of names of outputs and
+    paths of nodes (a tuple `("path", 1)` for the second call of a layer), it gets tuples in the order of `of`: for an
+    output what users see of it and its targets, for any other node its values and `None`. Such a loss stands in the
+    trainer's dict under a name that is no output's.
+
+    `targets` says whether a target has the output's shape (`same`), is an integer label for its last axis (`labels`),
+    or anything (`free`). `link` is the activation that a cross-entropy undoes: with one, `fn` gets logits. As for
+    layers, `mixes_rows` says that a row's value may depend on other rows of the batch; where it never does, say so, and
+    batches may be filled up.
+
+    Raises:
+        ArgumentError: an argument has a value that it cannot have; the function is of optax, which takes its arguments
+            the other way round.
 
     >>> import jax.numpy as jnp, jgraph as jg
-    >>> jg.losses.mean_squared_error(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 4.0]]))
-    Array([2.], dtype=float32)
+    >>> loss = jg.Loss(lambda targets, outputs: abs(targets - outputs)[:, 0], name="first", mixes_rows=False)
+    >>> loss(jnp.array([[1.0, 2.0]]), jnp.array([[1.5, 4.0]]))
+    Array([0.5], dtype=float32)
+    >>> apart = jg.Loss(lambda targets, outputs: (outputs[0] - outputs[1]).mean(-1) ** 2, of=["left", "tower/dense"])
+    >>> loss_of_trainer = {"left": "mse", "right": "mse", "apart": apart}
     """
 
-    name: str
-    values: Function
-    link: Literal["softmax", "sigmoid"] | None = None
-    targets: Literal["same", "labels", "free"] = "same"
-    mixes_rows: bool = True
+    fn: Function
+    of: Any = dataclasses.field(default=None, kw_only=True)
+    name: str | None = dataclasses.field(default=None, kw_only=True)
+    targets: Literal["same", "labels", "free"] = dataclasses.field(default="free", kw_only=True)
+    link: Literal["softmax", "sigmoid"] | None = dataclasses.field(default=None, kw_only=True)
+    mixes_rows: bool = dataclasses.field(default=True, kw_only=True)
 
-    def __call__(self, targets: Array, outputs: Array) -> Array:
+    of_probabilities: ClassVar[bool] = False
+    """Whether logits, as an output that ends linear has them, are no outputs for it."""
+
+    def __post_init__(self) -> None:
+        if not callable(self.fn) or isinstance(self.fn, type) or home_of(self.fn) == "optax":
+            raise ArgumentError(
+                "Loss, fn",
+                expected="a function (targets, outputs) -> per-example values",
+                got=f"{self.fn!r}, which takes (outputs, targets)" if callable(self.fn) else repr(self.fn),
+                cure="Write jg.Loss(lambda targets, outputs: ...).",
+            )
+        check_choice("Loss, targets", self.targets, TARGETS)
+        check_choice("Loss, link", self.link, LINKS)
+        check_choice("Loss, mixes_rows", self.mixes_rows, (True, False))
+        object.__setattr__(self, "of", check_places("Loss, of", self.of))
+        own = getattr(self.fn, "__name__", "loss") if self.name is None else self.name
+        if not isinstance(own, str) or not own:
+            raise ArgumentError("Loss, name", expected="a text", got=repr(own), cure="Write name='distance'.")
+        object.__setattr__(self, "name", own)
+
+    def values(self, targets: Any, outputs: Any) -> Any:
+        """One value per example, of targets in the shape that `align` gives them."""
+        return self.fn(targets, outputs)
+
+    def weights(self, targets: Any) -> Any:
+        """What an example counts for by its target, beside all weights; `None` where that is no matter.
+
+        An example that counts for nothing is left out of the output's metrics too.
+        """
+        del targets
+        return None
+
+    def bounds(self) -> tuple[float, float] | None:
+        """The least and the greatest number that a target may be, where there are such; labels have their own."""
+        return (0, 1) if self.link and self.targets == "same" else None
+
+    def __call__(self, targets: Any, outputs: Any) -> Any:
         """Per-example values; of logits for a cross-entropy."""
-        return self.values(align(self, targets, outputs), outputs)
+        return self.values(targets if self.of else align(self, targets, outputs), outputs)
+
+    def __repr__(self) -> str:
+        fields = [f for f in dataclasses.fields(self) if f.init and f.name not in ("fn", "name")]
+        shown = [f"{f.name}={getattr(self, f.name)!r}" for f in fields if getattr(self, f.name) != f.default]
+        return f"{type(self).__name__}({', '.join([repr(self.name)] * (type(self) is Loss) + shown)})"
+
+    def __str__(self) -> str:
+        """The name, and what is not as usual; the same in every process."""
+        options = repr(self).partition("(")[2][:-1].removeprefix(repr(self.name)).removeprefix(", ")
+        return f"{self.name}({options})" if options else f"{self.name}"
+
+
+def _values_of(self: Loss, targets: Any, outputs: Any) -> Any:
+    """The function of a loss of the library is its method."""
+    return self.values(targets, outputs)
+
+
+@dataclass_transform(frozen_default=True)
+@dataclasses.dataclass(frozen=True, repr=False)
+class LibraryLoss(Loss):
+    """The base of the losses of jgraph: frozen options, and a method `values`. Every subclass becomes a dataclass.
+
+    Their names and arguments are those of Keras 3's classes, or optax' where Keras has none.
+
+    Raises:
+        ArgumentError: an argument is not known; for those that only Keras has, the error says what to do instead.
+    """
+
+    fn: Function = dataclasses.field(default=_values_of, init=False, compare=False)
+    of: Any = dataclasses.field(default=None, init=False)
+    targets: Literal["same", "labels", "free"] = dataclasses.field(default="same", init=False)
+    link: Literal["softmax", "sigmoid"] | None = dataclasses.field(default=None, init=False)
+    mixes_rows: bool = dataclasses.field(default=False, init=False)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        dataclasses.dataclass(frozen=True, repr=False)(cls)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """A loss whose arguments are known; the class itself says it better than Python would."""
+        known = [f.name for f in dataclasses.fields(cls) if f.init]
+        for name in kwargs:
+            if name not in known:
+                raise ArgumentError(
+                    cls.__name__,
+                    expected=f"arguments among {listing(known)}",
+                    got=repr(name),
+                    cure=ABSENT.get(name) or f"{nearest(name, known)}See help(jg.losses.{cls.__name__}).",
+                )
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or snake(type(self).__name__))
+        super().__post_init__()
+        self.check()
+
+    def check(self) -> None:
+        """Checks the options.
+
+        Raises:
+            ArgumentError: one has a value that it cannot have.
+        """
+
+
+def snake(name: str) -> str:
+    """A class's name as Keras and optax write the function's.
+
+    >>> snake("KLDivergence"), snake("BinaryCrossentropy")
+    ('kl_divergence', 'binary_crossentropy')
+    """
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def mean_last(values: Array) -> Array:
+    """The mean over the last axis, which makes one value per example; values that are one per example stay."""
+    return jnp.mean(values, axis=-1) if values.ndim > 1 else values
+
+
+def elementwise(function: Callable[[Array, Array], Array], targets: Array, outputs: Array) -> Array:
+    """The mean over the last axis of `function(outputs, targets)`, the order of optax, in the outputs' dtype."""
+    return mean_last(function(outputs, targets.astype(outputs.dtype)))
 
 
 def align(judge: Loss | Metric, targets: Array, outputs: Any) -> Array:
@@ -73,26 +217,6 @@ def check_targets(where: str, judge: Loss | Metric, targets: Any, output: Any) -
 def _fits(got: tuple, want: tuple) -> bool:
     """Whether two shapes agree in rank and in every size that is known."""
     return len(got) == len(want) and all(g == w or not isinstance(w, int) for g, w in zip(got, want, strict=True))
-
-
-def resolve(where: str, value: Any, table: dict[str, Loss]) -> Loss:
-    """A loss from its name, from a `Loss`, or from any function (targets, outputs) -> per-example values.
-
-    Raises:
-        ArgumentError: the name is not known; the nearest one is suggested.
-    """
-    if isinstance(value, Loss):
-        return value
-    if isinstance(value, str) and value in table:
-        return table[value]
-    if callable(value) and not isinstance(value, type):
-        return Loss(getattr(value, "__name__", "loss"), value, targets="free")
-    raise ArgumentError(
-        where,
-        expected="the name of a loss, a function (targets, outputs) -> per-example values, or None",
-        got=repr(value),
-        cure=f"{nearest(value, table)}Known: {listing(table, 20)}.",
-    )
 
 
 def check_differentiable(output: str, values: Any) -> Any:

@@ -125,7 +125,11 @@ class Binding:
             found[target.name] = value = _as_numbers(found[target.name], place)
             for judge in target.judges:
                 check_targets(place, judge, value, target.spec)
-        return tuple(found[t.name] if t.judges else None for t in self.objective.targets)
+        for name in self.objective.joined - {t.name for t in self.objective.trained}:
+            if found.get(name) is not None:
+                found[name] = _as_numbers(found[name], f"{where}, target {name!r}")
+        used = {t.name for t in self.objective.trained} | self.objective.joined
+        return tuple(found.get(t.name) if t.name in used else None for t in self.objective.targets)
 
     def _weights(self, weights: PyTree, where: str) -> tuple:
         trained = {t.name: t for t in self.objective.trained}
@@ -173,9 +177,14 @@ class Binding:
         for judge in target.judges:
             if judge.targets == "labels" and isinstance(target.spec.shape[-1], int):
                 labels = align(judge, array, target.spec)
+                own = target.loss.weights(labels) if target.loss else None
+                labels = labels if own is None else np.where(own, labels, 0)
                 check_range(place, labels, -1 if masked else 0, target.spec.shape[-1] - 1, f"labels of {judge.name}")
-        if not masked and target.loss and target.loss.link and target.loss.targets == "same":
-            check_range(place, array, 0, 1, f"probabilities for {target.loss.name}")
+        bounds = target.loss.bounds() if target.loss else None
+        if not masked and target.loss and bounds:
+            check_range(
+                place, array, *bounds, f"{'probabilities' * (bounds == (0, 1)) or 'targets'} for {target.loss.name}"
+            )
 
 
 def _counted(array: Any, weight: Any) -> Any:

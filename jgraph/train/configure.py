@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -13,28 +14,28 @@ import optax
 from jax.core import Tracer
 
 from jgraph.balance.balance import Balance
-from jgraph.core.ends import End, end_of, open_end
-from jgraph.core.graph import Graph, Ref, spec_of
+from jgraph.core.graph import Ref, spec_of
 from jgraph.core.model import Model
 from jgraph.core.spec import BATCH
-from jgraph.core.symbol import Symbol
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, GraphError, KeyMismatchError, LossError, NameClashError, listing, nearest
-from jgraph.losses.library import LOSSES
-from jgraph.losses.loss import Loss, resolve
+from jgraph.losses.loss import Loss
+from jgraph.losses.resolve import resolve
 from jgraph.metrics.library import METRICS
 from jgraph.metrics.metric import Mean, Metric
 from jgraph.train.actions import number_of
+from jgraph.train.joint import join, split
 from jgraph.train.objective import Objective, Target
+from jgraph.train.opening import check_probabilities, checked_end, mask_of, open_ends
 from jgraph.train.weights import check_kind, is_traced, make_balance, weight_of
 from jgraph.tree import divide, leaves_with_names
 
-ACCURACIES = {
-    "binary_crossentropy": "binary_accuracy",
-    "categorical_crossentropy": "categorical_accuracy",
-    "sparse_categorical_crossentropy": "sparse_categorical_accuracy",
+ACCURACIES: dict[tuple[str | None, str], str] = {
+    ("sigmoid", "same"): "binary_accuracy",
+    ("softmax", "same"): "categorical_accuracy",
+    ("softmax", "labels"): "sparse_categorical_accuracy",
 }
-"""The metric that `accuracy` names, by the output's loss."""
+"""The metric that `accuracy` names, by what the output's loss undoes and by its targets."""
 
 
 def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> Objective:
@@ -48,7 +49,8 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
         GraphError: all params of the model are frozen.
     """
     names = output_names(model)
-    losses = by_output(model, "loss", loss)
+    alone, together = split(loss, names)
+    losses = by_output(model, "loss", alone, together)
     if missing := [n for n in names if n not in losses]:
         raise KeyMismatchError(
             "Trainer, loss",
@@ -56,11 +58,11 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
             got=f"none for {listing(missing)}",
             cure="Give None for an output that is not to be trained.",
         )
-    resolved = {n: v if v is None else resolve(f"Trainer, loss of {n!r}", v, LOSSES) for n, v in losses.items()}
+    resolved = {n: v if v is None else resolve(f"Trainer, loss of {n!r}", v) for n, v in losses.items()}
     check_kind(loss_weights)
-    weights = {} if isinstance(loss_weights, Balance) else by_output(model, "loss_weights", loss_weights)
+    weights = {} if isinstance(loss_weights, Balance) else by_output(model, "loss_weights", loss_weights, together)
     wanted = by_output(model, "metrics", metrics)
-    if not any(resolved.values()):
+    if not any(resolved.values()) and not together:
         raise ArgumentError(
             "Trainer, loss", expected="at least one loss", got=repr(loss), cure="Name a loss, such as 'mse'."
         )
@@ -71,12 +73,16 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
         weight = weight_of(name, weights.get(name), own)
         spec = spec_of(graph, ref)
         chosen = tuple(metric.for_output(spec) for metric in _metrics(name, wanted.get(name), own))
-        target = Target(name, spec, ref, own, weight, chosen, mask=_mask_ref(graph, graph.symbol(ref)))
+        target = Target(name, spec, ref, own, weight, chosen, mask=mask_of(graph, graph.symbol(ref)))
         _check_output(target)
         if own and own.link:
-            ends[name] = _checked_end(name, graph, ref, own)
+            ends[name] = checked_end(name, graph, ref, own)
+        elif own and own.of_probabilities:
+            check_probabilities(name, graph, ref, own)
         targets.append(target)
-    objective = _open(graph, tuple(targets), ends, single=len(names) == 1)
+    refs = dict(zip(names, jax.tree.leaves(graph.outputs), strict=True))
+    joints = tuple(join(model, n, v, weight_of(n, weights.get(n), v), refs) for n, v in together.items())
+    objective = open_ends(graph, tuple(targets), ends, joints, single=len(names) == 1 and not joints)
     given = [t.weight for t in objective.losses], {t.name: t.loss for t in objective.losses if t.loss}
     balance = make_balance(loss_weights, *given, divide(model.params_spec, objective.frozen)[0])
     objective = dataclasses.replace(objective, balance=balance)
@@ -88,7 +94,7 @@ def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> 
 def _check_logs(objective: Objective) -> None:
     """No two logs may have one name, those of the validation included."""
     names = ["loss", "learning_rate", "skipped_steps"]
-    for target in objective.trained:
+    for target in objective.judged:
         prefix = "" if objective.single else f"{target.name}/"
         own = [] if objective.single or target.loss is None else ["loss"]
         own += ["weight"] if objective.balance.moves and target.loss else []
@@ -126,8 +132,10 @@ def output_names(model: Model) -> list[str]:
     return names
 
 
-def by_output(model: Model, where: str, value: Any) -> dict[str, Any]:
+def by_output(model: Model, where: str, value: Any, beside: Iterable[str] = ()) -> dict[str, Any]:
     """One value for a single output, a tree like the outputs, or a dict by output name, as a dict.
+
+    The dict may have the names of the losses that stand `beside` those of outputs.
 
     Raises:
         KeyMismatchError: a key names no output, or a list has another length.
@@ -135,17 +143,18 @@ def by_output(model: Model, where: str, value: Any) -> dict[str, Any]:
     names, drawn = output_names(model), model.graph.outputs
     if value is None and where != "loss":
         return {}
-    if not isinstance(drawn, Ref) and not (isinstance(value, dict) and {str(key) for key in value} <= set(names)):
+    known = {*names, *beside}
+    if not isinstance(drawn, Ref) and not (isinstance(value, dict) and {str(key) for key in value} <= known):
         with contextlib.suppress(ValueError):  # given as the outputs are
             return dict(zip(names, jax.tree.structure(drawn).flatten_up_to(value), strict=True))
     if isinstance(value, dict):
         value = {str(key): v for key, v in value.items()}
-        if extra := [key for key in value if key not in names]:
+        if extra := [key for key in value if key not in known]:
             raise KeyMismatchError(
                 f"Trainer, {where}",
                 expected=f"keys among the outputs {listing(names)}",
                 got=listing(extra),
-                cure=nearest(extra[0], names) + "Use the names of the model's outputs.",
+                cure=nearest(extra[0], [*names, *beside]) + "Use the names of the model's outputs.",
             )
         return value
     listed = isinstance(value, (list, tuple))
@@ -179,14 +188,14 @@ def _metrics(name: str, value: Any, loss: Loss | None) -> tuple[Metric, ...]:
 def _metric(where: str, value: Any, loss: Loss | None) -> Metric:
     known = [*METRICS, "accuracy"]
     if value in ("accuracy", "acc") and isinstance(value, str):
-        if loss is None or loss.name not in ACCURACIES:
+        if loss is None or (loss.link, loss.targets) not in ACCURACIES:
             raise LossError(
                 where,
                 expected="a cross-entropy, whose accuracy is known",
                 got=f"accuracy beside {loss.name if loss else 'no loss'}",
                 cure=f"Name the metric: {listing(ACCURACIES.values())}.",
             )
-        return dataclasses.replace(METRICS[ACCURACIES[loss.name]], name="accuracy")
+        return dataclasses.replace(METRICS[ACCURACIES[loss.link, loss.targets]], name="accuracy")
     if isinstance(value, str) and value in METRICS:
         metric = dataclasses.replace(METRICS[value], name=value)
     elif isinstance(value, Metric):
@@ -231,46 +240,6 @@ def _check_output(target: Target) -> None:
             got=show(spec),
             cure="For two classes with one unit, use sigmoid and binary_crossentropy.",
         )
-
-
-def _checked_end(name: str, graph: Graph, ref: Ref, loss: Loss) -> End:
-    end = end_of(graph.nodes, ref)
-    if end.kind not in (loss.link, "linear"):
-        raise LossError(
-            f"output {name!r}",
-            expected=f"an end in {loss.link}, or logits, for {loss.name}",
-            got=f"an end in {end.kind if end.kind != 'other' else repr(end.node.layer)} at {end.node.path!r}",
-            cure=f"End the output in {loss.link} (activation={loss.link!r}, or a layer Activation({loss.link!r})), or"
-            " say that it is logits by ending it in Activation('linear').",
-        )
-    return end
-
-
-def _mask_ref(graph: Graph, symbol: Symbol) -> Ref | None:
-    if symbol.mask is None:
-        return None
-    mask = symbol.mask
-    for place, symbols in enumerate(graph.symbols):
-        if symbols[0].call.token is mask.call.token:
-            return Ref(place, mask.index)
-    raise AssertionError("a mask is read by the nodes that carry it")
-
-
-def _open(graph: Graph, targets: tuple[Target, ...], ends: dict[str, End], single: bool) -> Objective:
-    """Opens the ends one after the other; all references ride along in the graph's outputs as they move."""
-    logits: dict[str, Ref] = {name: end.ref for name, end in ends.items() if end.kind == "linear"}
-    for name in (n for n, e in ends.items() if e.kind != "linear"):
-        refs = {t.name: {"output": t.output, "mask": t.mask} for t in targets}
-        graph = dataclasses.replace(graph, outputs=(refs, logits))
-        end = end_of(graph.nodes, refs[name]["output"])
-        graph, opened = open_end(graph, end)
-        refs, logits = graph.outputs
-        logits = {**logits, name: opened}
-        targets = tuple(dataclasses.replace(t, **refs[t.name]) for t in targets)
-    linear = {name for name, end in ends.items() if end.kind == "linear"}
-    targets = tuple(dataclasses.replace(t, logits=logits.get(t.name), linear=t.name in linear) for t in targets)
-    inputs = tuple(ref.node for ref in jax.tree.leaves(graph.inputs))
-    return Objective(graph, inputs, targets, single)
 
 
 def check_averages(ema: Any, validate_ema: Any) -> None:

@@ -17,6 +17,7 @@ from jgraph.core.run import run
 from jgraph.core.treatment import widened
 from jgraph.losses.loss import Loss, align, check_differentiable
 from jgraph.metrics.metric import Metric, check_values, weighted_sums, widen
+from jgraph.train.joint import Joint
 from jgraph.tree import match
 from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State
 
@@ -61,8 +62,9 @@ class Objective:
     """Runs a graph on a batch and sums up its losses and metrics.
 
     The sums are one vector: for every output `[sum(weight * value), sum(weight)]` of its loss and what each metric
-    keeps, then `[penalty, 1]` of the step, or `[loss, 1]` of one whose weights move. One vector, because every array
-    costs at each dispatch. Whatever a node computes in, losses and metrics are taken in at least float32.
+    keeps, the same two for each loss over several places, then `[penalty, 1]` of the step, or `[loss, 1]` of one whose
+    weights move. One vector, because every array costs at each dispatch. Whatever a node computes in, losses and
+    metrics are taken in at least float32.
 
     `balance` makes one number of the losses.
     """
@@ -71,12 +73,13 @@ class Objective:
     inputs: tuple[int, ...]
     targets: tuple[Target, ...]
     single: bool
+    joints: tuple[Joint, ...] = ()
     balance: Balance = dataclasses.field(default_factory=Numbers)
 
     @property
-    def losses(self) -> tuple[Target, ...]:
-        """The outputs that have a loss."""
-        return tuple(t for t in self.targets if t.loss)
+    def losses(self) -> tuple[Target | Joint, ...]:
+        """The outputs that have a loss, and the losses over several places."""
+        return tuple(target for target in self.judged if target.loss)
 
     @property
     def trained(self) -> tuple[Target, ...]:
@@ -84,9 +87,19 @@ class Objective:
         return tuple(t for t in self.targets if t.judges)
 
     @property
+    def judged(self) -> tuple[Target | Joint, ...]:
+        """The outputs that have a loss or metrics, and the losses over several places."""
+        return (*self.trained, *self.joints)
+
+    @functools.cached_property
+    def joined(self) -> frozenset[str]:
+        """The outputs whose targets a loss over several places takes, where there are such."""
+        return frozenset(name for joint in self.joints for name in joint.outputs if name is not None)
+
+    @property
     def mixes_rows(self) -> bool:
         """Whether a loss, a metric or a penalty may depend on several rows of the batch at once."""
-        judges = any(judge.mixes_rows for target in self.targets for judge in target.judges)
+        judges = any(judge.mixes_rows for target in self.judged for judge in target.judges)
         return judges or any(node.layer.penalizes() for node in self.graph.nodes)
 
     @functools.cached_property
@@ -95,10 +108,10 @@ class Objective:
         return frozen_of(self.graph.nodes)
 
     @functools.cached_property
-    def parts(self) -> tuple[tuple[Target, Loss | Metric, slice], ...]:
+    def parts(self) -> tuple[tuple[Target | Joint, Loss | Metric, slice], ...]:
         """Every loss and metric, with its output and where its sums are."""
         found, start = [], 0
-        for target in self.trained:
+        for target in self.judged:
             for judge in target.judges:
                 size = jax.eval_shape(judge.init).shape[0] if isinstance(judge, Metric) else 2
                 found.append((target, judge, slice(start, start := start + size)))
@@ -141,27 +154,32 @@ class Objective:
                 parts = self._sums(target, values, truth, weight, real)
                 sums += parts
                 losses += parts[:1] if target.loss else []
+        truths = {target.name: truth for target, truth in zip(self.targets, targets, strict=True)}
+        rows = next(len(array) for array in inputs if array is not None)
+        joined = [_joint_sums(joint, values, truths, rows, real) for joint in self.joints]
         penalty, one = jnp.asarray(penalty, jnp.float32), jnp.ones((), jnp.float32)
-        return Judged(tuple(losses), penalty, jnp.concatenate([*sums, jnp.stack([penalty, one])]), state)
+        sums = jnp.concatenate([*sums, *joined, jnp.stack([penalty, one])])
+        return Judged((*losses, *joined), penalty, sums, state)
 
     def _sums(self, target: Target, values: Any, truth: Array, weight: Array | None, real: Array | None) -> list[Array]:
         output = _read(values, target.output)
         logits = _read(values, target.logits) if target.logits else output
         mask = _read(values, target.mask)
         weights = _weights(output.shape[0], mask, weight, real)
-        truth = truth if mask is None and weight is None else _counted(truth, weights)
+        own = target.loss.weights(align(target.loss, truth, output)) if target.loss else None
+        trained = weights if own is None else _weights(output.shape[0], weights, own)
+        counted = weights if own is None else _weights(output.shape[0], weights, own != 0)
+        cleared = truth if mask is None and weight is None else _counted(truth, weights)
         link = LINK_FUNCTIONS[target.loss.link] if target.loss and target.loss.link and target.linear else None
         found = []
         for judge in target.judges:
-            aligned = align(judge, truth, output)
+            aligned = align(judge, truth if _compares(judge, truth) else cleared, output)
             if isinstance(judge, Metric):
                 raw = judge.on_logits() if target.logits else None
                 seen = logits if raw else link(output) if link else output
-                found.append(sums_of(raw or judge, target.name, aligned, seen, weights))
+                found.append(sums_of(raw or judge, target.name, aligned, seen, counted))
                 continue
-            value = check_differentiable(target.name, judge.values(aligned, logits))
-            where = f"{judge.name!r}, the loss of output {target.name!r}"
-            found.append(weighted_sums(check_values(where, value, output, weights), weights))
+            found.append(_loss_sums(judge, target.name, aligned, logits, trained))
         return found
 
     def combined(self, memory: PyTree, step: Any) -> Callable[[list[Any], Any], Any]:
@@ -207,7 +225,7 @@ class Objective:
     def directions(self) -> dict[str, str]:
         """`min` or `max` for each log, with `val_` in front too, where it is known which is better."""
         known = {"loss": "min"}
-        for target in self.trained:
+        for target in self.judged:
             prefix = "" if self.single else f"{target.name}/"
             known |= {f"{prefix}{m.name}": m.direction for m in target.metrics if m.direction is not None}
             known |= {f"{prefix}loss": "min"} if target.loss else {}
@@ -223,9 +241,34 @@ def sums_of(metric: Metric, output: str, truth: Array, values: Array, weights: A
         raise
 
 
+def _loss_sums(loss: Loss, output: str, truth: Array, outputs: Array, weights: Array) -> Array:
+    """The sums of a loss for a batch; an error says which output it is of."""
+    try:
+        value = loss.values(truth, outputs)
+    except Exception as error:
+        error.add_note(f"In the loss {loss.name!r} of output {output!r}.")
+        raise
+    value = check_differentiable(output, value)
+    where = f"{loss.name!r}, the loss of output {output!r}"
+    return weighted_sums(check_values(where, value, outputs, weights), weights)
+
+
+def _joint_sums(joint: Joint, values: Any, truths: dict[str, Any], rows: int, real: Array | None) -> Array:
+    """The sums of a loss over several places for a batch."""
+    seen = [jax.tree.map(lambda ref: _read(values, ref), tree) for tree in joint.refs]
+    value = check_differentiable(joint.name, joint.values(rows, seen, truths))
+    return weighted_sums(value, _weights(rows, real))
+
+
+def _compares(judge: Loss | Metric, truth: Array) -> bool:
+    """Whether the integers that are targets stand for rows which are compared, where 0 would be another row's."""
+    return judge.mixes_rows and judge.targets == "free" and jnp.issubdtype(truth.dtype, jnp.integer)
+
+
 def _counted(truth: Array, weights: Array) -> Array:
     """The targets, with 0 where nothing counts: a NaN there would reach the gradients even under a weight of 0."""
-    if truth.ndim < weights.ndim:
+    sizes = zip(weights.shape, truth.shape, strict=False)
+    if truth.ndim < weights.ndim or any(own not in (1, size) for own, size in sizes):
         return truth
     return jnp.where(widen(weights, truth.ndim) != 0, truth, jnp.zeros((), truth.dtype))
 

@@ -21,6 +21,7 @@ class Plan:
     steps_per_epoch: int | None
     progress: bool
     validation_split: float = 0.0
+    class_weight: Any = None
 
 
 def check_plan(plan: Plan, train_state: Any, run: Any, resume: Any = None) -> None:

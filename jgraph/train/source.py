@@ -11,6 +11,7 @@ import numpy as np
 from jgraph.data.rows import fill_up, order_of, take_rows
 from jgraph.errors import DataError
 from jgraph.train.batches import Batch, Binding
+from jgraph.train.class_weight import ClassWeights
 from jgraph.train.objective import Objective
 from jgraph.train.plan import Plan
 from jgraph.train.programs import STEPS_PER_DISPATCH, DeviceFeed, Feed, HostFeed, Pace, Programs, fold, loops
@@ -36,7 +37,10 @@ class Rows:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Source:
-    """Where batches come from: rows, on the device or on the host, or an iterable of batches."""
+    """Where batches come from: rows, on the device or on the host, or an iterable of batches.
+
+    Where there are weights by class, batches have them; `rows` are as they were given.
+    """
 
     binding: Binding
     programs: Programs
@@ -45,12 +49,13 @@ class Source:
     where: str = "fit"
     resident: bool = False
     looping: bool = False
+    class_weights: ClassWeights | None = None
 
     def place(self, train_state: TrainState) -> "Source":
         """The source with small rows put on the device, once for all epochs, and its kind of program decided."""
         if self.rows is None or not self.rows.small():
             return self
-        bound = self.binding.cast(self.rows.bound)
+        bound = self.binding.cast(self._weighed(self.rows.bound))
         rows, looping = dataclasses.replace(self.rows, bound=bound), loops(self.programs.step, train_state, bound)
         return dataclasses.replace(self, rows=rows, resident=True, looping=looping)
 
@@ -122,14 +127,17 @@ class Source:
     def _bound_batches(self, order: np.ndarray | None, steps: int | None, done: int) -> Iterator[tuple[Batch, int]]:
         if self.rows is not None and order is not None:
             for rows in order[done:]:
-                yield take_rows(self.rows.bound, rows), int((rows >= 0).sum())
+                yield self._weighed(take_rows(self.rows.bound, rows)), int((rows >= 0).sum())
             return
         for number, batch in enumerate(itertools.islice(self.batches, steps)):
             where = f"{self.where}, batch {number}"
             bound, count = self.binding.bind(batch, where)
             if number >= done:
                 self.binding.check_values(bound, where)
-            yield bound, count
+            yield self._weighed(bound, where), count
+
+    def _weighed(self, bound: Batch, where: str | None = None) -> Batch:
+        return bound if self.class_weights is None else self.class_weights(bound, where or self.where)
 
     def check_given(self, number: int, steps: int | None) -> None:
         """Checks that an iterable gave as many batches as it should.

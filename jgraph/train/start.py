@@ -25,6 +25,7 @@ from jgraph.train.callback import Callback, Setup
 from jgraph.train.configuration import plain
 from jgraph.train.gradients import Whole
 from jgraph.train.hooks import form
+from jgraph.train.joint import Joint
 from jgraph.train.loss_scale import Unscaled
 from jgraph.train.objective import Target
 from jgraph.train.plan import Plan
@@ -128,7 +129,7 @@ def about_run(
     text, rows = model.to_json(), source.rows
     rates = None if step.rate is None else {str(at): float(step.rate(at)) for at in PROBES}
     identity = {
-        **{f"training of {t.name!r}": _told(t) for t in step.objective.targets},
+        **{f"training of {t.name!r}": _told(t) for t in (*step.objective.targets, *step.objective.joints)},
         **_told_gradients(step),
         "optimizer": json.loads(json.dumps(plain(optimizer))),
         "learning rate by step": rates,
@@ -139,6 +140,7 @@ def about_run(
         "shuffle": plan.shuffle,
         "validation_split": plan.validation_split,
         "steps_per_epoch": plan.steps_per_epoch,
+        "class_weight": json.loads(json.dumps(plain(plan.class_weight))),
         "rows": None if rows is None else rows.count,
         "data": None if rows is None else fingerprint(rows.bound),
         "validation data": None if held_out is None or held_out.rows is None else fingerprint(held_out.rows.bound),
@@ -146,10 +148,10 @@ def about_run(
     return About(text, model.fingerprint, identity, configurations(cast))
 
 
-def _told(target: Target) -> str:
+def _told(target: Target | Joint) -> str:
     """How an output is trained."""
     weight = "its schedule" if callable(target.weight) else f"{target.weight:g}"
-    loss = "no loss" if target.loss is None else f"{target.loss.name} x {weight}"
+    loss = "no loss" if target.loss is None else f"{target.loss} x {weight}"
     return ", ".join([loss, *(metric.name for metric in target.metrics)])
 
 
