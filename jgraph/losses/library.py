@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import optax
 
 from jgraph.losses.loss import Loss
-from jgraph.metrics.library import mean_last
+from jgraph.metrics.metric import mean_last
 from jgraph.typing import Array
 
 

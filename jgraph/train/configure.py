@@ -21,19 +21,12 @@ from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, GraphError, KeyMismatchError, LossError, NameClashError, listing, nearest
 from jgraph.losses.library import LOSSES
 from jgraph.losses.loss import Loss, resolve
-from jgraph.metrics.library import METRICS
-from jgraph.metrics.metric import Mean, Metric
+from jgraph.metrics.library import resolve as resolve_metric
+from jgraph.metrics.metric import Metric
 from jgraph.train.actions import number_of
 from jgraph.train.objective import Objective, Target
 from jgraph.tree import divide, leaves_with_names
 from jgraph.typing import Array
-
-ACCURACIES = {
-    "binary_crossentropy": "binary_accuracy",
-    "categorical_crossentropy": "categorical_accuracy",
-    "sparse_categorical_crossentropy": "sparse_categorical_accuracy",
-}
-"""The metric that `accuracy` names, by the output's loss."""
 
 
 def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> Objective:
@@ -176,7 +169,7 @@ def _is_traced(value: Any) -> bool:
 
 def _metrics(name: str, value: Any, loss: Loss | None) -> tuple[Metric, ...]:
     given = () if value is None else value if isinstance(value, (list, tuple)) else (value,)
-    metrics = tuple(_metric(f"Trainer, metrics of {name!r}", v, loss) for v in given)
+    metrics = tuple(resolve_metric(f"Trainer, metrics of {name!r}", v, loss) for v in given)
     names = [m.name for m in metrics]
     if len(set(names)) < len(names) or "loss" in names:
         raise ArgumentError(
@@ -186,40 +179,6 @@ def _metrics(name: str, value: Any, loss: Loss | None) -> tuple[Metric, ...]:
             cure="Rename.",
         )
     return metrics
-
-
-def _metric(where: str, value: Any, loss: Loss | None) -> Metric:
-    known = [*METRICS, "accuracy"]
-    if value in ("accuracy", "acc") and isinstance(value, str):
-        if loss is None or loss.name not in ACCURACIES:
-            raise LossError(
-                where,
-                expected="a cross-entropy, whose accuracy is known",
-                got=f"accuracy beside {loss.name if loss else 'no loss'}",
-                cure=f"Name the metric: {listing(ACCURACIES.values())}.",
-            )
-        return dataclasses.replace(METRICS[ACCURACIES[loss.name]], name="accuracy")
-    if isinstance(value, str) and value in METRICS:
-        metric = dataclasses.replace(METRICS[value], name=value)
-    elif isinstance(value, Metric):
-        metric = value
-    elif callable(value) and not isinstance(value, type):
-        metric = Mean(value, name=getattr(value, "__name__", "metric"), targets="free", mixes_rows=True)
-    else:
-        raise ArgumentError(
-            where,
-            expected="the name of a metric, a Metric, or a function (targets, outputs) -> per-example values",
-            got=repr(value),
-            cure=f"{nearest(value, known)}Known: {listing(known, 20)}.",
-        )
-    if loss and "free" not in (metric.targets, loss.targets) and metric.targets != loss.targets:
-        raise LossError(
-            where,
-            expected=f"a metric of the targets of {loss.name} ({loss.targets})",
-            got=f"{metric.name!r}, whose targets are other ones ({metric.targets})",
-            cure="Choose a metric for these targets, such as 'accuracy'.",
-        )
-    return metric
 
 
 def _check_output(target: Target) -> None:
