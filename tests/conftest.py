@@ -19,7 +19,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 import jax
 import pytest
 
-QUICK = ("tests/layers/", "tests/laws/test_layer_laws.py")
+QUICK = ("tests/layers/", "tests/metrics/", "tests/laws/test_layer_laws.py")
 """Tests of values, where XLA takes most of the time. What promises bits is not among them."""
 
 

@@ -169,11 +169,6 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
-def mean_last(values: Array) -> Array:
-    """The mean over the last axis, which makes one value per example; values that are one per example stay."""
-    return jnp.mean(values, axis=-1) if values.ndim > 1 else values
-
-
 def elementwise(function: Callable[[Array, Array], Array], targets: Array, outputs: Array) -> Array:
     """The mean over the last axis of `function(outputs, targets)`, the order of optax, in the outputs' dtype."""
     return mean_last(function(outputs, targets.astype(outputs.dtype)))

@@ -11,7 +11,8 @@ from jgraph.errors import ArgumentError, listing, nearest
 from jgraph.losses import library
 from jgraph.losses.checks import home_of
 from jgraph.losses.library import LOSSES
-from jgraph.losses.loss import Loss, mean_last
+from jgraph.losses.loss import Loss
+from jgraph.metrics.metric import mean_last
 from jgraph.typing import Array, Function
 
 OPTAX: dict[Function, Loss] = {

@@ -1,12 +1,61 @@
-"""Metrics: pairs of `init` and pure functions over weighted sums."""
+"""Metrics: pairs of `init` and pure functions over weighted sums, by Keras' names."""
 
+from jgraph.metrics.accuracy import Accuracy as Accuracy
+from jgraph.metrics.accuracy import BinaryAccuracy as BinaryAccuracy
+from jgraph.metrics.accuracy import CategoricalAccuracy as CategoricalAccuracy
+from jgraph.metrics.accuracy import SparseCategoricalAccuracy as SparseCategoricalAccuracy
+from jgraph.metrics.accuracy import SparseTopKCategoricalAccuracy as SparseTopKCategoricalAccuracy
+from jgraph.metrics.accuracy import TopKCategoricalAccuracy as TopKCategoricalAccuracy
+from jgraph.metrics.accuracy import binary_accuracy as binary_accuracy
+from jgraph.metrics.accuracy import categorical_accuracy as categorical_accuracy
+from jgraph.metrics.accuracy import sparse_categorical_accuracy as sparse_categorical_accuracy
+from jgraph.metrics.correlation import ConcordanceCorrelation as ConcordanceCorrelation
+from jgraph.metrics.correlation import PearsonCorrelation as PearsonCorrelation
+from jgraph.metrics.correlation import PearsonR as PearsonR
+from jgraph.metrics.correlation import R2Score as R2Score
+from jgraph.metrics.correlation import SpearmanCorrelation as SpearmanCorrelation
+from jgraph.metrics.counts import F1Score as F1Score
+from jgraph.metrics.counts import FalseNegatives as FalseNegatives
+from jgraph.metrics.counts import FalsePositives as FalsePositives
+from jgraph.metrics.counts import FBetaScore as FBetaScore
+from jgraph.metrics.counts import Precision as Precision
+from jgraph.metrics.counts import Recall as Recall
+from jgraph.metrics.counts import Specificity as Specificity
+from jgraph.metrics.counts import TrueNegatives as TrueNegatives
+from jgraph.metrics.counts import TruePositives as TruePositives
 from jgraph.metrics.library import METRICS as METRICS
-from jgraph.metrics.library import binary_accuracy as binary_accuracy
-from jgraph.metrics.library import categorical_accuracy as categorical_accuracy
-from jgraph.metrics.library import mean_absolute_error as mean_absolute_error
-from jgraph.metrics.library import mean_squared_error as mean_squared_error
-from jgraph.metrics.library import (
-    sparse_categorical_accuracy as sparse_categorical_accuracy,
-)
+from jgraph.metrics.matrix import BalancedAccuracy as BalancedAccuracy
+from jgraph.metrics.matrix import CohenKappa as CohenKappa
+from jgraph.metrics.matrix import MatthewsCorrelation as MatthewsCorrelation
 from jgraph.metrics.metric import Mean as Mean
 from jgraph.metrics.metric import Metric as Metric
+from jgraph.metrics.overlap import BinaryIoU as BinaryIoU
+from jgraph.metrics.overlap import IoU as IoU
+from jgraph.metrics.overlap import MeanIoU as MeanIoU
+from jgraph.metrics.overlap import OneHotIoU as OneHotIoU
+from jgraph.metrics.overlap import OneHotMeanIoU as OneHotMeanIoU
+from jgraph.metrics.probabilistic import BinaryCrossentropy as BinaryCrossentropy
+from jgraph.metrics.probabilistic import BrierScore as BrierScore
+from jgraph.metrics.probabilistic import CategoricalCrossentropy as CategoricalCrossentropy
+from jgraph.metrics.probabilistic import KLDivergence as KLDivergence
+from jgraph.metrics.probabilistic import Perplexity as Perplexity
+from jgraph.metrics.probabilistic import Poisson as Poisson
+from jgraph.metrics.probabilistic import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
+from jgraph.metrics.regression import CategoricalHinge as CategoricalHinge
+from jgraph.metrics.regression import CosineSimilarity as CosineSimilarity
+from jgraph.metrics.regression import Hinge as Hinge
+from jgraph.metrics.regression import Huber as Huber
+from jgraph.metrics.regression import LogCoshError as LogCoshError
+from jgraph.metrics.regression import MeanAbsoluteError as MeanAbsoluteError
+from jgraph.metrics.regression import MeanAbsolutePercentageError as MeanAbsolutePercentageError
+from jgraph.metrics.regression import MeanSquaredError as MeanSquaredError
+from jgraph.metrics.regression import MeanSquaredLogarithmicError as MeanSquaredLogarithmicError
+from jgraph.metrics.regression import RootMeanSquaredError as RootMeanSquaredError
+from jgraph.metrics.regression import SquaredHinge as SquaredHinge
+from jgraph.metrics.regression import mean_absolute_error as mean_absolute_error
+from jgraph.metrics.regression import mean_squared_error as mean_squared_error
+from jgraph.metrics.thresholds import AUC as AUC
+from jgraph.metrics.thresholds import PrecisionAtRecall as PrecisionAtRecall
+from jgraph.metrics.thresholds import RecallAtPrecision as RecallAtPrecision
+from jgraph.metrics.thresholds import SensitivityAtSpecificity as SensitivityAtSpecificity
+from jgraph.metrics.thresholds import SpecificityAtSensitivity as SpecificityAtSensitivity

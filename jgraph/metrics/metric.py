@@ -1,12 +1,18 @@
-"""Metrics: pure functions over one vector of weighted sums, which lies on the device and is read once an epoch."""
+"""Metrics: pure functions over one vector of weighted sums, which lies on the device and is read once an epoch.
+
+The sums are float32. A count is exact up to 2**24, about 17 million examples of weight 1; beyond that every sum is
+rounded to 7 digits each time that a batch is added to it.
+"""
 
 import abc
 import dataclasses
 from typing import Any, Literal, Self
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jgraph.errors import LossError
+from jgraph.errors import LossError, ShapeError
 from jgraph.typing import Array, Function, Spec
 
 
@@ -23,6 +29,21 @@ class Metric(abc.ABC):
     other rows of the batch: where no row without weight changes the sums, it is false. `direction` says which value is
     the better one, the smallest (`min`) or the largest (`max`); callbacks that watch a metric without one have to be
     told, by their `mode`.
+
+    >>> import dataclasses, jax.numpy as jnp, jgraph as jg
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Largest(jg.metrics.Metric):
+    ...     def init(self):
+    ...         return jnp.full(1, -jnp.inf)
+    ...     def update(self, sums, targets, outputs, weights):
+    ...         error = jnp.where(weights != 0, jnp.abs(targets - outputs), -jnp.inf)
+    ...         return jnp.maximum(sums, jnp.max(error))
+    ...     def merge(self, a, b):
+    ...         return jnp.maximum(a, b)
+    ...     def compute(self, sums):
+    ...         return sums[0]
+    >>> float(Largest(name="largest_error")([1.0, 2.0], [1.5, 2.25]))
+    0.5
     """
 
     name: str
@@ -35,11 +56,16 @@ class Metric(abc.ABC):
         del output
         return self
 
-    def on_logits(self) -> "Metric | None":
+    def for_targets(self, targets: str) -> "Metric | None":
+        """The metric for targets as the output's loss has them (`same`, `labels` or `free`), if there is one."""
+        return self if "free" in (targets, self.targets) or targets == self.targets else None
+
+    def on_logits(self, link: str) -> "Metric | None":
         """The metric that takes logits instead, where the output is trained through a cross-entropy; none by default.
 
-        Then the metric gets what the softmax or sigmoid gives.
+        Then the metric gets what the link, `softmax` or `sigmoid`, gives.
         """
+        del link
         return None
 
     @abc.abstractmethod
@@ -58,13 +84,46 @@ class Metric(abc.ABC):
     def compute(self, sums: Any) -> Any:
         """The value."""
 
+    def __call__(self, targets: Any, outputs: Any, weights: Any = None) -> Any:
+        """The value for one set of examples, all of weight 1 where there are no weights."""
+        targets, outputs = jnp.asarray(targets), jnp.asarray(outputs)
+        weights = jnp.ones(outputs.shape[:1]) if weights is None else jnp.asarray(weights, jnp.float32)
+        metric = self.for_output(jax.ShapeDtypeStruct(outputs.shape, outputs.dtype))
+        return metric.compute(metric.update(metric.init(), targets, outputs, weights))
+
+
+class PerExample(Metric):
+    """The base of weighted means of per-example values: `sum(weight * value) / sum(weight)`."""
+
+    @abc.abstractmethod
+    def each(self, targets: Any, outputs: Any) -> Any:
+        """One value per example (and time step)."""
+
+    def init(self) -> Array:
+        """The sums of no examples: [weighted values, weights]."""
+        return jnp.zeros(2, jnp.float32)
+
+    def update(self, sums: Array, targets: Any, outputs: Any, weights: Array) -> Array:
+        """The sums with these examples added.
+
+        Raises:
+            LossError: there is not one value per example. ShapeError: the targets do not fit the outputs.
+        """
+        check_shapes(self, targets, outputs)
+        values = check_values(f"{self.name!r}, a metric", self.each(targets, outputs), outputs, weights)
+        return sums + weighted_sums(values, weights)
+
+    def compute(self, sums: Any) -> Any:
+        """The mean; NaN where there was no example."""
+        return ratio(sums[0], sums[1], np.nan)
+
 
 @dataclasses.dataclass(frozen=True)
-class Mean(Metric):
-    """The weighted mean of per-example values: `sum(weight * value) / sum(weight)`.
+class Mean(PerExample):
+    """The weighted mean of the values of a function: `sum(weight * value) / sum(weight)`.
 
     `values` maps (targets, outputs) to one value per example (and time step). Where the output is trained through a
-    cross-entropy, `logit_values`, if given, is used on its logits instead.
+    cross-entropy, `logit_values`, if given, is used on its logits instead, be they those of a softmax or of a sigmoid.
 
     >>> import jax.numpy as jnp, jgraph as jg
     >>> metric = jg.metrics.Mean(lambda targets, outputs: abs(targets - outputs), name="error")
@@ -76,26 +135,14 @@ class Mean(Metric):
     values: Function
     logit_values: Function | None = None
 
-    def on_logits(self) -> "Mean | None":
+    def on_logits(self, link: str) -> "Mean | None":
         """The mean of the values of logits, if there are such."""
+        del link
         return self.logit_values and dataclasses.replace(self, values=self.logit_values)
 
-    def init(self) -> Array:
-        """The sums of no examples: [weighted values, weights]."""
-        return jnp.zeros(2, jnp.float32)
-
-    def update(self, sums: Array, targets: Any, outputs: Any, weights: Array) -> Array:
-        """The sums with these examples added.
-
-        Raises:
-            LossError: `values` does not give one value per example.
-        """
-        values = check_values(f"{self.name!r}, a metric", self.values(targets, outputs), outputs, weights)
-        return sums + weighted_sums(values, weights)
-
-    def compute(self, sums: Any) -> Any:
-        """The mean; NaN where there was no example."""
-        return sums[0] / sums[1]
+    def each(self, targets: Any, outputs: Any) -> Any:
+        """What the function gives."""
+        return self.values(targets, outputs)
 
 
 def check_values(where: str, values: Any, output: Array, weights: Array) -> Array:
@@ -122,6 +169,22 @@ def check_values(where: str, values: Any, output: Array, weights: Array) -> Arra
     return values
 
 
+def check_shapes(metric: Metric, targets: Any, outputs: Any) -> None:
+    """Checks that targets have the outputs' shape, or that of labels for their last axis, so that nothing broadcasts.
+
+    Raises:
+        ShapeError: they have another one.
+    """
+    expected = {"same": outputs.shape, "labels": outputs.shape[:-1]}.get(metric.targets, targets.shape)
+    if targets.shape != expected:
+        raise ShapeError(
+            f"{metric.name!r}, a metric",
+            expected=f"targets [{', '.join(map(str, expected))}] for outputs {shape_of(outputs)}",
+            got=shape_of(targets),
+            cure="Reshape the targets.",
+        )
+
+
 def shape_of(array: Any) -> str:
     """Dtype and shape, for errors."""
     return f"{array.dtype}[{', '.join(map(str, array.shape))}]"
@@ -137,3 +200,25 @@ def weighted_sums(values: Array, weights: Array) -> Array:
 def widen(weights: Array, rank: int) -> Array:
     """Weights [batch, ...] with axes of size 1 behind, up to a rank."""
     return weights.reshape(*weights.shape, *[1] * (rank - weights.ndim)).astype(jnp.float32)
+
+
+def spread(weights: Array, shape: tuple[int, ...]) -> Array:
+    """Weights [batch, ...], one for each entry of an array of this shape."""
+    return widen(weights, len(shape)) * jnp.ones(shape, jnp.float32)
+
+
+def mean_last(values: Array) -> Array:
+    """The mean over the last axis, which makes one value per example; values that are one per example stay."""
+    return jnp.mean(values, axis=-1) if values.ndim > 1 else values
+
+
+def ratio(a: Any, b: Any, otherwise: Any = 0.0) -> Any:
+    """`a / b` of NumPy or JAX numbers, and `otherwise` where `b` is 0."""
+    numbers = b.__array_namespace__()
+    return numbers.where(b != 0, a / numbers.where(b != 0, b, 1.0), otherwise)
+
+
+def where_seen(value: Any, weight: Any) -> Any:
+    """A value, NaN where no example had any weight."""
+    numbers = weight.__array_namespace__()
+    return numbers.where(weight != 0, value, numbers.nan)

@@ -21,21 +21,14 @@ from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, GraphError, KeyMismatchError, LossError, NameClashError, listing, nearest
 from jgraph.losses.loss import Loss
 from jgraph.losses.resolve import resolve
-from jgraph.metrics.library import METRICS
-from jgraph.metrics.metric import Mean, Metric
+from jgraph.metrics.library import resolve as resolve_metric
+from jgraph.metrics.metric import Metric
 from jgraph.train.actions import number_of
 from jgraph.train.joint import join, split
 from jgraph.train.objective import Objective, Target
 from jgraph.train.opening import check_probabilities, checked_end, mask_of, open_ends
 from jgraph.train.weights import check_kind, is_traced, make_balance, weight_of
 from jgraph.tree import divide, leaves_with_names
-
-ACCURACIES: dict[tuple[str | None, str], str] = {
-    ("sigmoid", "same"): "binary_accuracy",
-    ("softmax", "same"): "categorical_accuracy",
-    ("softmax", "labels"): "sparse_categorical_accuracy",
-}
-"""The metric that `accuracy` names, by what the output's loss undoes and by its targets."""
 
 
 def make_objective(model: Model, loss: Any, loss_weights: Any, metrics: Any) -> Objective:
@@ -173,7 +166,7 @@ def by_output(model: Model, where: str, value: Any, beside: Iterable[str] = ()) 
 
 def _metrics(name: str, value: Any, loss: Loss | None) -> tuple[Metric, ...]:
     given = () if value is None else value if isinstance(value, (list, tuple)) else (value,)
-    metrics = tuple(_metric(f"Trainer, metrics of {name!r}", v, loss) for v in given)
+    metrics = tuple(resolve_metric(f"Trainer, metrics of {name!r}", v, loss) for v in given)
     names = [m.name for m in metrics]
     if len(set(names)) < len(names) or "loss" in names:
         raise ArgumentError(
@@ -183,40 +176,6 @@ def _metrics(name: str, value: Any, loss: Loss | None) -> tuple[Metric, ...]:
             cure="Rename.",
         )
     return metrics
-
-
-def _metric(where: str, value: Any, loss: Loss | None) -> Metric:
-    known = [*METRICS, "accuracy"]
-    if value in ("accuracy", "acc") and isinstance(value, str):
-        if loss is None or (loss.link, loss.targets) not in ACCURACIES:
-            raise LossError(
-                where,
-                expected="a cross-entropy, whose accuracy is known",
-                got=f"accuracy beside {loss.name if loss else 'no loss'}",
-                cure=f"Name the metric: {listing(ACCURACIES.values())}.",
-            )
-        return dataclasses.replace(METRICS[ACCURACIES[loss.link, loss.targets]], name="accuracy")
-    if isinstance(value, str) and value in METRICS:
-        metric = dataclasses.replace(METRICS[value], name=value)
-    elif isinstance(value, Metric):
-        metric = value
-    elif callable(value) and not isinstance(value, type):
-        metric = Mean(value, name=getattr(value, "__name__", "metric"), targets="free", mixes_rows=True)
-    else:
-        raise ArgumentError(
-            where,
-            expected="the name of a metric, a Metric, or a function (targets, outputs) -> per-example values",
-            got=repr(value),
-            cure=f"{nearest(value, known)}Known: {listing(known, 20)}.",
-        )
-    if loss and "free" not in (metric.targets, loss.targets) and metric.targets != loss.targets:
-        raise LossError(
-            where,
-            expected=f"a metric of the targets of {loss.name} ({loss.targets})",
-            got=f"{metric.name!r}, whose targets are other ones ({metric.targets})",
-            cure="Choose a metric for these targets, such as 'accuracy'.",
-        )
-    return metric
 
 
 def _check_output(target: Target) -> None:

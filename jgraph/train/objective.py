@@ -170,12 +170,13 @@ class Objective:
         trained = weights if own is None else _weights(output.shape[0], weights, own)
         counted = weights if own is None else _weights(output.shape[0], weights, own != 0)
         cleared = truth if mask is None and weight is None else _counted(truth, weights)
-        link = LINK_FUNCTIONS[target.loss.link] if target.loss and target.loss.link and target.linear else None
+        undone = target.loss.link if target.loss else None
+        link = LINK_FUNCTIONS[undone] if undone and target.linear else None
         found = []
         for judge in target.judges:
             aligned = align(judge, truth if _compares(judge, truth) else cleared, output)
             if isinstance(judge, Metric):
-                raw = judge.on_logits() if target.logits else None
+                raw = judge.on_logits(undone) if target.logits and undone else None
                 seen = logits if raw else link(output) if link else output
                 found.append(sums_of(raw or judge, target.name, aligned, seen, counted))
                 continue
