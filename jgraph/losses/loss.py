@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, DataError, LossError, listing, nearest
 from jgraph.losses.checks import check_choice, check_places, home_of
-from jgraph.metrics.metric import Metric
+from jgraph.metrics.metric import Metric, mean_last
 from jgraph.typing import Array, Function
 
 TARGETS, LINKS = ("same", "labels", "free"), (None, "softmax", "sigmoid")
