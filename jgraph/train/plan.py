@@ -143,7 +143,7 @@ def sizes_of(plan: Plan, rows: int) -> list[int]:
     """
     full, last = divmod(rows, plan.batch_size)
     reached = plan.steps_per_epoch is None or plan.steps_per_epoch > full
-    return [plan.batch_size] * bool(full) + [last] * (reached and last > 0)
+    return [plan.batch_size] * bool(full) + [last] * bool(reached and last)
 
 
 def check_integer(name: str, value: Any, least: int, most: int | None = None) -> None:

@@ -39,6 +39,19 @@ def test_the_sum_is_that_of_the_paper(seed: int, count: int) -> None:
     np.testing.assert_allclose(np.asarray(coefficients, float) @ grads, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_a_gradient_does_not_meet_itself() -> None:
+    """Here the first one, once it has met the second and the third, points away from what it was."""
+    grads = np.array([[1.0, 0.0], [-np.cos(0.3), np.sin(0.3)], [-np.sqrt(0.5), -np.sqrt(0.5)]])
+    projected = projected_by_paper(grads, np.array([[1, 2, 0]] * 3))
+    assert projected[0] @ grads[0] < 0
+    balance, given_ = jg.balance.PCGrad(), tuple(jnp.asarray(g, jnp.float32) for g in grads)
+    for number in range(12):  # orders of all kinds
+        key = jax.random.key(number)
+        expected = projected_by_paper(grads, orders_of(key, 3)).sum(axis=0)
+        coefficients = np.asarray(balance.coefficients((), 0, given_, key), float)
+        np.testing.assert_allclose(coefficients @ grads, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_gradients_that_agree_stay_and_opposite_ones_vanish() -> None:
     key = jax.random.key(0)
     agree = jnp.array([1.0, 0.2]), jnp.array([0.5, 1.0])
