@@ -9,6 +9,7 @@ from jgraph import interop as interop
 from jgraph import layers as layers
 from jgraph import losses as losses
 from jgraph import metrics as metrics
+from jgraph import optimizers as optimizers
 from jgraph import regularizers as regularizers
 from jgraph.core.carry import carry as carry
 from jgraph.core.layer import Input as Input

@@ -16,12 +16,15 @@ from jgraph.core.model import Model
 from jgraph.errors import ArgumentError, LoadError, listing, nearest
 from jgraph.storage.checkpoint import RECORD, compare, read_arrays, read_record, write
 from jgraph.storage.steps import best_whole, newest_whole, read_step, steps_in
-from jgraph.tree import leaves_with_names, match, put
+from jgraph.tree import leaves_with_names, match, overlaid, put
 from jgraph.typing import Params, State
 
 WORDS = ("best", "latest")
 PARTS = (("train_state", "params"), ("train_state", "model_state"))
 """What a model needs of a step."""
+
+AVERAGES = ("train_state", "ema")
+"""Where a step has the averages of the trained params."""
 
 
 def save(path: str | os.PathLike[str], model: Model, params: Params, state: State) -> None:
@@ -54,6 +57,7 @@ def load(
     into: Model | None = None,
     *,
     step: int | str | None = None,
+    averaged: bool = False,
     partial: bool = False,
     start: tuple[Params, State] | None = None,
     allow: Iterable[Any] = (),
@@ -61,7 +65,8 @@ def load(
     """Reads what `save` wrote, or a step that a `Checkpoint` wrote: `(model, params, state)`.
 
     A directory of checkpoints needs a `step`: its number, `"latest"` for the newest that is whole, or `"best"` for the
-    one with the best monitored value.
+    one with the best monitored value. With `averaged` the params are the averages over the steps that
+    `Trainer(..., ema=0.999)` keeps, as those of `train_state.averaged()`.
 
     Layers of jgraph and functions of jgraph, `jax.numpy`, `jax.nn` and `jax.lax` are found by name; layers, functions
     and Flax modules from elsewhere are given in `allow`, and so are layers of modules that no file can say. Nothing in
@@ -73,10 +78,11 @@ def load(
     lists them. To carry by layer rather than by path, load without `into` and use `jg.carry`.
 
     Raises:
-        ArgumentError: the step is none of these, or `partial` and `start` are given without what they are for.
+        ArgumentError: the step is none of these, or `averaged`, `partial` and `start` are given without what they are
+        for.
         LoadError: there is no such directory or step, it is damaged (the leaf is named), of a version that is not
-        known, names something that is not in `allow`, or holds another graph (the leaves that differ are listed with
-        both sides).
+        known, has no averages, names something that is not in `allow`, or holds another graph (the leaves that differ
+        are listed with both sides).
 
     >>> import jgraph as jg
     >>> jg.load("nowhere.jgraph")
@@ -87,7 +93,7 @@ def load(
     jgraph.errors.LoadError: runs/nowhere: expected a whole step with a score, got no steps. ...
     """
     _check_into(into, partial, start)
-    saved = _saved(path, step)
+    saved = _saved(path, step, averaged)
     if into is None:
         model = Model.from_json(saved.text, allow=allow)
         compare(saved.where, _specs(model), {n: {"shape": leaf["shape"]} for n, leaf in saved.leaves.items()})
@@ -114,11 +120,14 @@ class _Saved:
     read: Callable[[], dict[str, Any]]
 
 
-def _saved(path: str | os.PathLike[str], step: int | str | None) -> _Saved:
+def _saved(path: str | os.PathLike[str], step: int | str | None, averaged: bool) -> _Saved:
     if step is not None:
         _check_step(path, step)
-        return _saved_step(path, step)
+        return _saved_step(path, step, averaged)
     _check_no_steps(path)
+    if averaged:
+        cure = 'Give step="best", "latest" or a number; or save train_state.averaged().params.'
+        raise ArgumentError("load, averaged", expected="a step of a Checkpoint", got="step=None", cure=cure)
     content = read_record(path)
     leaves, record = content["leaves"], content["record"]
     specs: dict[str, Any] = {"params": {}, "state": {}}
@@ -231,10 +240,16 @@ def _check_step(path: str | os.PathLike[str], step: int | str) -> None:
         )
 
 
-def _saved_step(path: str | os.PathLike[str], step: int | str) -> _Saved:
-    tree, record, where = _read(path, step)
+def _saved_step(path: str | os.PathLike[str], step: int | str, averaged: bool) -> _Saved:
+    tree, record, where = _read(path, step, (*PARTS, AVERAGES) if averaged else PARTS)
     state = tree.get("train_state", {})
-    found = dict(leaves_with_names({"params": state.get("params", {}), "state": state.get("model_state", {})}))
+    params = state.get("params", {})
+    if averaged and not state.get("ema"):
+        cure = "Leave out averaged=True, or train with jg.Trainer(..., ema=0.999)."
+        raise LoadError(str(where), expected="averages of the params", got="none", cure=cure)
+    if averaged:
+        params = jax.tree.map(lambda own, new: new.astype(own.dtype), params, overlaid(params, state["ema"]))
+    found = dict(leaves_with_names({"params": params, "state": state.get("model_state", {})}))
     leaves = {name: {"shape": list(leaf.shape), "dtype": str(leaf.dtype)} for name, leaf in found.items()}
 
     def read() -> dict[str, Any]:
@@ -243,12 +258,14 @@ def _saved_step(path: str | os.PathLike[str], step: int | str) -> _Saved:
     return _Saved(str(where), *_graph_of(record, str(where), "graph"), leaves, read)
 
 
-def _read(path: str | os.PathLike[str], step: int | str) -> tuple[dict[str, Any], dict[str, Any], Path]:
+def _read(
+    path: str | os.PathLike[str], step: int | str, parts: tuple[tuple[str, str], ...]
+) -> tuple[dict[str, Any], dict[str, Any], Path]:
     """What is needed of the step that is meant, its record, and its place."""
     if step == "best":
-        number, tree, record = best_whole(path, PARTS)
+        number, tree, record = best_whole(path, parts)
     elif step == "latest":
-        found = newest_whole(path, PARTS)
+        found = newest_whole(path, parts)
         if found is None:
             raise LoadError(
                 str(path), expected="a directory of checkpoints", got="no steps", cure="Give that of a Checkpoint."
@@ -257,7 +274,7 @@ def _read(path: str | os.PathLike[str], step: int | str) -> tuple[dict[str, Any]
         for sentence in said:
             logging.getLogger("jgraph").warning(sentence)
     else:
-        number, (tree, record) = step, read_step(path, int(step), PARTS)
+        number, (tree, record) = step, read_step(path, int(step), parts)
     return tree, record, Path(path) / str(number)
 
 

@@ -20,7 +20,7 @@ from jgraph.errors import ArgumentError, listing
 from jgraph.keys import fold
 from jgraph.train.batches import Binding, check_iterable, check_weighing, is_rows
 from jgraph.train.callback import Callback, Setup
-from jgraph.train.configure import make_objective, make_optimizer
+from jgraph.train.configure import check_averages, make_objective, make_optimizer
 from jgraph.train.gradients import Accumulated, check_parts
 from jgraph.train.learning_rate import inexact
 from jgraph.train.loop import train
@@ -35,6 +35,7 @@ from jgraph.train.plan import (
     check_steps,
     sizes_of,
 )
+from jgraph.train.precision import kept, loss_scale_of, readable, with_precision
 from jgraph.train.programs import Pace, Programs
 from jgraph.train.session import Session, Setting
 from jgraph.train.source import Rows, Source, measure
@@ -67,9 +68,20 @@ class Trainer:
     Frozen layers (`model.freeze(...)`) keep their params and state: the optimizer never sees them, and they get no
     gradients. Gradients come in the dtypes of the params; losses and metrics are taken in at least float32.
 
+    `ema=0.999` keeps averages of the trained params over the steps: `train_state.averaged()` has them as its params,
+    to evaluate, predict and save. They are `ema * average + (1 - ema) * param`, from the params after the first step
+    on, as Keras' `use_ema`; with `validate_ema` they are also what `fit` validates, so what its callbacks watch.
+
+    `precision` is what the model is computed in, where its policy says nothing else: `"mixed_bfloat16"` computes in
+    bfloat16 and keeps the params in float32, `"bfloat16"` keeps them in it too (steps below 1/256 of a param are then
+    lost), `"mixed_float16"` computes in float16 with losses scaled dynamically (a step whose gradients overflow is
+    skipped, and counted in the log `skipped_steps`), `"float32"` does all in float32; `None` leaves the model as it was
+    drawn. The statistics of norms, the weights of attention, losses, metrics, penalties and averages are taken in
+    float32 all the same, and `predict` gives float32. `trainer.model` is the model with this precision.
+
     Raises:
         KeyMismatchError: a key names no output, or an output has no loss.
-        ArgumentError: something is not a model, optimizer, loss, weight or metric.
+        ArgumentError: something is not a model, optimizer, loss, weight, metric, momentum or precision.
         DataError: while training, parts cannot share a batch evenly though rows depend on each other.
         LossError: a cross-entropy on an output that ends in something else, or a metric that does not fit its loss.
         GraphError: all params of the model are frozen.
@@ -91,6 +103,9 @@ class Trainer:
     metrics: Any = None
     learning_rate: Any = None
     accumulate: int = 1
+    ema: float | None = None
+    validate_ema: bool = False
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, Model):
@@ -101,7 +116,9 @@ class Trainer:
                 cure="Make one: jg.Model(inputs, outputs).",
             )
         check_integer("Trainer, accumulate", self.accumulate, 1)
-        self.step_function  # noqa: B018 (checks losses, metrics, ends and optimizer now)
+        check_averages(self.ema, self.validate_ema)
+        object.__setattr__(self, "model", with_precision(self.model, self.precision))
+        self._template  # noqa: B018 (checks losses, metrics, ends and optimizer now)
 
     # What it is made of
 
@@ -113,7 +130,9 @@ class Trainer:
     @functools.cached_property
     def step_function(self) -> Step:
         """The pure step, before it is compiled."""
-        step = Step(self.objective, *make_optimizer(self.optimizer, self.learning_rate))
+        optimizer, rate = make_optimizer(self.optimizer, self.learning_rate)
+        own = {"ema": self.ema, "validate_ema": self.validate_ema, "loss_scale": loss_scale_of(self.precision)}
+        step = Step(self.objective, optimizer, rate, **own)
         if self.accumulate == 1:
             return step
         return dataclasses.replace(step, gradients=Accumulated(self.accumulate, fills=not self._binding.exact))
@@ -145,9 +164,12 @@ class Trainer:
         params, state = drawn[0] if params is None else params, drawn[1] if state is None else state
         match(params, self.model.params_spec, "Trainer.init, params", "Give the tree that model.init makes.")
         match(state, self.model.state_spec, "Trainer.init, state", "Give the tree that model.init makes.")
+        if self.precision is not None:
+            params = kept(params, self.model.params_spec)
         step, scale = self.step_function, jnp.ones((), jnp.float32)
         start, own = jnp.zeros((), jnp.int32), fold(key, "steps")
-        return TrainState(start, params, state, step.init_optimizer(params), own, scale, *step.init_memories())
+        memories = *step.init_memories(), step.init_averages(params)
+        return TrainState(start, params, state, step.init_optimizer(params), own, scale, *memories)
 
     def step(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         """One step on a batch (inputs, targets[, weights]): the next train state and the batch's logs, on the device.
@@ -283,10 +305,11 @@ class Trainer:
         """A train state of specs, but for the key."""
         specs = self.model.params_spec, self.model.state_spec
         opt_state = jax.eval_shape(self.step_function.init_optimizer, specs[0])
+        ema = jax.eval_shape(self.step_function.init_averages, specs[0])
         step: Any = jax.ShapeDtypeStruct((), jnp.int32)
         scale: Any = jax.ShapeDtypeStruct((), jnp.float32)
-        memories = jax.eval_shape(self.step_function.init_memories)
-        return TrainState(step, *specs, opt_state, jax.random.key(0), scale, *memories)
+        balance, loss_scale = jax.eval_shape(self.step_function.init_memories)
+        return TrainState(step, *specs, opt_state, jax.random.key(0), scale, balance, loss_scale, ema)
 
     def learning_rate_of(self, train_state: TrainState) -> Any:
         """The learning rate of a train state's next step, as callbacks have scaled it; `None` where it is not known.
@@ -307,9 +330,11 @@ class Trainer:
         return measure(source.place(train_state), train_state, batch_size, Pace())
 
     def predict(self, train_state: TrainState, inputs: PyTree, batch_size: int = 32) -> PyTree:
-        """The model's outputs for all rows, as NumPy arrays; as `model.predict`."""
+        """The model's outputs for all rows, as NumPy arrays; as `model.predict`, but in float32 for a `precision`."""
         self._check_train_state("predict", train_state)
-        return self.model.predict(train_state.params, train_state.model_state, inputs, batch_size=batch_size)
+        params, state = train_state.params, train_state.model_state
+        outputs = self.model.predict(params, state, inputs, batch_size=batch_size)
+        return outputs if self.precision is None else readable(outputs)
 
     def _source(self, data: Any, where: str, programs: Programs, *, times: int) -> Source:
         """Checked data: rows, or batches that can be read so many times."""
@@ -335,7 +360,10 @@ class Trainer:
         columns = ["output", "loss", "weight", "taken on", "metrics", "mask"]
         given = self.objective.balance if isinstance(self.loss_weights, Balance) else None
         title = f"Trainer of {self.model!r}" + f", losses balanced by {given!r}" * (given is not None)
-        return table(title, columns, map(_row, self.objective.targets), numbers=["weight"])
+        notes = [f"Precision: {self.precision}"] if self.precision else []
+        notes += [f"Averages: {self.ema:g}" + ", validated" * self.validate_ema] if self.ema is not None else []
+        rows = map(_row, self.objective.targets)
+        return table(title, columns, rows, ["", *notes] if notes else [], numbers=["weight"])
 
 
 def _defaults(callbacks: Iterable[Callback], progress: bool) -> list[Callback]:

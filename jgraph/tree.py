@@ -116,6 +116,15 @@ def together(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return {**first, **second, **common} if second else first
 
 
+def overlaid(tree: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Nested dicts with the leaves of a part of them in place of their own.
+
+    >>> overlaid({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"c": 5}})
+    {'a': {'b': 1, 'c': 5}, 'd': 3}
+    """
+    return {**tree, **{name: overlaid(tree[name], new) if isinstance(new, dict) else new for name, new in part.items()}}
+
+
 def match(tree: PyTree, expected: PyTree, where: str, cure: str) -> None:
     """Checks that a tree of arrays has the leaves and shapes of a tree of specs; the first difference is named.
 

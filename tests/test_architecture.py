@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1] / "jgraph"
 FLOORS = (
     ("errors", "typing"),
     ("ops", "draw", "metrics", "tree", "keys"),
-    ("initializers", "regularizers", "constraints", "core", "storage", "losses", "data", "balance"),
+    ("initializers", "regularizers", "constraints", "core", "storage", "losses", "data", "balance", "optimizers"),
     ("layers", "inspect", "saving", "train"),
     ("callbacks", "debug", "interop"),
     ("trainer",),

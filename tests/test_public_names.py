@@ -25,7 +25,7 @@ DOCUMENTED = {
         "op",
         "as_layer",
     ),
-    "training": ("Trainer", "Run", "TrainState", "callbacks", "losses", "metrics", "balance"),
+    "training": ("Trainer", "Run", "TrainState", "callbacks", "losses", "metrics", "balance", "optimizers"),
     "weights": ("initializers", "regularizers", "constraints"),
     "files": ("save", "load"),
     "other libraries": ("interop",),

@@ -67,7 +67,9 @@ def end_epoch(session: Session, held_out: Source | None, begin: float, steps: in
     logs |= {name: float(value) for name, value in step.state_log(run.train_state).items()}
     seconds = time.perf_counter() - begin
     if held_out is not None:
-        measured = measure(held_out, run.train_state, plan.batch_size, session.pace, lambda: not session.signals.caught)
+        measured = measure(
+            held_out, step.judged(run.train_state), plan.batch_size, session.pace, lambda: not session.signals.caught
+        )
         logs |= {f"val_{name}": value for name, value in measured.items()}
         session.look()
         if not session.going():  # a signal came: the epoch ends, validated anew, when the run goes on

@@ -18,7 +18,7 @@ from jgraph.tree import leaves_with_names, name_of
 from jgraph.typing import PyTree
 
 PACKAGES = ("jgraph", "jax", "jaxlib", "optax", "orbax-checkpoint", "numpy")
-BESIDE = ("opt_state/", "balance/", "loss_scale/")
+BESIDE = ("opt_state/", "balance/", "loss_scale/", "ema/")
 """What a trainer adds to a model in a train state."""
 
 CURE = "Resume with what the run began with, or begin another run in another directory."
@@ -134,7 +134,7 @@ def check_leaves(directory: str, tree: Mapping[str, Any], template: PyTree, opti
     differing = [name for name in {**saved, **wanted} if saved.get(name) != wanted.get(name)]
     own = [name for name in differing if not name.startswith(BESIDE)]
     if own or not optimizer:
-        differing = sorted(own, key=lambda name: not name.startswith("params/"))  # the optimizer's follow from these
+        differing = sorted(own, key=lambda name: not name.startswith("params/"))  # all others follow from these
     if differing:
 
         def show(found: Mapping[str, Any]) -> str:
@@ -148,7 +148,7 @@ def check_leaves(directory: str, tree: Mapping[str, Any], template: PyTree, opti
             f"fit, resume={directory!r}",
             expected=show(saved) + more,
             got=show(wanted),
-            cure="It is another model. " + CURE,
+            cure="It is another model. " * bool(own) + CURE,
         )
 
 

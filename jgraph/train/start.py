@@ -132,6 +132,8 @@ def about_run(
         **_told_gradients(step),
         "optimizer": json.loads(json.dumps(plain(optimizer))),
         "learning rate by step": rates,
+        "ema": step.ema,
+        "validate_ema": step.validate_ema or None,
         "seed": plan.seed,
         "batch_size": plan.batch_size,
         "shuffle": plan.shuffle,

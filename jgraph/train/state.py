@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jgraph.draw.curves import draw_curves
 from jgraph.draw.panels import best_epoch
 from jgraph.errors import ArgumentError
-from jgraph.tree import match
+from jgraph.tree import match, overlaid
 from jgraph.typing import Array, Key, Params, PyTree, State
 
 
@@ -21,7 +21,8 @@ class TrainState:
 
     `step` counts the updates; `key` is the seed of the randomness of all steps (a step's own key is folded from it and
     `step`); `lr_scale` multiplies the optimizer's updates. `balance` is the memory of what balances several losses,
-    `loss_scale` that of a loss scale; most trainers have neither, and then there is nothing in them.
+    `loss_scale` that of a loss scale, and `ema` the averages of the trained params over the steps, in at least float32
+    (`Trainer(..., ema=0.999)`); most trainers have none of them, and then there is nothing in them.
 
     >>> import jax, jgraph as jg, optax
     >>> model = jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)])
@@ -38,6 +39,31 @@ class TrainState:
     lr_scale: Array
     balance: PyTree = ()
     loss_scale: PyTree = ()
+    ema: PyTree = ()
+
+    def averaged(self) -> Self:
+        """The train state with the averages over the steps as its params: to evaluate, predict and save.
+
+        Params that are not trained stay as they are, and so does the model's state: the moving statistics of a batch
+        normalisation are averages already, of what the params themselves gave. Nothing is swapped: this train state
+        is what it was, and both can be trained on.
+
+        Raises:
+            ArgumentError: its trainer keeps no averages.
+
+        >>> import jax, jgraph as jg, numpy as np, optax
+        >>> model = jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)])
+        >>> trainer = jg.Trainer(model, optax.sgd(0.1), loss="mse", ema=0.9)
+        >>> data = np.ones((4, 2)), np.ones(4)
+        >>> run = trainer.fit(data, epochs=3, progress=False)
+        >>> sorted(trainer.evaluate(run.train_state.averaged(), data))
+        ['loss']
+        """
+        if not jax.tree.leaves(self.ema):
+            cure = "Write jg.Trainer(..., ema=0.999), and train with it."
+            raise ArgumentError("TrainState.averaged", expected="averages in `ema`", got="none", cure=cure)
+        params = overlaid(self.params, self.ema)
+        return self.replace(params=jax.tree.map(lambda own, new: jnp.asarray(new, own.dtype), self.params, params))
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed.
@@ -74,6 +100,8 @@ def check_train_state(where: str, given: Any, template: TrainState) -> None:
     cure = "Give the train state of a trainer of this model and optimizer."
     for name in ("params", "model_state", "opt_state", "balance", "loss_scale"):
         match(getattr(given, name), getattr(template, name), f"{where}, train_state.{name}", cure)
+    cure = "Give one of a trainer with the same `ema`, or take the averages of trainer.init(key, params=...)."
+    match(given.ema, template.ema, f"{where}, train_state.ema", cure)
 
 
 @jax.jit

@@ -1,6 +1,7 @@
 """One training step, and many of them as one program."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,12 +10,14 @@ import jax.numpy as jnp
 import optax
 
 from jgraph.core.run import constrained
+from jgraph.core.treatment import is_floating, widened
+from jgraph.errors import ArgumentError, JGraphError
 from jgraph.keys import fold
 from jgraph.train.gradients import Gradients, Seen, View, Whole
 from jgraph.train.loss_scale import Unscaled
 from jgraph.train.objective import Objective
-from jgraph.train.state import TrainState
-from jgraph.tree import divide, together
+from jgraph.train.state import TrainState, fresh_copy
+from jgraph.tree import divide, match, together
 from jgraph.typing import Array, Params, PyTree, State
 
 
@@ -46,6 +49,8 @@ class Step:
     `guard` says what has to be finite for a step of a loop to be taken: `"loss"`, `"gradients"` (both), or nothing.
     `gradients` is how a batch is run forward and backward, whole or in parts; the objective's balance makes one loss,
     and one gradient, of several; `loss_scale` keeps the gradients of float16 from vanishing.
+    `ema` is the momentum of the averages of the trained params, where they are kept, and `validate_ema` says whether
+    they are what `fit` validates.
     """
 
     objective: Objective
@@ -54,6 +59,8 @@ class Step:
     guard: str | None = "loss"
     gradients: Gradients = dataclasses.field(default_factory=Whole)
     loss_scale: Unscaled = dataclasses.field(default_factory=Unscaled)
+    ema: float | None = None
+    validate_ema: bool = False
 
     def __call__(self, train_state: TrainState, batch: tuple, real: Array | None = None) -> tuple[TrainState, Array]:
         """Takes one step, whatever its loss: the next train state and the batch's sums."""
@@ -66,8 +73,23 @@ class Step:
         return divide(params, self.objective.frozen)
 
     def init_optimizer(self, params: Params) -> PyTree:
-        """The optimizer's state before the first step."""
-        return self.optimizer.init(self.divide(params)[0])
+        """The optimizer's state before the first step.
+
+        Raises:
+            ArgumentError: the optimizer cannot begin with the params of a model.
+        """
+        return _asked(self.optimizer.init, self.divide(params)[0])
+
+    def init_averages(self, params: Params) -> PyTree:
+        """The averages of the trained params before the first step, in at least float32; nothing where none are kept.
+
+        They are arrays of their own, as a dispatch gives up the buffers of both.
+        """
+        return () if self.ema is None else widened(fresh_copy(self.divide(params)[0]))
+
+    def judged(self, train_state: TrainState) -> TrainState:
+        """What `fit` validates: the averages, where that was asked for."""
+        return train_state.averaged() if self.validate_ema else train_state
 
     def init_memories(self) -> tuple[PyTree, PyTree]:
         """The memories of the balance and of the loss scale before the first step."""
@@ -127,18 +149,44 @@ class Step:
         if self.rate is not None:
             opt_state = with_rate(opt_state, self.learning_rate(train_state))
         trained, frozen = self.divide(train_state.params)
-        searching = {"value": found.loss, "grad": found.grads, "value_fn": found.loss_of}
-        updates, moved_state = self.optimizer.update(found.grads, opt_state, trained, **searching)
+        extra = _accepted(self.optimizer.update, _told(found, trained))
+        updates, moved_state = _asked(self.optimizer.update, found.grads, opt_state, trained, **extra)
         if self.rate is None:
             updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
         moved: Any = optax.apply_updates(trained, updates)
+        params = constrained(self.objective.graph.nodes, together(moved, frozen))
         return train_state.replace(
             step=train_state.step + 1,
-            params=constrained(self.objective.graph.nodes, together(moved, frozen)),
+            params=params,
             model_state=found.model_state,
             opt_state=jax.tree.map(_in_dtype_of, opt_state, moved_state),
             balance=found.balance,
+            ema=self.average(train_state, params),
         )
+
+    def average(self, train_state: TrainState, params: Params) -> PyTree:
+        """The averages after a step: `ema * average + (1 - ema) * param`; after the first one, the params themselves.
+
+        So they need no correction of a bias, as in Keras (`use_ema`).
+
+        Raises:
+            KeyMismatchError: the train state has averages that this step does not keep, or lacks those that it does.
+        """
+        trained = self.divide(params)[0]
+        cure = "Give a train state of trainer.init, of a trainer with the same `ema`."
+        match(train_state.ema, () if self.ema is None else trained, "train state, ema", cure)
+        if self.ema is None:
+            return ()
+        skipped = self.loss_scale.logs(train_state.loss_scale).get("skipped_steps", 0)
+        momentum = jnp.where(train_state.step == skipped, 0.0, self.ema)
+
+        def one(average: Array, param: Array) -> Array:
+            if not is_floating(param):
+                return param
+            weight = momentum.astype(average.dtype)
+            return weight * average + (1 - weight) * param.astype(average.dtype)
+
+        return jax.tree.map(one, train_state.ema, trained)
 
     def learning_rate(self, train_state: TrainState) -> Array | None:
         """The learning rate of the next step, as scaled, where it is known."""
@@ -236,6 +284,53 @@ class Step:
             return self.measured_at(params, state, sums, data, order, start + i)
 
         return jax.lax.fori_loop(0, count, body, sums)
+
+
+def _asked(function: Any, *args: Any, **extra: Any) -> Any:
+    """What `init` or `update` of an optimizer gives; an error of its own says whose it is.
+
+    Raises:
+        ArgumentError: it raised an error.
+    """
+    try:
+        return function(*args, **extra)
+    except JGraphError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        expected = "an optimizer of nested dicts of params, which asks for no more than optax's extra arguments"
+        got = f"{type(error).__name__}: {error}"[:300].removesuffix(".")
+        cure = "Try it by hand: optimizer.init(params), optimizer.update(grads, opt_state, params)."
+        raise ArgumentError("Trainer, optimizer", expected=expected, got=got, cure=cure) from error
+
+
+def _told(found: Found, trained: PyTree) -> dict[str, Any]:
+    """What an optimizer may ask for beside gradients and params, under optax's names: the loss, and how to compute it.
+
+    Where it sees a part of the params alone, as with `optax.partition`, its functions take such a part, and the others
+    are as they are before the step.
+    """
+
+    def value_fn(some: PyTree, *, obj_fn: Any = None, grad_fn: Any = None) -> Array:
+        del obj_fn, grad_fn  # a line search hands on whatever else it was told
+
+        def whole(own: Any, param: Any) -> Any:
+            return param if isinstance(own, optax.MaskedNode) else own
+
+        return found.loss_of(jax.tree.map(whole, some, trained, is_leaf=lambda n: isinstance(n, optax.MaskedNode)))
+
+    def grad_fn(some: PyTree, number: Any = None) -> PyTree:
+        del number  # of the adversarial step, for those who draw other batches for it
+        return jax.grad(value_fn)(some)
+
+    searching = {"value": found.loss, "grad": found.grads, "value_fn": value_fn}
+    return {**searching, "obj_fn": value_fn, "grad_fn": grad_fn}
+
+
+def _accepted(update: Any, extra: dict[str, Any]) -> dict[str, Any]:
+    """The extra arguments that an optimizer takes, which for most are all."""
+    taken = inspect.signature(update).parameters
+    open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values())
+    return extra if open_ended else {name: value for name, value in extra.items() if name in taken}
 
 
 def _in_dtype_of(old: Any, new: Any) -> Any:

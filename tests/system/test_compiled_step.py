@@ -1,5 +1,7 @@
 """The costs of a step are those of one written by hand: operations, bytes, imports, and memory that does not grow."""
 
+import dataclasses
+import functools
 import gc
 import json
 import subprocess
@@ -9,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax.training.train_state import TrainState as FlaxTrainState
 
 import jgraph as jg
 
@@ -109,6 +113,81 @@ def test_operations_and_bytes_of_a_step(case: str, record_property: Callable[[st
     for name, a, b in zip(("operations", "bytes"), ours, theirs, strict=True):
         record_property(f"{case}: {name}", a / b)
         assert a <= LIMIT * b, f"{name}: {a:.0f}, by hand {b:.0f}: {a / b:.4f}"
+
+
+class FlaxMLP(nn.Module):
+    @nn.compact
+    def __call__(self, x: Any) -> Any:
+        for _ in range(2):
+            x = nn.relu(nn.Dense(128)(x))
+        return nn.Dense(10)(x)
+
+
+class FlaxConvolution(nn.Module):
+    @nn.compact
+    def __call__(self, x: Any) -> Any:
+        for _ in range(2):
+            x = nn.relu(nn.Conv(16, (3, 3), padding="VALID")(x))
+        return nn.Dense(10)(x.reshape(x.shape[0], -1))
+
+
+FLAX = {"mlp": FlaxMLP(), "convolution": FlaxConvolution()}
+
+
+def flax_step(train_state: Any, sums: Any, batch: Any, guarded: bool) -> Any:
+    """What people write with Flax and optax; `guarded`: only where the loss is finite, as `fit` does."""
+
+    def loss_of(params: Any) -> Any:
+        logits = train_state.apply_fn({"params": params}, batch[0])
+        return jnp.mean(cross_entropy(logits, batch[1])), logits
+
+    (loss, logits), grads = jax.value_and_grad(loss_of, has_aux=True)(train_state.params)
+
+    def take() -> Any:
+        right = jnp.mean(jnp.argmax(logits, -1) == batch[1])
+        return train_state.apply_gradients(grads=grads), sums + jnp.stack([loss, right])
+
+    return jax.lax.cond(jnp.isfinite(loss), take, lambda: (train_state, sums)) if guarded else take()
+
+
+def peak(function: Any, *args: Any) -> int:
+    """The bytes that a step holds at most: what it is given and gives, which is donated, and what it needs between."""
+    found: Any = jax.jit(function, donate_argnums=0).lower(*args).compile().memory_analysis()
+    held = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
+    return held + found.temp_size_in_bytes
+
+
+@pytest.mark.parametrize("guarded", [False, True], ids=["free", "guarded"])
+@pytest.mark.parametrize("case", FLAX)
+def test_peak_memory_of_a_step(case: str, guarded: bool, record_property: Callable[[str, object], None]) -> None:
+    """The guard of `fit` holds all gradients until the loss is known: compared with a step of Flax that has one too."""
+    model, batch = CASES[case][0]()
+    trainer = jg.Trainer(model, OPTIMIZER, loss="sparse_categorical_crossentropy", metrics="accuracy")
+    step = dataclasses.replace(trainer.step_function, guard="loss" if guarded else None)
+    ours = peak(step.summed, trainer.init(jax.random.key(0)), step.init(), ((batch[0],), (batch[1],), (None,)))
+    module = FLAX[case]
+    params = module.init(jax.random.key(0), batch[0])["params"]
+    theirs_state = FlaxTrainState.create(apply_fn=module.apply, params=params, tx=OPTIMIZER)
+    theirs = peak(functools.partial(flax_step, guarded=guarded), theirs_state, jnp.zeros(2), batch)
+    record_property(f"{case}: peak bytes", ours / theirs)
+    assert ours <= LIMIT * theirs, f"{ours} bytes, Flax {theirs}: {ours / theirs:.4f}"
+
+
+def test_what_averages_and_precision_cost() -> None:
+    """Averages cost one copy of the params; half precision halves what is kept, and mixed what lies between."""
+    model, batch = mlp()
+    peaks = {}
+    for name, options in {
+        "plain": {},
+        "averages": {"ema": 0.999},
+        "bfloat16": {"precision": "bfloat16"},
+    }.items():
+        trainer = jg.Trainer(model, OPTIMIZER, loss="sparse_categorical_crossentropy", **options)
+        step, train_state = trainer.step_function, trainer.init(jax.random.key(0))
+        peaks[name] = peak(step.summed, train_state, step.init(), ((batch[0],), (batch[1],), (None,)))
+    params = sum(leaf.nbytes for leaf in jax.tree.leaves(model.init(jax.random.key(0))[0]))
+    assert peaks["averages"] <= peaks["plain"] + 1.1 * params
+    assert peaks["bfloat16"] < 0.75 * peaks["plain"]
 
 
 def test_the_loop_program_holds_one_step() -> None:
