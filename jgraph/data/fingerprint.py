@@ -1,11 +1,13 @@
 """A hash that tells data apart, so that a run does not go on with other data than it began with."""
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
+from jgraph.arrays import pieces, take
 from jgraph.typing import PyTree
 
 WHOLE_BYTES = 2**26
@@ -24,14 +26,17 @@ def fingerprint(arrays: PyTree) -> str:
     digest = hashlib.sha256(str(jax.tree.structure(arrays)).encode())
     for array in jax.tree.leaves(arrays):
         digest.update(f"{np.shape(array)}{array.dtype}".encode())
-        digest.update(np.ascontiguousarray(_sample(array)).tobytes())
+        for part in _sample(array):
+            digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()
 
 
-def _sample(array: Any) -> np.ndarray:
+def _sample(array: Any) -> Iterator[np.ndarray]:
+    """The rows to hash, in parts."""
     size = array.size * array.dtype.itemsize
     if size <= WHOLE_BYTES:
-        return np.asarray(array)
+        yield from (np.asarray(part) for _, part in pieces(array))
+        return
     rows = len(array)
     count = max(1, rows * WHOLE_BYTES // size)
-    return np.asarray(array[np.unique(np.linspace(0, rows - 1, count).astype(np.int64))])
+    yield take(array, np.unique(np.linspace(0, rows - 1, count).astype(np.int64)))
