@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jgraph.arrays import pieces, take
+from jgraph.arrays import PIECE_BYTES, pieces, take
 from jgraph.typing import PyTree
 
 WHOLE_BYTES = 2**26
@@ -38,5 +38,6 @@ def _sample(array: Any) -> Iterator[np.ndarray]:
         yield from (np.asarray(part) for _, part in pieces(array))
         return
     rows = len(array)
-    count = max(1, rows * WHOLE_BYTES // size)
-    yield take(array, np.unique(np.linspace(0, rows - 1, count).astype(np.int64)))
+    chosen = np.unique(np.linspace(0, rows - 1, max(1, rows * WHOLE_BYTES // size)).astype(np.int64))
+    most = max(1, rows * PIECE_BYTES // size)
+    yield from (take(array, chosen[start : start + most]) for start in range(0, len(chosen), most))
