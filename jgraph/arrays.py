@@ -17,8 +17,8 @@ from jgraph.typing import PyTree
 PIECE_BYTES = 2**24
 """How much of a file is read at once."""
 
-AROUND_BYTES = 2**16
-"""What Linux maps around a byte of a file that is touched (`fault_around_bytes`): the least that a row takes."""
+AROUND_BYTES = 2**21
+"""What Linux may map around a byte of a file that is touched, a huge page: the least that a row takes."""
 
 
 def as_numpy(value: Any, where: str) -> Any:
@@ -111,11 +111,11 @@ def take(array: Any, rows: np.ndarray) -> np.ndarray:
     """
     if not is_stored(array):
         return np.asarray(array[rows])
-    order = np.argsort(rows, kind="stable")
+    order, size = np.argsort(rows, kind="stable"), _row_bytes(array)
     taken = np.empty((len(rows), *array.shape[1:]), array.dtype)
-    most = max(1, PIECE_BYTES // max(_row_bytes(array), AROUND_BYTES))
-    for start in range(0, len(rows), most):
-        some = order[start : start + most]
+    around = np.unique(rows[order].astype(np.int64) * size // AROUND_BYTES, return_inverse=True)[1]
+    piece = around // max(1, PIECE_BYTES // max(size, AROUND_BYTES))
+    for some in np.split(order, np.flatnonzero(np.diff(piece)) + 1):
         taken[some] = array[rows[some]]
         let_go(array)
     return taken

@@ -133,7 +133,7 @@ def test_what_is_read_ahead_is_not_kept() -> None:
 
     with contextlib.closing(Prefetch(lambda: (Item() for _ in range(20)))) as items:
         for _ in range(10):
-            held = next(items)
+            held = [next(items)]
             assert Item.alive <= 4
-        del held
+            held.clear()
     assert Item.alive == 0

@@ -176,7 +176,12 @@ def test_a_file_larger_than_the_memory_that_is_used(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", MEMORY],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": root, "JAX_PLATFORMS": "cpu"},
+        env={
+            **os.environ,
+            "PYTHONPATH": root,
+            "JAX_PLATFORMS": "cpu",
+            "MALLOC_ARENA_MAX": "1",
+        },  # each thread's would keep some
         capture_output=True,
         text=True,
         check=False,
