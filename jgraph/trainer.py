@@ -279,7 +279,14 @@ class Trainer:
     def predict_batches(
         self, train_state: TrainState, batches: Any, *, batch_size: int | None = None
     ) -> Iterator[PyTree]:
-        """The model's outputs batch by batch, for arrays or an iterable of inputs; as `model.predict_batches`."""
+        """The model's outputs batch by batch, for arrays or an iterable of inputs; as `model.predict_batches`.
+
+        >>> import jax, jgraph as jg, numpy as np, optax
+        >>> trainer = jg.Trainer(jg.Sequential([jg.Input((4,)), jg.layers.Dense(3)]), optax.sgd(0.1), loss="mse")
+        >>> train_state = trainer.init(jax.random.key(0))
+        >>> [y.shape for y in trainer.predict_batches(train_state, [np.ones((4, 4)), np.ones((2, 4))])]
+        [(4, 3), (2, 3)]
+        """
         self._check_train_state("predict_batches", train_state)
         return self.model.predict_batches(train_state.params, train_state.model_state, batches, batch_size=batch_size)
 

@@ -197,6 +197,11 @@ class Model(Layer):
 
         Raises:
             As `predict`, and DataError: `batches` is neither. An error in a batch names its number.
+
+        >>> import jax, jgraph as jg, numpy as np
+        >>> model = jg.Sequential([jg.Input((4,)), jg.layers.Dense(3)])
+        >>> [y.shape for y in model.predict_batches(*model.init(jax.random.key(0)), np.ones((5, 4)), batch_size=4)]
+        [(4, 3), (1, 3)]
         """
         self._check(params, state)
         return predict_batches(self, self._predict, (params, state), batches, batch_size)
