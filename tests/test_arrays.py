@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jgraph.arrays as arrays
@@ -92,6 +92,7 @@ def test_letting_go_changes_no_value(tmp_path: Path, mode: str) -> None:
     let_go(np.ones(3))
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(st.integers(0, 29), unique=True, max_size=30), piece=st.integers(1, 300), around=st.integers(1, 300)
 )

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jgraph.data.prefetch import Prefetch
@@ -27,6 +27,7 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
+@settings(max_examples=25, deadline=None)
 @given(count=st.integers(0, 20), ahead=st.integers(1, 4))
 def test_items_come_in_their_order(count: int, ahead: int) -> None:
     items = Prefetch(lambda: iter(range(count)), ahead)
