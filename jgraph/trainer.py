@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -14,34 +14,26 @@ from jgraph.balance.balance import Balance
 from jgraph.callbacks.progress_bar import ProgressBar
 from jgraph.callbacks.terminate_on_nan import TerminateOnNaN
 from jgraph.core.model import Model
-from jgraph.data.rows import split_rows
+from jgraph.core.predict import Program, predict, predict_batches
+from jgraph.core.treatment import widened
 from jgraph.errors import ArgumentError, listing
 from jgraph.keys import fold
-from jgraph.train.batches import Binding, check_iterable, check_weighing, is_rows
+from jgraph.train.batches import Binding
 from jgraph.train.callback import Callback, Setup
-from jgraph.train.class_weight import class_weights_of
 from jgraph.train.configure import check_averages, make_objective, make_optimizer
 from jgraph.train.gradients import Accumulated, check_parts
 from jgraph.train.learning_rate import inexact
 from jgraph.train.loop import train
 from jgraph.train.objective import Objective
-from jgraph.train.plan import (
-    Plan,
-    check_batch_size,
-    check_batches,
-    check_epochs,
-    check_integer,
-    check_plan,
-    check_steps,
-    sizes_of,
-)
-from jgraph.train.precision import kept, loss_scale_of, readable, with_precision
+from jgraph.train.plan import Plan, Validation, check_batches, check_epochs, check_integer, check_plan, sizes_of
+from jgraph.train.precision import kept, loss_scale_of, with_precision
 from jgraph.train.printing import table_of
-from jgraph.train.programs import Pace, Programs
+from jgraph.train.programs import Programs
 from jgraph.train.session import Session, Setting
-from jgraph.train.source import Rows, Source, measure
+from jgraph.train.source import Source
+from jgraph.train.sources import evaluated, sources_of
 from jgraph.train.start import about_run, cast_of, check_cast, prepare_directories, resumed, sinks_of, with_memories
-from jgraph.train.state import Run, TrainState, check_kind, check_train_state, fresh_copy
+from jgraph.train.state import Position, Run, TrainState, check_kind, check_train_state, fresh_copy
 from jgraph.train.step import Step
 from jgraph.tree import match
 from jgraph.typing import Key, Params, PyTree, State
@@ -191,11 +183,17 @@ class Trainer:
         batch_size: int = 32,
         validation_data: Any = None,
         validation_split: float = 0.0,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_every: int = 1,
         shuffle: bool = True,
+        drop_last: bool = False,
+        data_on_device: bool | None = None,
         seed: int = 0,
         callbacks: Sequence[Callback] = (),
         class_weight: Any = None,
         steps_per_epoch: int | None = None,
+        initial_epoch: int = 0,
         progress: bool = True,
         train_state: TrainState | None = None,
         run: Run | None = None,
@@ -204,11 +202,17 @@ class Trainer:
         """Trains until `epochs` epochs are done, and returns the run: train state, history, and all else.
 
         `data` is a tuple (inputs, targets) or (inputs, targets, weights) of arrays, or an iterable of such tuples, one
-        a batch. `validation_split` takes the last rows, before any shuffling; the order of the rest is drawn from
-        (seed, epoch). `steps_per_epoch` ends an epoch early. Start values and all randomness come from `seed`, unless
-        training goes on from a `train_state`; from a `run`, which keeps its history, seed and count of epochs; or from
-        the newest whole checkpoint in the directory `resume`, to the same bits as if it had never stopped (where there
-        is none, it starts anew and says so). What is given is never donated: it can be used again.
+        a batch: a loader of Grain, PyTorch or `tf.data`, a list, a generator (for one epoch). Arrays lie on the device
+        where they are small and in memory, or where `data_on_device` says so; memory-mapped ones are read batch by
+        batch. Batches from the host are read a few steps ahead, in a thread. `drop_last` leaves out what does not fill
+        a batch; the order of the rows is drawn from (seed, epoch). `steps_per_epoch` ends an epoch early.
+        `validation_split` takes the last rows, before any shuffling; `validation_every` validates every so many epochs,
+        on the first `validation_steps` batches of `validation_batch_size` rows.
+
+        Start values and all randomness come from `seed`, unless training goes on from a `train_state`, with the order
+        of the data and the callbacks from `initial_epoch` on; from a `run`, which keeps its history, seed and count of
+        epochs; or from the newest whole checkpoint in the directory `resume`, to the same bits as if it had never
+        stopped (where there is none, it starts anew and says so). What is given is never donated: it can be used again.
 
         `class_weight`, `{class: weight}` for a single output or such dicts by output, multiplies the weights of the
         training data by those of their targets' classes; a class that is not named weighs 1.
@@ -224,7 +228,9 @@ class Trainer:
             ResumeError, LoadError: the checkpoint is another run's, or none is whole. CallbackError: a callback raised.
             WriteError: a file cannot be written. Every error has `run`, the last good run.
         """
-        plan = Plan(epochs, batch_size, seed, shuffle, steps_per_epoch, progress, validation_split, class_weight)
+        validation = Validation(validation_split, validation_steps, validation_batch_size, validation_every)
+        rest = initial_epoch, drop_last, data_on_device, validation, class_weight
+        plan = Plan(epochs, batch_size, seed, shuffle, steps_per_epoch, progress, *rest)
         try:
             check_plan(plan, train_state, run, resume)
             session, source, held_out = self._begin(plan, data, validation_data, callbacks, train_state, run, resume)
@@ -240,7 +246,10 @@ class Trainer:
         cast = cast_of(callbacks)
         everyone = cast_of([*callbacks, *_defaults(cast.values(), plan.progress)])
         programs = self._guarded[next((g for c in everyone.values() if (g := c.guards())), None)]
-        source, held_out, validation_data = self._sources(plan, data, validation_data, programs, run)
+        source, held_out, validation_data = sources_of(self._binding, programs, plan, data, validation_data, run)
+        if source.rows is not None:
+            sizes = sizes_of(plan, source.rows.count)
+            check_parts("fit, batch_size", sizes, self.accumulate, fills=not self._binding.exact)
         check_cast(everyone, self._setup(plan, held_out is not None))
         about = functools.cache(
             lambda: about_run(self.model, programs.step, self.optimizer, plan, source, held_out, cast)
@@ -255,7 +264,7 @@ class Trainer:
             self._check_train_state("fit", given)
         start = fresh_copy(given or self.init(jax.random.key(plan.seed)))
         batches = check_batches(plan, source.rows and source.rows.count, found or run)
-        begun = dataclasses.replace(found or run or Run(start, seed=plan.seed), train_state=start, batches=batches)
+        begun = dataclasses.replace(found or run or _first(start, plan), train_state=start, batches=batches)
         if found is None:
             begun = dataclasses.replace(begun, stopped=None)
         begun, new = with_memories(begun, everyone)
@@ -266,31 +275,6 @@ class Trainer:
         for level, text in said:
             session.say(text, level)
         return session, source, None if held_out is None else held_out.place(start)
-
-    def _sources(
-        self, plan: Plan, data: Any, validation_data: Any, programs: Programs, run: Run | None
-    ) -> tuple[Source, Source | None, Any]:
-        """Checked data for training and validation, and the validation data as users gave or would give them."""
-        left = plan.epochs - (run.position.epoch if run else 0)
-        by_class = class_weights_of(self.objective, plan.class_weight)
-        source, held_out = self._source(data, "fit", programs, times=left), None
-        if plan.validation_split:
-            if source.rows is None or validation_data is not None:
-                raise ArgumentError(
-                    "fit, validation_split",
-                    expected="arrays to split, and no validation_data beside it",
-                    got="an iterable" if source.rows is None else "both",
-                    cure="Give validation_data alone.",
-                )
-            kept, last = split_rows(source.rows.bound, source.rows.count, plan.validation_split)
-            source, held_out, validation_data = source.of(kept), source.of(last), self._binding.unbind(last)
-        elif validation_data is not None:
-            held_out = self._source(validation_data, "fit, validation_data", programs, times=left)
-        if source.rows is not None:
-            check_steps(plan, source.rows.count)
-            sizes = sizes_of(plan, source.rows.count)
-            check_parts("fit, batch_size", sizes, self.accumulate, fills=not self._binding.exact)
-        return dataclasses.replace(source, class_weights=by_class), held_out, validation_data
 
     def _setup(self, plan: Plan, validates: bool) -> Setup:
         """What callbacks may know before training."""
@@ -325,32 +309,48 @@ class Trainer:
         """
         return self.step_function.learning_rate(train_state)
 
-    def evaluate(self, train_state: TrainState, data: Any, batch_size: int = 32) -> dict[str, float]:
-        """The logs of a train state on data, over all rows: `loss`, metrics, and those of each output.
+    def evaluate(
+        self, train_state: TrainState, data: Any, batch_size: int = 32, *, steps: int | None = None
+    ) -> dict[str, float]:
+        """The logs of a train state on data: `loss`, metrics, and those of each output.
+
+        They are over all rows, or those of the first `steps` batches.
 
         Raises:
             As `fit`, for the data.
         """
-        check_batch_size(batch_size)
         self._check_train_state("evaluate", train_state)
-        source = self._source(data, "evaluate", self.programs, times=1)
-        return measure(source.place(train_state), train_state, batch_size, Pace())
+        return evaluated(self._binding, self.programs, train_state, data, batch_size, steps)
 
-    def predict(self, train_state: TrainState, inputs: PyTree, batch_size: int = 32) -> PyTree:
-        """The model's outputs for all rows, as NumPy arrays; as `model.predict`, but in float32 for a `precision`."""
+    @functools.cached_property
+    def _program(self) -> Program:
+        """From params, state and inputs by node to outputs: the model's own, in float32 where there is a precision."""
+        program = self.model.program
+        return program if self.precision is None else jax.jit(lambda *given: widened(program(*given)))
+
+    def predict(self, train_state: TrainState, inputs: PyTree, batch_size: int = 32, out: PyTree = None) -> PyTree:
+        """The model's outputs for all rows, as NumPy arrays, or written into `out`; as `model.predict`.
+
+        Of a trainer with a `precision` they are float32.
+        """
         self._check_train_state("predict", train_state)
-        params, state = train_state.params, train_state.model_state
-        outputs = self.model.predict(params, state, inputs, batch_size=batch_size)
-        return outputs if self.precision is None else readable(outputs)
+        trees = train_state.params, train_state.model_state
+        return predict(self.model, self._program, trees, inputs, batch_size, out)
 
-    def _source(self, data: Any, where: str, programs: Programs, *, times: int) -> Source:
-        """Checked data: rows, or batches that can be read so many times."""
-        if not is_rows(data):
-            return Source(self._binding, programs, batches=check_iterable(data, times, where), where=where)
-        bound, count = self._binding.bind(data, where)
-        self._binding.check_values(bound, where)
-        check_weighing(bound, where)
-        return Source(self._binding, programs, Rows(bound, count), where=where)
+    def predict_batches(
+        self, train_state: TrainState, batches: Any, *, batch_size: int | None = None
+    ) -> Iterator[PyTree]:
+        """The model's outputs batch by batch, for arrays or an iterable of inputs; as `model.predict_batches`.
+
+        >>> import jax, jgraph as jg, numpy as np, optax
+        >>> trainer = jg.Trainer(jg.Sequential([jg.Input((4,)), jg.layers.Dense(3)]), optax.sgd(0.1), loss="mse")
+        >>> train_state = trainer.init(jax.random.key(0))
+        >>> [y.shape for y in trainer.predict_batches(train_state, [np.ones((4, 4)), np.ones((2, 4))])]
+        [(4, 3), (2, 3)]
+        """
+        self._check_train_state("predict_batches", train_state)
+        trees = train_state.params, train_state.model_state
+        return predict_batches(self.model, self._program, trees, batches, batch_size)
 
     def _check_train_state(self, where: str, given: Any) -> None:
         check_train_state(where, given, self._template)
@@ -368,6 +368,11 @@ class Trainer:
         notes = [f"Precision: {self.precision}"] if self.precision else []
         notes += [f"Averages: {self.ema:g}" + ", validated" * self.validate_ema] if self.ema is not None else []
         return table_of(self.objective, f"Trainer of {self.model!r}", balance, notes)
+
+
+def _first(start: TrainState, plan: Plan) -> Run:
+    """A run that has not begun, at its initial epoch."""
+    return Run(start, position=Position(plan.initial_epoch), seed=plan.seed)
 
 
 def _defaults(callbacks: Iterable[Callback], progress: bool) -> list[Callback]:

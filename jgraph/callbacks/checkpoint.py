@@ -120,7 +120,10 @@ class Checkpoint(Callback):
             return memory, []
         if self.monitor is None:
             return self._save(memory, event)
-        value, mode = watched(type(self).__name__, self.monitor, self.mode, event)
+        seen = watched(type(self).__name__, self.monitor, self.mode, event)
+        if seen is None:  # an epoch without validation cannot be judged
+            return (memory, []) if self.best_only else self._save(memory, event)
+        value, mode = seen
         if improves(value, memory["best"], mode):
             memory = {**memory, "best": value, "best_step": event.step}
         elif self.best_only:

@@ -4,7 +4,7 @@ import os
 
 from jgraph.errors import ArgumentError
 from jgraph.storage.appended_file import check_path
-from jgraph.storage.csv_file import CSVFile
+from jgraph.storage.csv_file import MISSING, CSVFile
 from jgraph.train.actions import Sink, Write
 from jgraph.train.callback import Callback, Event, Result
 from jgraph.train.state import TrainState
@@ -55,7 +55,8 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, memory: PyTree, event: Event) -> Result:
         """Writes a row."""
-        return {"rows": memory["rows"] + 1}, [Write(self._file(), {"epoch": event.epoch, **event.logs})]
+        row = {"epoch": event.epoch, **event.logs, **dict.fromkeys(event.skipped, MISSING)}
+        return {"rows": memory["rows"] + 1}, [Write(self._file(), row)]
 
     def _file(self) -> CSVFile:
         return CSVFile(os.fspath(self.path), self.separator)

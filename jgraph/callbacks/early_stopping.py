@@ -22,8 +22,9 @@ class EarlyStopping(Callback):
     """Stops training when `monitor` has not improved for `patience` epochs, as in Keras.
 
     An improvement is a value that is better than the best one by more than `min_delta`; NaN is none. Epochs before
-    `start_from_epoch` (counted from 0) are not looked at. With a `baseline`, only improvements that beat it too are
-    waited on. Training never stops after its first epoch, so a patience of 0 is one of 1.
+    `start_from_epoch` (counted from 0), and those without validation (`validation_every`), are not looked at. With a
+    `baseline`, only improvements that beat it too are waited on. Training never stops after its first epoch, so a
+    patience of 0 is one of 1.
 
     With `restore_best`, the train state of the best epoch is put back when `fit` ends, whoever stopped it: params,
     model state, optimizer and the scale of the learning rate. The state is kept in the memory: it takes as much room
@@ -78,9 +79,10 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, memory: PyTree, event: Event) -> Result:
         """Looks at the log; stops where it has not improved for too long."""
-        value, mode = watched(type(self).__name__, self.monitor, self.mode, event)
-        if event.epoch < self.start_from_epoch:
+        seen = watched(type(self).__name__, self.monitor, self.mode, event)
+        if seen is None or event.epoch < self.start_from_epoch:
             return memory, []
+        value, mode = seen
         better, wait = improves(value, memory["best"], mode, self.min_delta), memory["wait"] + 1
         if better or memory["best_epoch"] < 0:  # the first epoch is kept, whatever it is
             kept = {"train_state": fresh_copy(event.train_state)} if self.restore_best else {}

@@ -45,12 +45,14 @@ def direction(where: str, monitor: str, mode: str, directions: Mapping[str, str]
     return directions[monitor]
 
 
-def watched(where: str, monitor: str, mode: str, event: Event) -> tuple[float, str]:
-    """The value of a log at the end of an epoch, and `min` or `max`.
+def watched(where: str, monitor: str, mode: str, event: Event) -> tuple[float, str] | None:
+    """The value of a log at the end of an epoch, and `min` or `max`; `None` where the epoch was not validated.
 
     Raises:
         MonitorError: there is no such log, or it is not known which way is better.
     """
+    if monitor in event.skipped:
+        return None
     if monitor not in event.logs:
         raise _no_log(where, monitor, event.logs)
     return float(event.logs[monitor]), direction(where, monitor, mode, event.directions)

@@ -60,7 +60,10 @@ class Plateau(Callback):
         self, memory: PyTree, event: Event, mode: str, least: float | None = None, most: float | None = None
     ) -> Result:
         """The machine; the learning rate is kept from `least` to `most`."""
-        value, mode = watched(type(self).__name__, self.monitor, mode, event)
+        seen = watched(type(self).__name__, self.monitor, mode, event)
+        if seen is None:
+            return memory, []
+        value, mode = seen
         cooldown = max(memory["cooldown"] - 1, 0)
         wait = 0 if memory["cooldown"] else memory["wait"]
         if improves(value, memory["best"], mode, self.min_delta):
@@ -79,8 +82,8 @@ class ReduceLROnPlateau(Plateau):
     """Multiplies the learning rate by `factor` when `monitor` has not improved for `patience` epochs, as in Keras.
 
     It never takes the rate below `min_lr`, whatever other callbacks do to it at the same event; for this the trainer
-    has to know the rate. After a change, `cooldown` epochs are not counted. An improvement is a value that is better
-    than the best one by more than `min_delta`; NaN is none.
+    has to know the rate. After a change, `cooldown` epochs are not counted; those without validation never are. An
+    improvement is a value that is better than the best one by more than `min_delta`; NaN is none.
 
     Raises:
         ArgumentError: an argument has a value that it cannot have; before training: the rate is not known, or scaling

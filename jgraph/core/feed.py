@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jgraph.arrays import as_numpy, pieces
 from jgraph.core.graph import Graph, Ref, spec_of
 from jgraph.core.sizes import solve
 from jgraph.core.spec import axes_of
@@ -114,6 +115,7 @@ def check_dtype(value: Any, spec: Spec, where: str) -> Any:
             if value is None
             else "Call the model itself on symbols: model(x); apply and predict take arrays.",
         )
+    value = as_numpy(value, where)
     if not hasattr(value, "dtype"):
         value = np.asarray(value)
     if value.dtype == spec.dtype:
@@ -133,9 +135,10 @@ def check_dtype(value: Any, spec: Spec, where: str) -> Any:
             got=show(value),
             cure="Convert it with .astype(...) if that is meant, or draw the input with that dtype.",
         )
-    if jnp.issubdtype(spec.dtype, jnp.integer) and isinstance(value, np.ndarray) and value.size:
+    narrower = jnp.issubdtype(spec.dtype, jnp.integer) and not np.can_cast(value.dtype, spec.dtype)
+    if narrower and isinstance(value, np.ndarray) and value.size:
         limits = jnp.iinfo(spec.dtype)
-        if value.min() < limits.min or value.max() > limits.max:
+        if any(part.min() < limits.min or part.max() > limits.max for _, part in pieces(value)):
             raise DTypeError(
                 where, expected=f"values that {spec.dtype} can hold", got=show(value), cure="Renumber the indices."
             )

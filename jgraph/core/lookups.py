@@ -25,8 +25,10 @@ def index_range_of(graph: Graph) -> int | None:
     return None if others else min((size for _, size, read in lookups(graph) if read == ref), default=None)
 
 
-def check_lookups(graph: Graph, given: Mapping[int, Any], where: str) -> None:
+def check_lookups(graph: Graph, given: Mapping[int, Any], where: str, first: int = 0) -> None:
     """Checks the indices that layers look up; `given` are the inputs' arrays by node, `None` for an absent one.
+
+    `first` is the number of the arrays' first row, where they are parts of others.
 
     Raises:
         DataError: there are some out of range; the first row is named.
@@ -37,7 +39,7 @@ def check_lookups(graph: Graph, given: Mapping[int, Any], where: str) -> None:
         if inputs and fixed(graph, places) and all(array is not None for array in inputs.values()):
             names = " and ".join(repr(graph.nodes[place].path) for place in sorted(inputs))
             indices = computed(graph.nodes, sorted(places), inputs)[ref.node][ref.index]
-            check_range(f"{where}, input {names}", indices, 0, size - 1, f"indices of {reader.path!r}")
+            check_range(f"{where}, input {names}", indices, 0, size - 1, f"indices of {reader.path!r}", first)
 
 
 def lookups(graph: Graph) -> Iterator[tuple[Node, int, Ref]]:
@@ -74,7 +76,7 @@ def fixed(graph: Graph, places: set[int]) -> bool:
     return all(map(known, places))
 
 
-def check_range(where: str, array: Any, least: float, most: float, what: str) -> None:
+def check_range(where: str, array: Any, least: float, most: float, what: str, first: int = 0) -> None:
     """Checks that numbers are from `least` to `most`; a bad row is named.
 
     Raises:
@@ -86,6 +88,6 @@ def check_range(where: str, array: Any, least: float, most: float, what: str) ->
         raise DataError(
             where,
             expected=f"{what} from {least} to {most}",
-            got=f"others, the first in row {row}",
+            got=f"others, the first in row {first + row}",
             cure="Renumber them, or draw the model for them.",
         )

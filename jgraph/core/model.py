@@ -2,32 +2,30 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import jax
-import numpy as np
 
 from jgraph.core import edit
 from jgraph.core.blocks import blocks_of
-from jgraph.core.feed import batch_size_of, bind, check_dtype, filled, match_inputs
+from jgraph.core.feed import bind
 from jgraph.core.find import given_to, node_at
 from jgraph.core.fingerprint import fingerprint_of
 from jgraph.core.flat import Record, leaf_at, records_of, redraw
 from jgraph.core.graph import Graph, Node, Ref, flatten, specs_of
 from jgraph.core.layer import InputLayer, Layer
-from jgraph.core.lookups import check_lookups, index_range_of
+from jgraph.core.lookups import index_range_of
 from jgraph.core.nest import draw_within, with_masks
 from jgraph.core.policy import Policy, frozen_of, trainable
+from jgraph.core.predict import predict, predict_batches
 from jgraph.core.run import constrained, initialize, regularization, run
 from jgraph.core.select import select
 from jgraph.core.serialise import from_json, to_json
-from jgraph.core.spec import BATCH
 from jgraph.core.summary import summarize
 from jgraph.core.treatment import Treatment
-from jgraph.draw.specs import show
-from jgraph.errors import ArgumentError, ShapeError, listing
+from jgraph.errors import ArgumentError, listing
 from jgraph.tree import check_keys, match
 from jgraph.typing import Array, Key, Params, PyTree, State
 
@@ -174,40 +172,42 @@ class Model(Layer):
             )
         return draw_within(self, self, with_masks(inputs[0], mask, repr(self)))
 
-    def predict(self, params: Params, state: State, inputs: PyTree, *, batch_size: int = 32) -> PyTree:
+    def predict(
+        self, params: Params, state: State, inputs: PyTree, *, batch_size: int = 32, out: PyTree = None
+    ) -> PyTree:
         """Outputs for any number of rows as NumPy arrays, computed in batches by one compiled program.
 
-        A last batch that is not full is filled up where no layer mixes rows, and run at its own size otherwise. Outputs
-        have the dtypes that `model.outputs` show, bfloat16 too where a policy says so.
+        A last batch that is not full is filled up where no layer mixes rows. Outputs have the dtypes that they were
+        drawn with. With `out`, arrays such as a `np.memmap` in their structure, they are written there and returned.
 
         Raises:
-            ArgumentError: `batch_size` is not a positive integer.
+            ArgumentError: `batch_size` is not a positive integer, or `out` is of another shape or dtype.
             ShapeError, DataError: an output has no batch axis; an index is out of range. All errors of `apply`.
         """
-        if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
-            cure = "Write batch_size=32."
-            raise ArgumentError("predict", expected="a positive batch_size", got=repr(batch_size), cure=cure)
-        where = f"{self!r}, predict"
         self._check(params, state)
-        match_inputs(self.graph, inputs, where)
-        for symbol in jax.tree.leaves(self.outputs):
-            if symbol.shape[:1] != (BATCH,):
-                place, cure = f"{where}, output {symbol.call.path!r}", "Use apply, or keep the batch axis in front."
-                raise ShapeError(place, expected="one row per row of the inputs", got=show(symbol.spec), cure=cure)
-        inputs = jax.tree.map(np.asarray, inputs)
-        rows = batch_size_of(inputs, where)
-        check_lookups(self.graph, bind(self.graph, inputs, where, check_dtype), where)
-        parts, pads = [], rows > batch_size and not self.mixes_rows
-        for start in range(0, max(rows, 1), batch_size):
-            fed = bind(self.graph, jax.tree.map(lambda a, s=start: a[s : s + batch_size], inputs), where)
-            size = min(batch_size, rows - start)
-            fill = batch_size - size if pads else 0
-            outputs = self._predict(params, state, jax.tree.map(lambda a, f=fill: filled(a, f), fed))
-            parts.append(jax.tree.map(lambda o, n=size: np.asarray(o)[:n], outputs))
-        return jax.tree.map(lambda *p: np.concatenate(p), *parts)
+        return predict(self, self.program, (params, state), inputs, batch_size, out)
+
+    def predict_batches(
+        self, params: Params, state: State, batches: Any, *, batch_size: int | None = None
+    ) -> Iterator[PyTree]:
+        """Outputs batch by batch, as NumPy arrays: of arrays, cut by `batch_size` (32), or of an iterable of inputs.
+
+        Of an iterable, each batch's outputs are given before the next batch is asked for, so it may never end.
+
+        Raises:
+            As `predict`, and DataError: `batches` is neither. An error in a batch names its number.
+
+        >>> import jax, jgraph as jg, numpy as np
+        >>> model = jg.Sequential([jg.Input((4,)), jg.layers.Dense(3)])
+        >>> [y.shape for y in model.predict_batches(*model.init(jax.random.key(0)), np.ones((5, 4)), batch_size=4)]
+        [(4, 3), (1, 3)]
+        """
+        self._check(params, state)
+        return predict_batches(self, self.program, (params, state), batches, batch_size)
 
     @functools.cached_property
-    def _predict(self) -> Any:
+    def program(self) -> Any:
+        """Compiled, from params, state and inputs by node to outputs; what prediction runs."""
         return jax.jit(lambda params, state, fed: self._run(params, state, fed, False, None)[0])
 
     def _check(self, params: Params, state: State) -> None:

@@ -9,8 +9,10 @@ import numpy as np
 from jgraph.errors import DataError
 
 
-def check_finite(where: str, array: Any, dtype: Any = None) -> None:
+def check_finite(where: str, array: Any, dtype: Any = None, first: int = 0) -> None:
     """Checks that numbers are finite, also in the dtype that they become on the device; a bad row is named.
+
+    `first` is the number of the array's first row, where it is a part of another.
 
     Raises:
         DataError: one is not.
@@ -29,18 +31,18 @@ def check_finite(where: str, array: Any, dtype: Any = None) -> None:
     raise DataError(
         where,
         expected=f"finite numbers that {kind} can hold",
-        got=f"{len(bad)} others, the first in row {bad[0][0]}",
+        got=f"{len(bad)} others, the first in row {first + bad[0][0]}",
         cure="Clean the data, or give such rows up.",
     )
 
 
-def check_weights(where: str, array: Any) -> None:
+def check_weights(where: str, array: Any, first: int = 0) -> None:
     """Checks that weights are finite and not negative.
 
     Raises:
         DataError: one is not.
     """
     values = np.asarray(array)
-    check_finite(where, values)
+    check_finite(where, values, first=first)
     if values.size and values.min() < 0:
         raise DataError(where, expected="weights that are not negative", got="a negative one", cure="Mend the weights.")

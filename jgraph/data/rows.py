@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jgraph.arrays import take
 from jgraph.errors import ArgumentError, DataError
 from jgraph.tree import common_rows, show_rows
 from jgraph.typing import PyTree
@@ -48,8 +49,10 @@ def split_rows(arrays: PyTree, rows: int, fraction: float) -> tuple[PyTree, PyTr
     return jax.tree.map(lambda a: a[:first], arrays), jax.tree.map(lambda a: a[first:], arrays)
 
 
-def order_of(rows: int, batch_size: int, *, seed: int | None = None, epoch: int = 0) -> np.ndarray:
-    """The rows of each batch, [steps, batch_size], a last batch that is not full filled up with -1.
+def order_of(
+    rows: int, batch_size: int, *, seed: int | None = None, epoch: int = 0, drop_last: bool = False
+) -> np.ndarray:
+    """The rows of each batch, [steps, batch_size], a last batch that is not full filled up with -1, or dropped.
 
     With a seed the order is a permutation drawn from (seed, epoch) alone; without one it is that of the rows.
 
@@ -59,16 +62,24 @@ def order_of(rows: int, batch_size: int, *, seed: int | None = None, epoch: int 
            [ 4, -1]], dtype=int32)
     """
     order = np.arange(rows) if seed is None else np.random.default_rng((seed, epoch)).permutation(rows)
-    steps = -(-rows // batch_size)
+    steps = steps_of(rows, batch_size, drop_last)
     filled = np.full(steps * batch_size, -1, np.int32)
-    filled[:rows] = order
+    filled[:rows] = order[: steps * batch_size]
     return filled.reshape(steps, batch_size)
+
+
+def steps_of(rows: int, batch_size: int, drop_last: bool = False) -> int:
+    """The number of batches that rows give.
+
+    >>> steps_of(5, 2), steps_of(5, 2, drop_last=True)
+    (3, 2)
+    """
+    return rows // batch_size if drop_last else -(-rows // batch_size)
 
 
 def take_rows(arrays: PyTree, rows: np.ndarray) -> PyTree:
     """The named rows, copied to memory; the order's -1 is left out."""
-    chosen = rows[rows >= 0]
-    return jax.tree.map(lambda a: np.asarray(a[chosen]), arrays)
+    return jax.tree.map(lambda a: take(a, rows[rows >= 0]), arrays)
 
 
 def fill_up(arrays: PyTree, count: int, size: int) -> tuple[PyTree, np.ndarray]:

@@ -3,13 +3,14 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jgraph.arrays import as_numpy, pieces
 from jgraph.core.feed import as_array, bind, check_dtype
 from jgraph.core.graph import Ref, spec_of
 from jgraph.core.lookups import check_lookups, check_range
@@ -47,12 +48,13 @@ class Binding:
         Raises:
             DataError, KeyMismatchError, ShapeError, DTypeError: keys, shapes, dtypes or lengths do not fit.
         """
-        if not isinstance(data, tuple) or len(data) not in (2, 3):
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):  # loaders of PyTorch make lists
+            keys = f" with the keys {listing(data)}" if isinstance(data, dict) else ""
             raise DataError(
                 where,
                 expected="a tuple (inputs, targets) or (inputs, targets, weights)",
-                got=f"a {type(data).__name__}" + (f" of {len(data)}" if isinstance(data, (tuple, list)) else ""),
-                cure="Put inputs and targets in one tuple.",
+                got=f"a {type(data).__name__}" + (f" of {len(data)}" if isinstance(data, (tuple, list)) else keys),
+                cure="Put inputs and targets in one tuple" + (": (batch['x'], batch['y'])." if keys else "."),
             )
         inputs, targets, weights = data if len(data) == 3 else (*data, None)
         bound = self._inputs(inputs, where), self._targets(targets, where), self._weights(weights, where)
@@ -69,22 +71,28 @@ class Binding:
     def check_values(self, bound: Batch, where: str) -> None:
         """Checks bound rows for numbers that are not finite, and for labels, indices and weights out of range.
 
+        Rows that lie in a file are read piece by piece.
+
         Raises:
             DataError: there are some; the first row is named.
         """
+        for first, part in pieces(bound):
+            self._check_piece(part, where, first)
+
+    def _check_piece(self, bound: Batch, where: str, first: int) -> None:
         inputs, targets, weights = bound
         nodes = self.objective.graph.nodes
         for node, array in zip(self.objective.inputs, inputs, strict=True):
             if array is None:
                 continue
             place = f"{where}, input {nodes[node].path!r}"
-            check_finite(place, array, nodes[node].layer.dtype)
-        check_lookups(self.objective.graph, dict(zip(self.objective.inputs, inputs, strict=True)), where)
+            check_finite(place, array, nodes[node].layer.dtype, first)
+        check_lookups(self.objective.graph, dict(zip(self.objective.inputs, inputs, strict=True)), where, first)
         for target, array, weight in zip(self.objective.targets, targets, weights, strict=True):
             if array is not None:
-                self._check_target(target, _counted(array, weight), f"{where}, target {target.name!r}")
+                self._check_target(target, _counted(array, weight), f"{where}, target {target.name!r}", first)
             if weight is not None:
-                check_weights(f"{where}, weights of {target.name!r}", weight)
+                check_weights(f"{where}, weights of {target.name!r}", weight, first)
 
     def batch(self, data: Any, where: str) -> Batch:
         """A batch as arrays on the device; its values are not looked at, so that it works on tracers too."""
@@ -169,22 +177,22 @@ class Binding:
             cure=(nearest(extra[0], names) if extra else "") + "Use the names of the model's outputs.",
         )
 
-    def _check_target(self, target: Target, array: Any, place: str) -> None:
+    def _check_target(self, target: Target, array: Any, place: str, first: int) -> None:
         """What a mask leaves out may be any number, or the usual label -1."""
         masked = target.mask is not None
         if not masked:
-            check_finite(place, array)
+            check_finite(place, array, first=first)
         for judge in target.judges:
             if judge.targets == "labels" and isinstance(target.spec.shape[-1], int):
                 labels = align(judge, array, target.spec)
                 own = target.loss.weights(labels) if target.loss else None
                 labels = labels if own is None else np.where(own, labels, 0)
-                check_range(place, labels, -1 if masked else 0, target.spec.shape[-1] - 1, f"labels of {judge.name}")
+                least, most = -1 if masked else 0, target.spec.shape[-1] - 1
+                check_range(place, labels, least, most, f"labels of {judge.name}", first)
         bounds = target.loss.bounds() if target.loss else None
         if not masked and target.loss and bounds:
-            check_range(
-                place, array, *bounds, f"{'probabilities' * (bounds == (0, 1)) or 'targets'} for {target.loss.name}"
-            )
+            what = f"{'probabilities' * (bounds == (0, 1)) or 'targets'} for {target.loss.name}"
+            check_range(place, array, *bounds, what, first)
 
 
 def _counted(array: Any, weight: Any) -> Any:
@@ -209,6 +217,7 @@ def _check_weighs(where: str, value: Any, output: Any) -> None:
 
 
 def _as_numbers(value: Any, where: str) -> Any:
+    value = as_numpy(value, where)
     try:
         array = value if hasattr(value, "dtype") else np.asarray(value)
     except ValueError as error:  # lists of differing lengths
@@ -225,7 +234,7 @@ def check_weighing(bound: Batch, where: str) -> None:
         DataError: they are.
     """
     for weights in bound[2]:
-        if weights is not None and not np.any(weights):
+        if weights is not None and not any(np.any(part) for _, part in pieces(weights)):
             raise DataError(
                 f"{where}, weights", expected="some that are positive", got="zeros alone", cure="Mend them."
             )
@@ -250,7 +259,7 @@ def check_iterable(data: Any, epochs: int, where: str) -> Iterable:
             got=type(data).__name__,
             cure="Write fit((inputs, targets), ...).",
         )
-    if epochs > 1 and iter(data) is data:
+    if epochs > 1 and isinstance(data, Iterator):
         raise ArgumentError(
             where,
             expected="data that can be read once an epoch",

@@ -57,7 +57,8 @@ class Event:
     `position` is where a run that is saved now goes on. `logs` are those of the epoch at its end, and the means over
     the epoch so far at a step (read from the device when they are first looked at). `timings` has the `seconds` since
     `fit` began and, at the end of an epoch, its `epoch_seconds` and `steps_per_second`. `stopped` is the reason, once
-    training ends early. `directions` maps a log to `min` or `max`, where it is known which is
+    training ends early. `skipped` are the names of the logs that this epoch lacks, as it was not validated
+    (`validation_every`). `directions` maps a log to `min` or `max`, where it is known which is
     better. `train_state` lives until the hook returns: a callback that keeps it keeps a copy
     (`jax.tree.map(jnp.copy, ...)`). `learning_rate` is that of the next step, where the trainer knows it.
 
@@ -79,6 +80,7 @@ class Event:
     timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
     epochs: int = 1
     steps: int | None = None
+    skipped: tuple[str, ...] = ()
     directions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     stopped: str | None = None
     exception: BaseException | None = None

@@ -216,21 +216,6 @@ def check_averages(ema: Any, validate_ema: Any) -> None:
         raise ArgumentError("Trainer, validate_ema", expected=expected, got=got, cure=cure)
 
 
-def check_averages(ema: Any, validate_ema: Any) -> None:
-    """Checks the momentum of the averages of the params, and whether they are what is validated.
-
-    Raises:
-        ArgumentError: it is not a number from 0 to 1, 1 excluded, or there are no averages to be validated.
-    """
-    if ema is not None and not 0 <= number_of(ema) < 1:
-        cure = "Write ema=0.999, which averages over about 1000 steps."
-        raise ArgumentError("Trainer, ema", expected="a number from 0 to 1, 1 excluded", got=repr(ema), cure=cure)
-    if not isinstance(validate_ema, bool) or (validate_ema and ema is None):
-        got = repr(validate_ema) + " without ema" * (validate_ema is True)
-        expected, cure = "True or False, and averages to validate", "Write ema=0.999, validate_ema=True."
-        raise ArgumentError("Trainer, validate_ema", expected=expected, got=got, cure=cure)
-
-
 def make_optimizer(optimizer: Any, learning_rate: Any) -> tuple[optax.GradientTransformationExtraArgs, Any]:
     """The optimizer as it is, or made by its factory with the learning rate among its state; and the rate of a step.
 

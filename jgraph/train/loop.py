@@ -1,5 +1,6 @@
 """The loop: epochs folded over a run, with validation and callbacks at the edges."""
 
+import contextlib
 import time
 
 import numpy as np
@@ -45,15 +46,15 @@ def train_epoch(session: Session, source: Source, held_out: Source | None) -> No
     """Trains what is left of an epoch; where something stops it, the run stays in the midst of it."""
     plan, epoch, before = session.setting.plan, session.run.position.epoch, session.done
     begin = time.perf_counter()
-    feed = source.epoch(plan, epoch, before)
-    session.steps = feed.steps
-    if before == 0:
-        session.fire("on_epoch_begin")
-    session.pace.begin()
-    while session.going() and session.dispatch(feed):
-        pass
+    with contextlib.closing(source.epoch(plan, epoch, before)) as feed:
+        session.steps = feed.steps
+        if before == 0:
+            session.fire("on_epoch_begin")
+        session.pace.begin()
+        while session.going() and session.dispatch(feed):
+            pass
     if session.going():
-        source.check_given(session.done, plan.steps_per_epoch)
+        source.check_given(session.done, plan.steps_per_epoch, again=epoch > 0)
         session.check_guard(session.carry[1])
     if session.going():
         end_epoch(session, held_out, begin, session.done - before)
@@ -64,16 +65,19 @@ def end_epoch(session: Session, held_out: Source | None, begin: float, steps: in
     step, plan, run = session.setting.step, session.setting.plan, session.current()
     sums = np.asarray(session.carry[1])
     logs = read_logs(step.objective, sums[0])
+    validated = tuple(f"val_{name}" for name in logs)
     logs |= {name: float(value) for name, value in step.state_log(run.train_state).items()}
     seconds = time.perf_counter() - begin
-    if held_out is not None:
-        measured = measure(
-            held_out, step.judged(run.train_state), plan.batch_size, session.pace, lambda: not session.signals.caught
-        )
+    due = held_out is not None and (run.position.epoch + 1) % plan.validation.every == 0
+    if held_out is not None and due:
+        size, going = plan.validation.batch_size or plan.batch_size, lambda: not session.signals.caught
+        judged = step.judged(run.train_state)
+        measured = measure(held_out, judged, size, plan.validation.steps, session.pace, going)
         logs |= {f"val_{name}": value for name, value in measured.items()}
         session.look()
         if not session.going():  # a signal came: the epoch ends, validated anew, when the run goes on
             return
     timings = {"epoch_seconds": seconds, "steps_per_second": steps / seconds}
     ended = run.after_epoch(run.train_state, logs, timings)
-    session.fire("on_epoch_end", run=ended, epoch=run.position.epoch, logs=logs, timings=timings)
+    skipped = () if held_out is None or due else validated
+    session.fire("on_epoch_end", run=ended, epoch=run.position.epoch, logs=logs, timings=timings, skipped=skipped)

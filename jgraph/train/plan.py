@@ -6,8 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from jgraph.data.rows import steps_of
 from jgraph.errors import ArgumentError
 from jgraph.train.state import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """How a run is validated; each field is the argument `validation_...` of `fit`."""
+
+    split: float = 0.0
+    steps: int | None = None
+    batch_size: int | None = None
+    every: int = 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,7 +31,10 @@ class Plan:
     shuffle: bool
     steps_per_epoch: int | None
     progress: bool
-    validation_split: float = 0.0
+    initial_epoch: int = 0
+    drop_last: bool = False
+    data_on_device: bool | None = None
+    validation: Validation = Validation()
     class_weight: Any = None
 
 
@@ -31,13 +45,27 @@ def check_plan(plan: Plan, train_state: Any, run: Any, resume: Any = None) -> No
         ArgumentError: one has no meaning.
     """
     check_batch_size(plan.batch_size)
-    check_integer("epochs", plan.epochs, 0)
+    check_integer("initial_epoch", plan.initial_epoch, 0)
+    check_integer("epochs", plan.epochs, plan.initial_epoch)
     check_integer("seed", plan.seed, 0, 2**32 - 1)  # as many seeds as JAX tells apart
-    if plan.steps_per_epoch is not None:
-        check_integer("steps_per_epoch", plan.steps_per_epoch, 1)
-    for name in ("shuffle", "progress"):
-        if not isinstance(value := getattr(plan, name), bool):
+    check_integer("validation_every", plan.validation.every, 1)
+    for name, value in (
+        ("steps_per_epoch", plan.steps_per_epoch),
+        ("validation_steps", plan.validation.steps),
+        ("validation_batch_size", plan.validation.batch_size),
+    ):
+        if value is not None:
+            check_integer(name, value, 1)
+    for name in ("shuffle", "progress", "drop_last", "data_on_device"):
+        if not isinstance(value := getattr(plan, name), bool) and (value is not None or name != "data_on_device"):
             raise ArgumentError(f"fit, {name}", expected="True or False", got=repr(value), cure=f"Write {name}=False.")
+    if plan.initial_epoch and (run is not None or resume is not None):
+        raise ArgumentError(
+            "fit, initial_epoch",
+            expected="it without run= and resume=, which know the epoch that they go on from",
+            got=str(plan.initial_epoch),
+            cure="Leave it out, or give train_state=run.train_state in place of the run.",
+        )
     if run is not None and (train_state is not None or not isinstance(run, Run)):
         raise ArgumentError(
             "fit, run",
@@ -98,6 +126,7 @@ def check_batches(plan: Plan, rows: int | None, run: Run | None) -> dict[str, An
         "shuffle": plan.shuffle,
         "rows": rows,
         "steps_per_epoch": plan.steps_per_epoch,
+        "drop_last": plan.drop_last,
     }
     under_way = {} if run is None or not run.position.step else run.batches
     if differing := [name for name, value in under_way.items() if batches[name] != value]:
@@ -119,20 +148,64 @@ def check_batch_size(batch_size: Any) -> None:
     check_integer("batch_size", batch_size, 1)
 
 
-def check_steps(plan: Plan, rows: int) -> None:
-    """Checks that an epoch has as many batches as it is asked for.
+def check_epoch(plan: Plan, rows: int | None, batches: int | None) -> None:
+    """Checks that rows, or an iterable of perhaps as many batches, can be cut into epochs as they are asked for.
+
+    Raises:
+        ArgumentError: there are fewer batches, or `drop_last` or `data_on_device` is said of an iterable.
+    """
+    if rows is not None:
+        if not (steps := steps_of(rows, plan.batch_size, plan.drop_last)):
+            cure = f"Write batch_size={rows}, or leave drop_last out."
+            raise ArgumentError(
+                "fit, drop_last",
+                expected="at least one full batch",
+                got=f"{rows} rows for {plan.batch_size}",
+                cure=cure,
+            )
+        check_steps("fit, steps_per_epoch", plan.steps_per_epoch, rows, steps)
+        return
+    check_steps("fit, steps_per_epoch", plan.steps_per_epoch, rows, batches)
+    for name, cure in (
+        ("drop_last", "Say it to what makes the batches (drop_last, drop_remainder)."),
+        ("data_on_device", "Give a tuple of arrays; an iterable is read ahead, a few batches at a time."),
+    ):
+        if getattr(plan, name):
+            raise ArgumentError(f"fit, {name}", expected="arrays", got="an iterable of batches", cure=cure)
+
+
+def check_validation(plan: Plan, validates: bool, rows: int | None, batches: int | None) -> None:
+    """Checks what is said of validation against the data for it: rows, or perhaps so many batches.
+
+    Raises:
+        ArgumentError: there are no such data, or fewer batches, or an iterable is given a batch size.
+    """
+    if not validates:
+        said, unsaid = (dataclasses.asdict(each) for each in (plan.validation, Validation()))
+        if given := [f"validation_{name}" for name in said if said[name] != unsaid[name]]:
+            cure = "Give validation_data or validation_split."
+            raise ArgumentError(f"fit, {given[0]}", expected="data to validate on", got="none", cure=cure)
+        return
+    if rows is None and plan.validation.batch_size is not None:
+        raise ArgumentError(
+            "fit, validation_batch_size",
+            expected="arrays as validation_data",
+            got="an iterable, which has batches already",
+            cure="Leave it out.",
+        )
+    available = batches if rows is None else steps_of(rows, plan.validation.batch_size or plan.batch_size)
+    check_steps("fit, validation_steps", plan.validation.steps, rows, available)
+
+
+def check_steps(where: str, steps: int | None, rows: int | None, available: int | None) -> None:
+    """Checks that there are as many batches as are asked for, where it is known how many there are.
 
     Raises:
         ArgumentError: there are fewer.
     """
-    steps = -(-rows // plan.batch_size)
-    if plan.steps_per_epoch is not None and plan.steps_per_epoch > steps:
-        raise ArgumentError(
-            "fit, steps_per_epoch",
-            expected=f"at most the {steps} batches that {rows} rows give",
-            got=str(plan.steps_per_epoch),
-            cure="Leave it out for all rows.",
-        )
+    if steps is not None and available is not None and steps > available:
+        expected = f"at most the {available} batches that {'the data' if rows is None else f'{rows} rows'} give"
+        raise ArgumentError(where, expected=expected, got=str(steps), cure="Leave it out for all of them.")
 
 
 def sizes_of(plan: Plan, rows: int) -> list[int]:
@@ -142,7 +215,7 @@ def sizes_of(plan: Plan, rows: int) -> list[int]:
     [4, 2]
     """
     full, last = divmod(rows, plan.batch_size)
-    reached = plan.steps_per_epoch is None or plan.steps_per_epoch > full
+    reached = not plan.drop_last and (plan.steps_per_epoch is None or plan.steps_per_epoch > full)
     return [plan.batch_size] * bool(full) + [last] * bool(reached and last)
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jgraph.core.layer import InputLayer
 from jgraph.core.model import Model
@@ -67,18 +66,3 @@ def loss_scale_of(precision: str | None) -> Unscaled:
 def kept(params: Params, specs: PyTree) -> Params:
     """Params that were given, in the dtypes that the model keeps them in."""
     return jax.tree.map(lambda leaf, spec: jnp.asarray(leaf, spec.dtype), params, specs)
-
-
-def readable(outputs: PyTree) -> PyTree:
-    """NumPy arrays in at least float32, as losses and metrics see the outputs.
-
-    >>> import jax.numpy as jnp
-    >>> readable([np.ones(2, jnp.bfloat16), np.ones(2, "int8")])
-    [array([1., 1.], dtype=float32), array([1, 1], dtype=int8)]
-    """
-
-    def one(array: Any) -> Any:
-        narrow = jnp.issubdtype(array.dtype, jnp.floating) and jnp.finfo(array.dtype).bits < 32
-        return array.astype(np.float32) if narrow else array
-
-    return jax.tree.map(one, outputs)

@@ -4,13 +4,14 @@ import dataclasses
 import functools
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jgraph.data.prefetch import Prefetch
 from jgraph.train.convolutions import convolves
 from jgraph.train.state import TrainState
 from jgraph.train.step import Step
@@ -98,6 +99,10 @@ class Feed(Protocol):
         """Folds them into the carry, whose train state is donated."""
         ...
 
+    def close(self) -> None:
+        """Ends the reading of batches that nobody will ask for."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DeviceFeed:
@@ -143,13 +148,16 @@ class DeviceFeed:
         start, count = work
         return self.some(carry, self.data, self._order, np.int32(start), np.int32(count))
 
+    def close(self) -> None:
+        """Does nothing, as nothing is read."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HostFeed:
-    """An epoch over batches from the host, one a dispatch: `one` takes (carry, batch, real)."""
+    """An epoch over batches from the host, read ahead, one a dispatch: `one` takes (carry, batch, real)."""
 
     one: Callable[[Any, PyTree, np.ndarray], Any]
-    batches: Iterator[tuple[PyTree, np.ndarray]]
+    batches: Prefetch[tuple[PyTree, np.ndarray]]
     steps: int | None = None
 
     def next(self, start: int, count: int) -> tuple[Any, int]:
@@ -161,6 +169,10 @@ class HostFeed:
     def run(self, carry: Any, work: tuple[PyTree, np.ndarray]) -> Any:
         """Dispatches it."""
         return self.one(carry, *work)
+
+    def close(self) -> None:
+        """Ends the reading ahead."""
+        self.batches.close()
 
 
 class Pace:

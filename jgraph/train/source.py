@@ -1,5 +1,6 @@
 """Where batches come from: rows on the device or on the host, or an iterable of batches; and how they are measured."""
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
@@ -8,6 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jgraph.arrays import is_stored
+from jgraph.data.prefetch import Prefetch
+from jgraph.data.reading import copied, length_of, reading
 from jgraph.data.rows import fill_up, order_of, take_rows
 from jgraph.errors import DataError
 from jgraph.train.batches import Batch, Binding
@@ -31,15 +35,18 @@ class Rows:
     count: int
 
     def small(self) -> bool:
-        """Whether the rows are small enough to lie on the device."""
-        return sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(self.bound)) <= ON_DEVICE_BYTES
+        """Whether the rows are in memory, and small enough to lie on the device."""
+        arrays = jax.tree.leaves(self.bound)
+        return sum(a.size * a.dtype.itemsize for a in arrays) <= ON_DEVICE_BYTES and not any(map(is_stored, arrays))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Source:
     """Where batches come from: rows, on the device or on the host, or an iterable of batches.
 
-    Where there are weights by class, batches have them; `rows` are as they were given.
+    Rows lie on the device where `on_device` says so, and, where it says nothing, if they are few and in memory. Batches
+    from the host are read, checked and brought to the device in a thread, a few ahead of the step. Where there are
+    weights by class, batches have them; `rows` are as they were given.
     """
 
     binding: Binding
@@ -47,17 +54,28 @@ class Source:
     rows: Rows | None = None
     batches: Any = None
     where: str = "fit"
+    on_device: bool | None = None
     resident: bool = False
     looping: bool = False
     class_weights: ClassWeights | None = None
 
     def place(self, train_state: TrainState) -> "Source":
         """The source with small rows put on the device, once for all epochs, and its kind of program decided."""
-        if self.rows is None or not self.rows.small():
+        if self.rows is None or not self.on_device_wanted:
             return self
         bound = self.binding.cast(self._weighed(self.rows.bound))
         rows, looping = dataclasses.replace(self.rows, bound=bound), loops(self.programs.step, train_state, bound)
         return dataclasses.replace(self, rows=rows, resident=True, looping=looping)
+
+    @property
+    def on_device_wanted(self) -> bool:
+        """Whether the rows are to lie on the device."""
+        return self.rows is not None and (self.rows.small() if self.on_device is None else self.on_device)
+
+    @property
+    def size(self) -> tuple[int | None, int | None]:
+        """The number of rows, or of the batches of an iterable that knows it."""
+        return (None, length_of(self.batches)) if self.rows is None else (self.rows.count, None)
 
     def of(self, bound: PyTree) -> "Source":
         """The same source with a part of its rows."""
@@ -69,21 +87,20 @@ class Source:
         The order of rows is drawn from (seed, epoch). An iterable is read from its start, and the batches that are done
         are passed over.
         """
-        order, programs = None, self.programs
+        order, programs, steps = None, self.programs, plan.steps_per_epoch
         if self.rows is not None:
-            order = order_of(self.rows.count, plan.batch_size, seed=plan.seed if plan.shuffle else None, epoch=epoch)[
-                : plan.steps_per_epoch
-            ]
+            seed = plan.seed if plan.shuffle else None
+            order = order_of(self.rows.count, plan.batch_size, seed=seed, epoch=epoch, drop_last=plan.drop_last)
 
         def some(carry: Any, data: PyTree, order: Array, start: Any, count: Any) -> Any:
             if self.looping:
                 return programs.many(*carry, data, order, start, count)
             return programs.at(*carry, data, order, start)
 
-        return self._feed(some, lambda carry, batch, *real: programs.one(*carry, batch, *real), order, plan, done)
+        return self._feed(some, lambda carry, batch, *real: programs.one(*carry, batch, *real), order, steps, done)
 
-    def whole(self, train_state: TrainState, batch_size: int) -> Feed:
-        """All batches in their order, for measuring; the carry is the sums."""
+    def whole(self, train_state: TrainState, batch_size: int, steps: int | None = None) -> Feed:
+        """All batches in their order, or the first `steps`, for measuring; the carry is the sums."""
         order = None if self.rows is None else order_of(self.rows.count, batch_size)
         given, programs = (train_state.params, train_state.model_state), self.programs
 
@@ -93,12 +110,13 @@ class Source:
             return programs.measured_at(*given, sums, data, order, start)
 
         return self._feed(
-            some, lambda sums, batch, *real: programs.measured(*given, sums, batch, *real), order, None, 0
+            some, lambda sums, batch, *real: programs.measured(*given, sums, batch, *real), order, steps, 0
         )
 
     def _feed(
-        self, some: Callable[..., Any], one: Callable[..., Any], order: np.ndarray | None, plan: Plan | None, done: int
+        self, some: Callable[..., Any], one: Callable[..., Any], order: np.ndarray | None, steps: int | None, done: int
     ) -> Feed:
+        order = None if order is None else order[:steps]
         if self.rows is not None and order is not None and self.resident:
             most = STEPS_PER_DISPATCH if self.looping else 1
 
@@ -106,8 +124,8 @@ class Source:
                 return one(carry, gather(data, chosen)[0])
 
             return DeviceFeed(some, last, self.rows.bound, order, self.binding.exact, most)
-        steps = plan.steps_per_epoch if plan is not None and order is None else None if order is None else len(order)
-        return HostFeed(one, self._host_batches(order, steps, done), steps)
+        known = len(order) if order is not None else self.size[1] if steps is None else steps
+        return HostFeed(one, Prefetch(lambda: self._host_batches(order, steps, done)), known)
 
     def _host_batches(
         self, order: np.ndarray | None, steps: int | None, done: int
@@ -129,39 +147,48 @@ class Source:
             for rows in order[done:]:
                 yield self._weighed(take_rows(self.rows.bound, rows)), int((rows >= 0).sum())
             return
-        for number, batch in enumerate(itertools.islice(self.batches, steps)):
-            where = f"{self.where}, batch {number}"
-            bound, count = self.binding.bind(batch, where)
-            if number >= done:
-                self.binding.check_values(bound, where)
-            yield self._weighed(bound, where), count
+        with reading(self.batches) as batches:
+            for number, batch in enumerate(itertools.islice(batches, steps)):
+                where = f"{self.where}, batch {number}"
+                bound, count = self.binding.bind(batch, where)
+                if number >= done:
+                    self.binding.check_values(bound, where)
+                    bound = self._weighed(copied(bound), where)
+                yield bound, count
 
     def _weighed(self, bound: Batch, where: str | None = None) -> Batch:
         return bound if self.class_weights is None else self.class_weights(bound, where or self.where)
 
-    def check_given(self, number: int, steps: int | None) -> None:
-        """Checks that an iterable gave as many batches as it should.
+    def check_given(self, number: int, steps: int | None, again: bool = False) -> None:
+        """Checks that an iterable gave as many batches as it should; `again` where it was read before.
 
         Raises:
             DataError: it ended early, or was empty.
         """
         if number == 0 or (steps is not None and number < steps):
+            used_up = "Give an object whose __iter__ starts anew: an earlier epoch has used this one up."
             raise DataError(
                 self.where,
                 expected=f"{steps or 'at least 1'} batches an epoch",
                 got=f"{number}, then the data ended",
-                cure="Give more data, or fewer steps_per_epoch.",
+                cure=used_up if again and not number else "Give more data, or ask for fewer steps.",
             )
 
 
 def measure(
-    source: Source, train_state: TrainState, batch_size: int, pace: Pace, going: Callable[[], bool] = lambda: True
+    source: Source,
+    train_state: TrainState,
+    batch_size: int,
+    steps: int | None,
+    pace: Pace,
+    going: Callable[[], bool] = lambda: True,
 ) -> dict[str, float]:
-    """Evaluates all data of a source that has been placed: its logs, without the prefix `val_`."""
+    """Evaluates a source that has been placed, or its first `steps` batches: its logs, without the prefix `val_`."""
     objective = source.binding.objective
-    sums, number = fold(source.whole(train_state, batch_size), objective.init(), pace, going)
+    with contextlib.closing(source.whole(train_state, batch_size, steps)) as feed:
+        sums, number = fold(feed, objective.init(), pace, going)
     if going():
-        source.check_given(number, None)
+        source.check_given(number, steps)
     return read_logs(objective, sums, objective.combined(train_state.balance, train_state.step))
 
 

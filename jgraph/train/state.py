@@ -132,7 +132,7 @@ class Run:
     per second) and `events` (what was decided and said) are outside of it. `stopped` is the reason, if training ended
     before its last epoch. `memories` are those of the callbacks, by name; `sums` those of an unfinished epoch. The
     order of the data is drawn from `seed`; `batches` is how the epochs are cut (`batch_size`, `shuffle`, `rows`,
-    `steps_per_epoch`), which may change between two epochs only.
+    `steps_per_epoch`, `drop_last`), which may change between two epochs only.
 
     An error that leaves `fit` has such a run; its `train_state` is `None` where that went down with a program that
     failed on the device.
