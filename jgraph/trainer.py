@@ -22,6 +22,7 @@ from jgraph.train.callback import Callback, Setup
 from jgraph.train.configure import make_objective, make_optimizer
 from jgraph.train.learning_rate import inexact
 from jgraph.train.loop import train
+from jgraph.train.lowered import Lowered, lower
 from jgraph.train.objective import Objective, Target
 from jgraph.train.plan import Plan, check_batch_size, check_batches, check_epochs, check_plan, check_steps
 from jgraph.train.programs import Pace, Programs
@@ -131,6 +132,17 @@ class Trainer:
         check_kind("step", train_state)
         return self.programs.logged(train_state, self._binding.batch(batch, "step"))
 
+    def lower(self, batch: Any = None, *, batch_size: int | None = None) -> Lowered:
+        """The step compiled ahead of time, without data: what it costs, and a `step` for batches of this kind alone.
+
+        `batch` is (inputs, targets[, weights]) of arrays or `jax.ShapeDtypeStruct`, with the batch axis; `batch_size`
+        alone is enough where the sizes of inputs and targets follow from the model and its losses.
+
+        Raises:
+            ArgumentError: neither is given, or both. As `step`, for the batch; ShapeError: an axis is free.
+        """
+        return lower(self.programs, self._binding, self._template, batch, batch_size)
+
     # Over data
 
     def fit(
@@ -207,7 +219,7 @@ class Trainer:
         begun, new = with_memories(begun, everyone)
         said += prepare_directories(everyone, new, begun, resume, about)
         sinks = sinks_of(everyone, begun.memories, new, anew=resume is not None and found is None)
-        setting = Setting(self, programs.step, plan, everyone, validation_data, sinks, about)
+        setting = Setting(self, programs, plan, everyone, validation_data, sinks, about)
         session = Session(begun, setting)
         for level, text in said:
             session.say(text, level)

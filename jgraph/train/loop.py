@@ -51,7 +51,7 @@ def train_epoch(session: Session, source: Source, held_out: Source | None) -> No
         session.fire("on_epoch_begin")
     session.pace.begin()
     while session.going() and session.dispatch(feed):
-        pass
+        session.say_compiled()
     if session.going():
         source.check_given(session.done, plan.steps_per_epoch)
         session.check_guard(session.carry[1])
@@ -69,9 +69,10 @@ def end_epoch(session: Session, held_out: Source | None, begin: float, steps: in
     if held_out is not None:
         measured = measure(held_out, run.train_state, plan.batch_size, session.pace, lambda: not session.signals.caught)
         logs |= {f"val_{name}": value for name, value in measured.items()}
+        session.say_compiled()
         session.look()
         if not session.going():  # a signal came: the epoch ends, validated anew, when the run goes on
             return
     timings = {"epoch_seconds": seconds, "steps_per_second": steps / seconds}
-    ended = run.after_epoch(run.train_state, logs, timings)
+    ended = session.current().after_epoch(run.train_state, logs, timings)
     session.fire("on_epoch_end", run=ended, epoch=run.position.epoch, logs=logs, timings=timings)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jgraph.train.counting import batched, looped, noting
 from jgraph.train.state import TrainState
 from jgraph.train.step import Step, convolves
 from jgraph.typing import Array, PyTree
@@ -30,36 +31,38 @@ class Programs:
     """The jitted forms of a step: `train_state` is donated, so each call takes the place of the one before."""
 
     step: Step
+    made: list[str] = dataclasses.field(default_factory=list)
+    """What has been compiled so far, in words."""
 
     @functools.cached_property
     def many(self) -> Callable[..., tuple[TrainState, Array]]:
         """Several steps in a loop."""
-        return jax.jit(self.step.many, donate_argnums=0)
+        return noting(self.step.many, self.made, looped("train: a loop of steps", 3), (0,))
 
     @functools.cached_property
     def at(self) -> Callable[..., tuple[TrainState, Array]]:
         """One step on rows that lie on the device."""
-        return jax.jit(self.step.at, donate_argnums=0)
+        return noting(self.step.at, self.made, looped("train: a step", 3), (0,))
 
     @functools.cached_property
     def one(self) -> Callable[..., tuple[TrainState, Array]]:
         """One step on a batch from the host."""
-        return jax.jit(self.step.summed, donate_argnums=0)
+        return noting(self.step.summed, self.made, batched("train: a batch", 2), (0,))
 
     @functools.cached_property
     def measured(self) -> Callable[..., Array]:
         """Evaluates a batch from the host."""
-        return jax.jit(self.step.measured)
+        return noting(self.step.measured, self.made, batched("evaluate: a batch", 3))
 
     @functools.cached_property
     def measured_at(self) -> Callable[..., Array]:
         """Evaluates a batch of rows that lie on the device."""
-        return jax.jit(self.step.measured_at)
+        return noting(self.step.measured_at, self.made, looped("evaluate: a step", 4))
 
     @functools.cached_property
     def measured_many(self) -> Callable[..., Array]:
         """Evaluates several batches in a loop."""
-        return jax.jit(self.step.measured_many)
+        return noting(self.step.measured_many, self.made, looped("evaluate: a loop of batches", 4))
 
     @functools.cached_property
     def logged(self) -> Callable[..., tuple[TrainState, dict[str, Array]]]:

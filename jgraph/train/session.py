@@ -17,7 +17,7 @@ from jgraph.train.callback import Callback, Event, StepLogs
 from jgraph.train.hooks import ENDING, apply, ask, has_hook, in_order
 from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan
-from jgraph.train.programs import Feed, Pace
+from jgraph.train.programs import Feed, Pace, Programs
 from jgraph.train.record import arrays_of, record_of
 from jgraph.train.signals import Signals
 from jgraph.train.source import read_logs
@@ -43,12 +43,17 @@ class Setting:
     """
 
     trainer: Any
-    step: Step
+    programs: Programs
     plan: Plan
     callbacks: dict[str, Callback]
     validation_data: Any
     sinks: list[tuple[Any, int | None]]
     describe: Callable[[], Any]
+
+    @property
+    def step(self) -> Step:
+        """The pure step that is trained with."""
+        return self.programs.step
 
 
 class Session:
@@ -63,6 +68,7 @@ class Session:
         self.steps: int | None = None
         self._empty, self._directions = setting.step.init(), setting.step.objective.directions()
         self._begun = self._glanced = time.perf_counter()
+        self._made = len(setting.programs.made)
         self._stepping = {
             n: c for n, c in setting.callbacks.items() if has_hook(c, "on_step_begin") or has_hook(c, "on_step_end")
         }
@@ -91,6 +97,13 @@ class Session:
     def say(self, text: str, level: int = logging.INFO) -> None:
         """Notes a decision in the run's events, and logs it."""
         self.run = _noted(self.run, text, level)
+
+    def say_compiled(self) -> None:
+        """Notes the programs that have been compiled since it last did."""
+        made = self.setting.programs.made[self._made :]
+        self._made += len(made)
+        for label in made:
+            self.say(f"compiled {label}")
 
     def look(self) -> None:
         """Stops where a signal has come."""
