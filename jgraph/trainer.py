@@ -23,6 +23,8 @@ from jgraph.train.configure import make_objective, make_optimizer
 from jgraph.train.learning_rate import inexact
 from jgraph.train.loop import train
 from jgraph.train.lowered import Lowered, lower
+from jgraph.train.many import train_members
+from jgraph.train.members import Member, at_rate, callbacks_of, members_of
 from jgraph.train.objective import Objective, Target
 from jgraph.train.plan import Plan, check_batch_size, check_batches, check_epochs, check_plan, check_steps
 from jgraph.train.programs import Pace, Programs
@@ -185,20 +187,58 @@ class Trainer:
         plan = Plan(epochs, batch_size, seed, shuffle, steps_per_epoch, progress, validation_split)
         try:
             check_plan(plan, train_state, run, resume)
-            session, source, held_out = self._begin(plan, data, validation_data, callbacks, train_state, run, resume)
+            sources = functools.partial(self._sources, plan, data, validation_data, run)
+            session, source, held_out = self._begin(plan, sources, callbacks, train_state, run, resume)
         except BaseException as error:
             error.__dict__["run"] = run
             raise
         return train(session, source, held_out)
 
+    def fit_many(
+        self,
+        data: Any,
+        *,
+        epochs: int,
+        seeds: int | Sequence[int],
+        learning_rate: Any = None,
+        batch_size: int = 32,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+        shuffle: bool = True,
+        callbacks: Sequence[Callback] = (),
+        steps_per_epoch: int | None = None,
+        progress: bool = True,
+    ) -> list[Run]:
+        """Trains an ensemble or a sweep in one compiled program: the run of each member, as `fit` would give it.
+
+        `seeds` are one for each member (8 stands for `range(8)`), `learning_rate` one for all, or one for each; a
+        single seed is that of all rates. Each member has start values, order of data and randomness of its own, stops
+        on its own, and is then kept as it is; its callbacks see its logs alone, and write to `directory/member_0` or
+        `file_member_0.csv`. They act at epochs. A run goes on by `fit(run=)`, or from its checkpoints.
+
+        Raises:
+            As `fit`; every error has `runs`. ArgumentError: seeds and rates do not go together, the trainer does not
+            know its rate, or a callback acts at steps. DataError: the data are not arrays that lie on the device.
+        """
+        plan = Plan(epochs, batch_size, 0, shuffle, steps_per_epoch, progress, validation_split)
+        check_plan(plan, None, None)
+        sources = functools.cache(functools.partial(self._sources, plan, data, validation_data, None))
+
+        def begin(member: Member) -> tuple[Session, Source, Source | None]:
+            own = dataclasses.replace(plan, seed=member.seed, progress=False)
+            start = at_rate(member, self.init(jax.random.key(member.seed)), self.step_function)
+            return self._begin(own, sources, callbacks_of(member, callbacks), start, None, None, member.number)
+
+        return train_members(members_of(seeds, learning_rate), begin, progress)
+
     def _begin(
-        self, plan: Plan, data: Any, validation_data: Any, callbacks: Any, train_state: Any, run: Any, resume: Any
+        self, plan: Plan, sources: Any, callbacks: Any, train_state: Any, run: Any, resume: Any, member: Any = None
     ) -> tuple[Session, Source, Source | None]:
         """Everything that `fit` finds out before training."""
         cast = cast_of(callbacks)
         everyone = cast_of([*callbacks, *_defaults(cast.values(), plan.progress)])
         programs = self._guarded[next((g for c in everyone.values() if (g := c.guards())), None)]
-        source, held_out, validation_data = self._sources(plan, data, validation_data, programs, run)
+        source, held_out, validation_data = sources(programs)
         check_cast(everyone, self._setup(plan, held_out is not None))
         about = functools.cache(
             lambda: about_run(self.model, programs.step, self.optimizer, plan, source, held_out, cast)
@@ -219,14 +259,14 @@ class Trainer:
         begun, new = with_memories(begun, everyone)
         said += prepare_directories(everyone, new, begun, resume, about)
         sinks = sinks_of(everyone, begun.memories, new, anew=resume is not None and found is None)
-        setting = Setting(self, programs, plan, everyone, validation_data, sinks, about)
+        setting = Setting(self, programs, plan, everyone, validation_data, sinks, about, member)
         session = Session(begun, setting)
         for level, text in said:
             session.say(text, level)
-        return session, source, None if held_out is None else held_out.place(start)
+        return session, source, held_out
 
     def _sources(
-        self, plan: Plan, data: Any, validation_data: Any, programs: Programs, run: Run | None
+        self, plan: Plan, data: Any, validation_data: Any, run: Run | None, programs: Programs
     ) -> tuple[Source, Source | None, Any]:
         """Checked data for training and validation, and the validation data as users gave or would give them."""
         left = plan.epochs - (run.position.epoch if run else 0)

@@ -20,6 +20,7 @@ def train(session: Session, source: Source, held_out: Source | None) -> Run:
             try:
                 session.outlets.open(session.setting.sinks)
                 source = source.place(session.run.train_state)
+                held_out = None if held_out is None else held_out.place(session.run.train_state)
                 how = f"up to {STEPS_PER_DISPATCH} steps per dispatch" if source.looping else "one step per dispatch"
                 session.say(f"epoch {session.run.position.epoch + 1}: {how}")
                 session.fire("on_train_begin")

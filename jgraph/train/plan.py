@@ -31,7 +31,7 @@ def check_plan(plan: Plan, train_state: Any, run: Any, resume: Any = None) -> No
     """
     check_batch_size(plan.batch_size)
     _check_integer("epochs", plan.epochs, 0)
-    _check_integer("seed", plan.seed, 0, 2**32 - 1)  # as many seeds as JAX tells apart
+    check_seed("seed", plan.seed)
     if plan.steps_per_epoch is not None:
         _check_integer("steps_per_epoch", plan.steps_per_epoch, 1)
     for name in ("shuffle", "progress"):
@@ -116,6 +116,15 @@ def check_batch_size(batch_size: Any) -> None:
         ArgumentError: it is not a positive integer.
     """
     _check_integer("batch_size", batch_size, 1)
+
+
+def check_seed(name: str, seed: Any) -> None:
+    """Checks a seed.
+
+    Raises:
+        ArgumentError: it is not one of as many as JAX tells apart.
+    """
+    _check_integer(name, seed, 0, 2**32 - 1)
 
 
 def check_steps(plan: Plan, rows: int) -> None:

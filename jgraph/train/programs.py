@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jgraph.train.counting import batched, looped, noting
+from jgraph.train.mapped import Mapped
 from jgraph.train.state import TrainState
 from jgraph.train.step import Step, convolves
 from jgraph.typing import Array, PyTree
@@ -65,7 +66,12 @@ class Programs:
         return noting(self.step.measured_many, self.made, looped("evaluate: a loop of batches", 4))
 
     @functools.cached_property
-    def logged(self) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
+    def mapped(self) -> Mapped:
+        """The forms for many members at once."""
+        return Mapped(self.step, self.made)
+
+    @functools.cached_property
+    def logged(self) -> jax.stages.Wrapped:
         """One step by hand, which donates nothing."""
         return jax.jit(self.step.logged)
 
@@ -105,7 +111,8 @@ class Feed(Protocol):
 class DeviceFeed:
     """An epoch over rows that lie on the device; `order` [steps, batch_size] is cut into dispatches.
 
-    `some` takes (carry, data, order, start, count), `one` (carry, data, rows). Where the last batch is not full and
+    `some` takes (carry, data, order, start, count), `one` (carry, data, rows). Axes of the order between its two are
+    those of members who train as one. Where the last batch is not full and
     must not be filled up (`exact`), it is a dispatch of its own, at its own size.
     """
 
@@ -129,7 +136,8 @@ class DeviceFeed:
     def _last(self) -> np.ndarray:
         """The rows of a last batch that must not be filled up, or none."""
         rows = self.order[-1]
-        return rows[rows >= 0] if self.exact and (rows < 0).any() else rows[:0]
+        real = int((rows >= 0).sum(axis=-1).max())  # the same for all members, and before what fills up
+        return rows[..., :real] if self.exact and real < rows.shape[-1] else rows[..., :0]
 
     def next(self, start: int, count: int) -> tuple[Any, int]:
         """Where the next dispatch starts, and how many batches it holds."""

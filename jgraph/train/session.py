@@ -21,7 +21,7 @@ from jgraph.train.programs import Feed, Pace, Programs
 from jgraph.train.record import arrays_of, record_of
 from jgraph.train.signals import Signals
 from jgraph.train.source import read_logs
-from jgraph.train.state import Position, Run
+from jgraph.train.state import Position, Run, TrainState
 from jgraph.train.step import Step, refused
 from jgraph.typing import Array
 
@@ -49,6 +49,7 @@ class Setting:
     validation_data: Any
     sinks: list[tuple[Any, int | None]]
     describe: Callable[[], Any]
+    member: int | None = None
 
     @property
     def step(self) -> Step:
@@ -178,6 +179,7 @@ class Session:
             "steps": self.steps,
             "directions": self._directions,
             "stopped": run.stopped,
+            "member": setting.member,
         }
         return Event(**{**known, "timings": timings, **facts})
 
@@ -216,6 +218,13 @@ class Session:
             self._glanced = time.perf_counter()
         self.look()
         return True
+
+    def take(self, carry: tuple[TrainState, Array], count: int) -> None:
+        """Takes what `count` steps outside of this session have made of the train state and the sums."""
+        self.carry, self.done, self.step, self._undone = carry, self.done + count, self.step + count, None
+        self.say_compiled()
+        self.check_guard(carry[1])
+        self.look()
 
     def check_guard(self, sums: Array) -> None:
         """Stops at the step that the guard refused, if there is one; all was kept as it was before it."""
