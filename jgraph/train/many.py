@@ -36,9 +36,9 @@ def train_members(members: Sequence[Member], begin: Callable[[Member], Begun], p
     """
     begun = [begin(member) for member in members]
     sessions, (_, source, held_out) = [session for session, _, _ in begun], begun[0]
-    signals = sessions[0].signals
+    signals, outlets = sessions[0].signals, sessions[0].outlets  # saves go one after the other: Orbax needs it so
     for session in sessions:
-        session.signals = signals
+        session.signals, session.outlets = signals, outlets
     try:
         with signals:
             try:
@@ -82,8 +82,7 @@ def _train(sessions: Sequence[Session], source: Source, held_out: Source | None,
             terminal.write(Line(_line(ended, epoch, time.perf_counter() - begin, len(sessions))))
     for session in sessions:
         _fire(session, "on_train_end")
-    for session in sessions:
-        session.outlets.close()
+    sessions[0].outlets.close()
     if terminal is not None:
         terminal.close()
     _going(sessions)
@@ -105,8 +104,8 @@ def train_epoch(
     """
     begin = time.perf_counter()
     feed = _training(sessions, source, next(iter(going)).run.position.epoch)
+    sessions[0].outlets.check()
     for session in going:
-        session.outlets.check()
         session.steps = feed.steps
         _fire(session, "on_epoch_begin")
     if not (going := [session for session in going if session.going()]):

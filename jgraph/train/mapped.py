@@ -93,8 +93,8 @@ def _gathered(data: PyTree, rows: Array) -> tuple[PyTree, Array]:
 def stacked(members: Sequence[PyTree]) -> PyTree:
     """Trees of one form as one tree of arrays [members, ...], in buffers of their own.
 
-    >>> stacked([{"a": 1.0}, {"a": 2.0}])
-    {'a': Array([1., 2.], dtype=float32)}
+    >>> stacked([{"a": jnp.zeros(1)}, {"a": jnp.ones(1)}])["a"].tolist()
+    [[0.0], [1.0]]
     """
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
 

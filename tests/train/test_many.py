@@ -60,6 +60,9 @@ def watchers() -> list[Any]:
     return [K.EarlyStopping(patience=2, restore_best=True), K.ReduceLROnPlateau(patience=1, factor=0.5)]
 
 
+OPTIONS: dict[str, Any] = {"batch_size": 16, "validation_split": 0.2, "progress": False}
+"""The same wherever it does not matter, as are three members: else each test would compile its own programs."""
+
 MODEL = model_of()
 TRAINER = trainer_of(MODEL)
 
@@ -70,8 +73,8 @@ TRAINER = trainer_of(MODEL)
 @pytest.mark.parametrize("hidden", [plain, recurrent, convolved])
 def test_members_equal_their_solo_runs(hidden: Any) -> None:
     """150 rows, 120 to train on: the last batch of 16 is ragged, and has a program of its own where rows mix."""
-    trainer, first = trainer_of(MODEL if hidden is plain else model_of(hidden)), 3
-    options: dict[str, Any] = {"epochs": 12, "batch_size": 16, "validation_split": 0.2, "progress": False}
+    trainer, first = TRAINER if hidden is plain else trainer_of(model_of(hidden)), 3
+    options: dict[str, Any] = {"epochs": 12, **OPTIONS}
     runs = trainer.fit_many(data(), seeds=SEEDS, learning_rate=RATES, callbacks=watchers(), **options)
     assert len({len(run.history["loss"]) for run in runs}) > 1, "they stop in different epochs"
     for run, seed, rate in zip(runs, SEEDS, RATES, strict=True):
@@ -95,9 +98,9 @@ def test_members_equal_their_solo_runs(hidden: Any) -> None:
 
 
 def test_rates_are_those_of_trainers_of_their_own() -> None:
-    runs = TRAINER.fit_many(data(), epochs=2, seeds=[4], learning_rate=RATES, batch_size=16, progress=False)
+    runs = TRAINER.fit_many(data(), epochs=2, seeds=[4], learning_rate=RATES, **OPTIONS)
     for run, rate in list(zip(runs, RATES, strict=True))[1:2]:
-        solo = trainer_of(MODEL, rate).fit(data(), epochs=2, seed=4, batch_size=16, progress=False)
+        solo = trainer_of(MODEL, rate).fit(data(), epochs=2, seed=4, **OPTIONS)
         for name, values in solo.history.items():
             np.testing.assert_allclose(run.history[name], values, rtol=1e-5)
     assert len({run.history["loss"][1] for run in runs}) == 3
@@ -112,8 +115,8 @@ def test_a_schedule_is_scaled_as_a_whole() -> None:
 
 
 def test_without_shuffling_and_with_fewer_steps() -> None:
-    options: dict[str, Any] = {"epochs": 2, "shuffle": False, "steps_per_epoch": 3, "batch_size": 16, "progress": False}
-    runs = TRAINER.fit_many(data(), seeds=2, **options)
+    options: dict[str, Any] = {"epochs": 2, "shuffle": False, "steps_per_epoch": 3, **OPTIONS}
+    runs = TRAINER.fit_many(data(), seeds=3, **options)
     for seed, run in enumerate(runs):
         solo = TRAINER.fit(data(), seed=seed, **options)
         assert int(run.train_state.step) == 6
@@ -131,7 +134,7 @@ def test_a_member_that_has_stopped_is_kept_as_it_is() -> None:
         seen[event.member].append((event.epoch, bits(event.train_state)))
         return [K.Stop("enough")] if event.epoch == event.member else []
 
-    runs = TRAINER.fit_many(data(), epochs=4, seeds=3, callbacks=[K.on_epoch_end(look)], progress=False)
+    runs = TRAINER.fit_many(data(), epochs=4, seeds=3, callbacks=[K.on_epoch_end(look)], **OPTIONS)
     assert [[epoch for epoch, _ in own] for own in seen.values()] == [[0], [0, 1], [0, 1, 2]]
     for run, own in zip(runs, seen.values(), strict=True):
         assert run.stopped == "enough"
@@ -152,50 +155,33 @@ def test_a_loss_that_is_not_finite_stops_its_member_alone() -> None:
 
 
 def test_each_member_is_an_ordinary_run() -> None:
-    options: dict[str, Any] = {"batch_size": 16, "progress": False}
-    runs = TRAINER.fit_many(
-        data(),
-        epochs=2,
-        seeds=SEEDS,
-        learning_rate=RATES,
-        callbacks=watchers()[1:],
-        **{**options, "validation_split": 0.2},
+    options: dict[str, Any] = {"callbacks": watchers()[1:], **OPTIONS}
+    runs, whole = (
+        TRAINER.fit_many(data(), epochs=epochs, seeds=SEEDS, learning_rate=RATES, **options) for epochs in (2, 4)
     )
-    more = TRAINER.fit(data(), epochs=4, run=runs[1], seed=3, callbacks=watchers()[1:], validation_split=0.2, **options)
-    whole = TRAINER.fit_many(
-        data(),
-        epochs=4,
-        seeds=SEEDS,
-        learning_rate=RATES,
-        callbacks=watchers()[1:],
-        **{**options, "validation_split": 0.2},
-    )[1]
-    assert list(more.history["learning_rate"]) == list(whole.history["learning_rate"])
-    np.testing.assert_allclose(more.history["val_loss"], whole.history["val_loss"], rtol=1e-5)
-    logs = TRAINER.evaluate(runs[0].train_state, data())
-    assert sorted(logs) == ["accuracy", "loss"]
+    more = TRAINER.fit(data(), epochs=4, run=runs[1], seed=SEEDS[1], **options)
+    assert more.history["learning_rate"] == whole[1].history["learning_rate"]
+    np.testing.assert_allclose(more.history["val_loss"], whole[1].history["val_loss"], rtol=1e-5)
+    assert sorted(TRAINER.evaluate(runs[0].train_state, data())) == ["accuracy", "loss"]
     assert TRAINER.predict(runs[0].train_state, data()[0]).shape == (150, 3)
 
 
 def test_one_program_for_training_and_one_for_measuring() -> None:
     trainer = trainer_of(MODEL)
-    options: dict[str, Any] = {"epochs": 2, "batch_size": 16, "validation_split": 0.2, "progress": False}
     for expected in (
         ["train members: a loop of steps of 16 rows", "evaluate members: a loop of batches of 16 rows"],
         [],
     ):
-        for run in trainer.fit_many(data(), seeds=4, **options):
+        for run in trainer.fit_many(data(), epochs=2, seeds=4, **OPTIONS):
             assert [t.removeprefix("compiled ") for t in run.events if t.startswith("compiled")] == expected
 
 
 def test_checkpoints_and_logs_of_each_member(tmp_path: Path) -> None:
-    options: dict[str, Any] = {"batch_size": 16, "validation_split": 0.2, "progress": False}
-
     def callbacks(member: str = "") -> list[Any]:
         log = tmp_path / ("log" + member.replace("/", "_") + ".csv")
         return [K.Checkpoint(f"{tmp_path}/runs{member}", monitor="val_loss"), K.CSVLogger(log)]
 
-    runs = TRAINER.fit_many(data(), epochs=2, seeds=[5, 6], callbacks=callbacks(), **options)
+    runs = TRAINER.fit_many(data(), epochs=2, seeds=[5, 6, 7], callbacks=callbacks(), **OPTIONS)
     for number, run in enumerate(runs):
         rows = (tmp_path / f"log_member_{number}.csv").read_text().splitlines()
         assert len(rows) == 3
@@ -203,7 +189,7 @@ def test_checkpoints_and_logs_of_each_member(tmp_path: Path) -> None:
         _, params, _ = jg.load(tmp_path / "runs" / f"member_{number}", step="latest")
         assert bits(params) == bits(run.train_state.params)
     again = TRAINER.fit(
-        data(), epochs=3, seed=6, resume=tmp_path / "runs/member_1", callbacks=callbacks("/member_1"), **options
+        data(), epochs=3, seed=6, resume=tmp_path / "runs/member_1", callbacks=callbacks("/member_1"), **OPTIONS
     )
     assert again.history["loss"][:2] == runs[1].history["loss"]
     assert len(again.history["loss"]) == 3
@@ -216,11 +202,11 @@ def test_progress_is_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> No
     def enough(event: Any) -> list[Any]:
         return [K.Stop("enough")] if event.member == 1 else []
 
-    TRAINER.fit_many(data(), epochs=2, seeds=2, callbacks=[K.on_epoch_end(enough)])
+    TRAINER.fit_many(data(), epochs=2, seeds=3, callbacks=[K.on_epoch_end(enough)], **{**OPTIONS, "progress": True})
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("epoch 1/2   ")
-    assert "   2 of 2 members   loss 0." in first
-    assert "   1 of 2 members   " in second
+    assert "   3 of 3 members   loss 0." in first
+    assert "   2 of 3 members   " in second
 
 
 def test_ctrl_c_interrupts_all_of_them_and_they_go_on() -> None:
@@ -248,10 +234,10 @@ def test_an_error_carries_the_runs_and_says_whose_it_is() -> None:
             raise RuntimeError("no")
 
     with pytest.raises(CallbackError, match="RuntimeError: no") as caught:
-        TRAINER.fit_many(data(), epochs=3, seeds=[8, 9], callbacks=[K.on_epoch_end(fail)], progress=False)
+        TRAINER.fit_many(data(), epochs=3, seeds=[8, 9, 7], callbacks=[K.on_epoch_end(fail)], **OPTIONS)
     assert caught.value.__notes__ == ["In member 1, of seed 9."]
     runs = caught.value.__dict__["runs"]
-    assert [len(run.history["loss"]) for run in runs] == [2, 1], "the first has ended its epoch"
+    assert [len(run.history["loss"]) for run in runs] == [2, 1, 1], "the first has ended its epoch"
     assert caught.value.__dict__["run"] is runs[0]
     assert all(np.isfinite(leaf).all() for run in runs for leaf in jax.tree.leaves(run.train_state.params))
 
@@ -270,7 +256,7 @@ def test_an_error_carries_the_runs_and_says_whose_it_is() -> None:
     ],
 )
 def test_wrong_uses(change: dict[str, Any], kind: type[Exception], text: str) -> None:
-    given = {"data": data(), "epochs": 2, "seeds": 2, "progress": False, **change}
+    given = {"data": data(), "epochs": 2, "seeds": 2, "batch_size": 16, "progress": False, **change}
     with pytest.raises(kind, match=text):
         TRAINER.fit_many(given.pop("data"), **given)
 
