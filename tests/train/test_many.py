@@ -22,10 +22,12 @@ def plain(x: Any) -> Any:
     return jg.layers.Dense(16, activation="relu")(x)
 
 
+def normed(x: Any) -> Any:
+    return jg.layers.Dropout(0.3)(jg.layers.BatchNormalization()(x))
+
+
 def recurrent(x: Any) -> Any:
-    """With all that may go wrong: state, randomness, and rows that mix."""
-    read = jg.layers.LSTM(5)(jg.layers.BatchNormalization()(jg.layers.Reshape((3, 2))(x)))
-    return jg.layers.Dropout(0.3)(read)
+    return jg.layers.LSTM(5)(jg.layers.Reshape((3, 2))(x))
 
 
 def convolved(x: Any) -> Any:
@@ -70,7 +72,7 @@ TRAINER = trainer_of(MODEL)
 # As their solo runs
 
 
-@pytest.mark.parametrize("hidden", [plain, recurrent, convolved])
+@pytest.mark.parametrize("hidden", [plain, normed, recurrent, convolved])
 def test_members_equal_their_solo_runs(hidden: Any) -> None:
     """150 rows, 120 to train on: the last batch of 16 is ragged, and has a program of its own where rows mix."""
     trainer, first = TRAINER if hidden is plain else trainer_of(model_of(hidden)), 3
@@ -172,7 +174,7 @@ def test_one_program_for_training_and_one_for_measuring() -> None:
         ["train members: a loop of steps of 16 rows", "evaluate members: a loop of batches of 16 rows"],
         [],
     ):
-        for run in trainer.fit_many(data(), epochs=2, seeds=4, **OPTIONS):
+        for run in trainer.fit_many(data(), epochs=2, seeds=3, **OPTIONS):
             assert [t.removeprefix("compiled ") for t in run.events if t.startswith("compiled")] == expected
 
 
