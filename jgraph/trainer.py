@@ -199,7 +199,7 @@ class Trainer:
         data: Any,
         *,
         epochs: int,
-        seeds: int | Sequence[int],
+        seeds: int | Sequence[int] = (0,),
         learning_rate: Any = None,
         batch_size: int = 32,
         validation_data: Any = None,
@@ -214,11 +214,11 @@ class Trainer:
         `seeds` are one for each member (8 stands for `range(8)`), `learning_rate` one for all, or one for each; a
         single seed is that of all rates. Each member has start values, order of data and randomness of its own, stops
         on its own, and is then kept as it is; its callbacks see its logs alone, and write to `directory/member_0` or
-        `file_member_0.csv`. They act at epochs. A run goes on by `fit(run=)`, or from its checkpoints.
+        `file_member_0.csv`. They act at epochs. A run goes on by `fit(run=, seed=run.seed)`, or from its checkpoints.
 
         Raises:
-            As `fit`; every error has `runs`. ArgumentError: seeds and rates do not go together, the trainer does not
-            know its rate, or a callback acts at steps. DataError: the data are not arrays that lie on the device.
+            As `fit`; an error while training has `runs`. ArgumentError: seeds and rates do not go together, the trainer
+            does not know its rate, or a callback acts at steps. DataError: data are not arrays that lie on the device.
         """
         plan = Plan(epochs, batch_size, 0, shuffle, steps_per_epoch, progress, validation_split)
         check_plan(plan, None, None)
