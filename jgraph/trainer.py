@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jgraph.balance.balance import Balance
 from jgraph.callbacks.progress_bar import ProgressBar
@@ -19,21 +18,24 @@ from jgraph.core.treatment import widened
 from jgraph.errors import ArgumentError, listing
 from jgraph.keys import fold
 from jgraph.train.batches import Binding
-from jgraph.train.callback import Callback, Setup
+from jgraph.train.beginning import begin
+from jgraph.train.callback import Callback
 from jgraph.train.configure import check_averages, make_objective, make_optimizer
-from jgraph.train.gradients import Accumulated, check_parts
-from jgraph.train.learning_rate import inexact
+from jgraph.train.gradients import Accumulated
 from jgraph.train.loop import train
+from jgraph.train.lowered import Lowered, lower
+from jgraph.train.many import train_members
+from jgraph.train.members import Member, at_rate, callbacks_of, members_of
 from jgraph.train.objective import Objective
-from jgraph.train.plan import Plan, Validation, check_batches, check_epochs, check_integer, check_plan, sizes_of
+from jgraph.train.plan import Plan, Validation, check_integer, check_plan
 from jgraph.train.precision import kept, loss_scale_of, with_precision
 from jgraph.train.printing import table_of
 from jgraph.train.programs import Programs
-from jgraph.train.session import Session, Setting
+from jgraph.train.session import Session
 from jgraph.train.source import Source
 from jgraph.train.sources import evaluated, sources_of
-from jgraph.train.start import about_run, cast_of, check_cast, prepare_directories, resumed, sinks_of, with_memories
-from jgraph.train.state import Position, Run, TrainState, check_kind, check_train_state, fresh_copy
+from jgraph.train.start import cast_of
+from jgraph.train.state import Run, TrainState, check_kind, check_train_state
 from jgraph.train.step import Step
 from jgraph.tree import match
 from jgraph.typing import Key, Params, PyTree, State
@@ -112,7 +114,7 @@ class Trainer:
         check_integer("Trainer, accumulate", self.accumulate, 1)
         check_averages(self.ema, self.validate_ema)
         object.__setattr__(self, "model", with_precision(self.model, self.precision))
-        self._template  # noqa: B018 (checks losses, metrics, ends and optimizer now)
+        self.template  # noqa: B018 (checks losses, metrics, ends and optimizer now)
 
     # What it is made of
 
@@ -137,7 +139,7 @@ class Trainer:
         return Programs(self.step_function)
 
     @functools.cached_property
-    def _guarded(self) -> dict[str | None, Programs]:
+    def guarded(self) -> dict[str | None, Programs]:
         """The compiled forms by what the step's guard watches."""
         other = {guard: dataclasses.replace(self.step_function, guard=guard) for guard in (None, "gradients")}
         return {"loss": self.programs, **{guard: Programs(step) for guard, step in other.items()}}
@@ -172,6 +174,17 @@ class Trainer:
         """
         check_kind("step", train_state)
         return self.programs.logged(train_state, self._binding.batch(batch, "step"))
+
+    def lower(self, batch: Any = None, *, batch_size: int | None = None) -> Lowered:
+        """The step compiled ahead of time, without data: what it costs, and a `step` for batches of this kind alone.
+
+        `batch` is (inputs, targets[, weights]) of arrays or `jax.ShapeDtypeStruct`, with the batch axis; `batch_size`
+        alone is enough where the sizes of inputs and targets follow from the model and its losses.
+
+        Raises:
+            ArgumentError: neither is given, or both. As `step`, for the batch; ShapeError: an axis is free.
+        """
+        return lower(self.programs, self._binding, self.template, batch, batch_size)
 
     # Over data
 
@@ -233,66 +246,55 @@ class Trainer:
         plan = Plan(epochs, batch_size, seed, shuffle, steps_per_epoch, progress, *rest)
         try:
             check_plan(plan, train_state, run, resume)
-            session, source, held_out = self._begin(plan, data, validation_data, callbacks, train_state, run, resume)
+            cast = cast_of(callbacks), cast_of([*callbacks, *_defaults(callbacks, plan.progress)])
+            sources = functools.partial(sources_of, self._binding, plan, data, validation_data, run)
+            session, source, held_out = begin(self, plan, sources, *cast, train_state, run, resume)
         except BaseException as error:
             error.__dict__["run"] = run
             raise
         return train(session, source, held_out)
 
-    def _begin(
-        self, plan: Plan, data: Any, validation_data: Any, callbacks: Any, train_state: Any, run: Any, resume: Any
-    ) -> tuple[Session, Source, Source | None]:
-        """Everything that `fit` finds out before training."""
-        cast = cast_of(callbacks)
-        everyone = cast_of([*callbacks, *_defaults(cast.values(), plan.progress)])
-        programs = self._guarded[next((g for c in everyone.values() if (g := c.guards())), None)]
-        source, held_out, validation_data = sources_of(self._binding, programs, plan, data, validation_data, run)
-        if source.rows is not None:
-            sizes = sizes_of(plan, source.rows.count)
-            check_parts("fit, batch_size", sizes, self.accumulate, fills=not self._binding.exact)
-        check_cast(everyone, self._setup(plan, held_out is not None))
-        about = functools.cache(
-            lambda: about_run(self.model, programs.step, self.optimizer, plan, source, held_out, cast)
-        )
-        if any(callback.directories() for callback in everyone.values()):
-            about()
-        found, said = (None, []) if resume is None else resumed(resume, self._template, cast, about)
-        if found is not None:
-            check_epochs(plan, found)
-        given = (found or run).train_state if found or run else train_state
-        if given is not None:
-            self._check_train_state("fit", given)
-        start = fresh_copy(given or self.init(jax.random.key(plan.seed)))
-        batches = check_batches(plan, source.rows and source.rows.count, found or run)
-        begun = dataclasses.replace(found or run or _first(start, plan), train_state=start, batches=batches)
-        if found is None:
-            begun = dataclasses.replace(begun, stopped=None)
-        begun, new = with_memories(begun, everyone)
-        said += prepare_directories(everyone, new, begun, resume, about)
-        sinks = sinks_of(everyone, begun.memories, new, anew=resume is not None and found is None)
-        setting = Setting(self, programs.step, plan, everyone, validation_data, sinks, about)
-        session = Session(begun, setting)
-        for level, text in said:
-            session.say(text, level)
-        return session, source, None if held_out is None else held_out.place(start)
+    def fit_many(
+        self,
+        data: Any,
+        *,
+        epochs: int,
+        seeds: int | Sequence[int] = (0,),
+        learning_rate: Any = None,
+        batch_size: int = 32,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+        shuffle: bool = True,
+        callbacks: Sequence[Callback] = (),
+        steps_per_epoch: int | None = None,
+        progress: bool = True,
+    ) -> list[Run]:
+        """Trains an ensemble or a sweep in one compiled program: the run of each member, as `fit` would give it.
 
-    def _setup(self, plan: Plan, validates: bool) -> Setup:
-        """What callbacks may know before training."""
-        step, objective = self.step_function, self.objective
-        known = objective.logs(np.ones(objective.init().shape))
-        measured = [*known, *jax.eval_shape(step.state_log, self._template)]
-        return Setup(
-            trainer=self,
-            logs=(*measured, *(f"val_{name}" for name in known if validates)),
-            step_logs=tuple(known),
-            directions=objective.directions(),
-            rate_known=step.rate is not None,
-            inexact=None if step.rate is not None else inexact(step.optimizer),
-            epochs=plan.epochs,
-        )
+        `seeds` are one for each member (8 stands for `range(8)`), `learning_rate` one for all, or one for each; a
+        single seed is that of all rates. Each member has start values, order of data and randomness of its own, stops
+        on its own, and is then kept as it is; its callbacks see its logs alone, and write to `directory/member_0` or
+        `file_member_0.csv`. They act at epochs. A run goes on by `fit(run=, seed=run.seed)`, or from its checkpoints.
+
+        Raises:
+            As `fit`; an error while training has `runs`. ArgumentError: seeds and rates do not go together, the trainer
+            does not know its rate, or a callback acts at steps. DataError: data are not arrays that lie on the device.
+        """
+        plan = Plan(epochs, batch_size, 0, shuffle, steps_per_epoch, progress, validation=Validation(validation_split))
+        check_plan(plan, None, None)
+        sources = functools.cache(functools.partial(sources_of, self._binding, plan, data, validation_data, None))
+
+        def begun(member: Member) -> tuple[Session, Source, Source | None]:
+            own = dataclasses.replace(plan, seed=member.seed, progress=False)
+            start = at_rate(member, self.init(jax.random.key(member.seed)), self.step_function)
+            chosen = callbacks_of(member, callbacks)
+            cast = cast_of(chosen), cast_of([*chosen, *_defaults(chosen, progress=False)])
+            return begin(self, own, sources, *cast, start, None, None, member.number)
+
+        return train_members(members_of(seeds, learning_rate), begun, progress)
 
     @functools.cached_property
-    def _template(self) -> TrainState:
+    def template(self) -> TrainState:
         """A train state of specs, but for the key."""
         specs = self.model.params_spec, self.model.state_spec
         opt_state = jax.eval_shape(self.step_function.init_optimizer, specs[0])
@@ -353,7 +355,7 @@ class Trainer:
         return predict_batches(self.model, self._program, trees, batches, batch_size)
 
     def _check_train_state(self, where: str, given: Any) -> None:
-        check_train_state(where, given, self._template)
+        check_train_state(where, given, self.template)
 
     # Copies and printing
 
@@ -368,11 +370,6 @@ class Trainer:
         notes = [f"Precision: {self.precision}"] if self.precision else []
         notes += [f"Averages: {self.ema:g}" + ", validated" * self.validate_ema] if self.ema is not None else []
         return table_of(self.objective, f"Trainer of {self.model!r}", balance, notes)
-
-
-def _first(start: TrainState, plan: Plan) -> Run:
-    """A run that has not begun, at its initial epoch."""
-    return Run(start, position=Position(plan.initial_epoch), seed=plan.seed)
 
 
 def _defaults(callbacks: Iterable[Callback], progress: bool) -> list[Callback]:

@@ -59,7 +59,7 @@ class Binding:
         inputs, targets, weights = data if len(data) == 3 else (*data, None)
         bound = self._inputs(inputs, where), self._targets(targets, where), self._weights(weights, where)
         arrays = jax.tree.leaves(bound, is_leaf=lambda leaf: leaf is None)
-        named = {name: a for name, a in zip(self._names, arrays, strict=True) if a is not None}
+        named = {name: a for name, a in zip(self.names, arrays, strict=True) if a is not None}
         return bound, count_rows(where, named)
 
     def unbind(self, bound: Batch) -> tuple:
@@ -106,7 +106,8 @@ class Binding:
         return inputs, targets, weights
 
     @functools.cached_property
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
+        """What errors call each array of a batch, in the order of its leaves."""
         inputs = [self.objective.graph.nodes[place].path for place in self.objective.inputs]
         outputs = [t.name for t in self.objective.targets]
         return [

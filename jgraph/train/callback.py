@@ -58,9 +58,10 @@ class Event:
     the epoch so far at a step (read from the device when they are first looked at). `timings` has the `seconds` since
     `fit` began and, at the end of an epoch, its `epoch_seconds` and `steps_per_second`. `stopped` is the reason, once
     training ends early. `skipped` are the names of the logs that this epoch lacks, as it was not validated
-    (`validation_every`). `directions` maps a log to `min` or `max`, where it is known which is
-    better. `train_state` lives until the hook returns: a callback that keeps it keeps a copy
-    (`jax.tree.map(jnp.copy, ...)`). `learning_rate` is that of the next step, where the trainer knows it.
+    (`validation_every`). `directions` maps a log to `min` or `max`, where it is known which is better. `member` counts
+    those of `fit_many` from 0, and is `None` in `fit`. `train_state` lives until the hook returns: a callback that
+    keeps it keeps a copy (`jax.tree.map(jnp.copy, ...)`). `learning_rate` is that of the next step, where the trainer
+    knows it.
 
     >>> import jgraph as jg
     >>> event = jg.callbacks.Event(epoch=2, logs={"loss": 0.5})
@@ -84,6 +85,7 @@ class Event:
     directions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     stopped: str | None = None
     exception: BaseException | None = None
+    member: int | None = None
 
     @functools.cached_property
     def learning_rate(self) -> float | None:

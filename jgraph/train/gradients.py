@@ -55,6 +55,10 @@ class Gradients(Protocol):
         """What the whole batch gives, and what `derive` made of it."""
         ...
 
+    def check(self, where: str, sizes: Sequence[int]) -> None:
+        """Checks that batches of these sizes can be run so."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Whole:
@@ -70,6 +74,9 @@ class Whole:
             return Seen(losses, counts, judged.penalty, judged.sums, judged.model_state)
 
         return derive(see, trained)
+
+    def check(self, where: str, sizes: Sequence[int]) -> None:
+        """All can."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +134,22 @@ class Accumulated:
         sums = seen.sums.at[-2:].set(jnp.stack([seen.penalty, jnp.ones((), jnp.float32)]))
         return seen._replace(sums=sums), jax.tree.map(lambda s, g: g.astype(s.dtype), shapes, pulled)
 
+    def check(self, where: str, sizes: Sequence[int]) -> None:
+        """Checks that the parts can share batches of these sizes.
+
+        Raises:
+            DataError: they cannot do so evenly, and rows depend on each other.
+        """
+        for size in sizes:
+            if size % self.parts and not self.fills:
+                expected = f"batches that {self.parts} parts share evenly (accumulate={self.parts})"
+                raise DataError(
+                    where,
+                    expected=f"{expected}, as rows depend on each other",
+                    got=f"one of {size} rows",
+                    cure="Choose another batch size or number of parts, or leave out the rows that are too many.",
+                )
+
     def unrolls(self, part: View, trained: Params) -> bool:
         """Whether the parts stand one behind the other in the program, instead of in a loop."""
         return jax.default_backend() == "cpu" and convolves(part.judged, trained)
@@ -135,7 +158,7 @@ class Accumulated:
         """Batch, real rows and keys, each with an axis for the parts in front."""
         rows = len(jax.tree.leaves(view.batch)[0])
         missing = -rows % self.parts
-        check_parts("a step", [rows], self.parts, self.fills)
+        self.check("a step", [rows])
         real = view.real if view.real is not None or not missing else jnp.ones(rows, jnp.float32)
 
         def shared(array: Array, fill: Any) -> Array:
@@ -146,22 +169,6 @@ class Accumulated:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(view.key, jnp.arange(self.parts))
         batch = jax.tree.map(lambda array: shared(array, array[-1:]), view.batch)
         return batch, None if real is None else shared(real, jnp.zeros((), real.dtype)), keys
-
-
-def check_parts(where: str, sizes: Sequence[int], parts: int, fills: bool) -> None:
-    """Checks that the parts of a step can share batches of these sizes.
-
-    Raises:
-        DataError: they cannot do so evenly, and rows depend on each other.
-    """
-    for size in sizes:
-        if size % parts and not fills:
-            raise DataError(
-                where,
-                expected=f"batches that {parts} parts share evenly (accumulate={parts}), as rows depend on each other",
-                got=f"one of {size} rows",
-                cure="Choose another batch size or number of parts, or leave out the rows that are too many.",
-            )
 
 
 def _of(view: View, state: State, part: tuple) -> View:

@@ -21,6 +21,7 @@ def train(session: Session, source: Source, held_out: Source | None) -> Run:
             try:
                 session.outlets.open(session.setting.sinks)
                 source = source.place(session.run.train_state)
+                held_out = None if held_out is None else held_out.place(session.run.train_state)
                 how = f"up to {STEPS_PER_DISPATCH} steps per dispatch" if source.looping else "one step per dispatch"
                 session.say(f"epoch {session.run.position.epoch + 1}: {how}")
                 session.fire("on_train_begin")
@@ -52,7 +53,7 @@ def train_epoch(session: Session, source: Source, held_out: Source | None) -> No
             session.fire("on_epoch_begin")
         session.pace.begin()
         while session.going() and session.dispatch(feed):
-            pass
+            session.say_compiled()
     if session.going():
         source.check_given(session.done, plan.steps_per_epoch, again=epoch > 0)
         session.check_guard(session.carry[1])
@@ -74,10 +75,11 @@ def end_epoch(session: Session, held_out: Source | None, begin: float, steps: in
         judged = step.judged(run.train_state)
         measured = measure(held_out, judged, size, plan.validation.steps, session.pace, going)
         logs |= {f"val_{name}": value for name, value in measured.items()}
+        session.say_compiled()
         session.look()
         if not session.going():  # a signal came: the epoch ends, validated anew, when the run goes on
             return
     timings = {"epoch_seconds": seconds, "steps_per_second": steps / seconds}
-    ended = run.after_epoch(run.train_state, logs, timings)
+    ended = session.current().after_epoch(run.train_state, logs, timings)
     skipped = () if held_out is None or due else validated
     session.fire("on_epoch_end", run=ended, epoch=run.position.epoch, logs=logs, timings=timings, skipped=skipped)

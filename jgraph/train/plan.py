@@ -47,7 +47,7 @@ def check_plan(plan: Plan, train_state: Any, run: Any, resume: Any = None) -> No
     check_batch_size(plan.batch_size)
     check_integer("initial_epoch", plan.initial_epoch, 0)
     check_integer("epochs", plan.epochs, plan.initial_epoch)
-    check_integer("seed", plan.seed, 0, 2**32 - 1)  # as many seeds as JAX tells apart
+    check_seed("seed", plan.seed)
     check_integer("validation_every", plan.validation.every, 1)
     for name, value in (
         ("steps_per_epoch", plan.steps_per_epoch),
@@ -195,6 +195,15 @@ def check_validation(plan: Plan, validates: bool, rows: int | None, batches: int
         )
     available = batches if rows is None else steps_of(rows, plan.validation.batch_size or plan.batch_size)
     check_steps("fit, validation_steps", plan.validation.steps, rows, available)
+
+
+def check_seed(name: str, seed: Any) -> None:
+    """Checks a seed.
+
+    Raises:
+        ArgumentError: it is not one of as many as JAX tells apart.
+    """
+    check_integer(name, seed, 0, 2**32 - 1)
 
 
 def check_steps(where: str, steps: int | None, rows: int | None, available: int | None) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 
 from jgraph.data.prefetch import Prefetch
 from jgraph.train.convolutions import convolves
+from jgraph.train.counting import batched, looped, noting
+from jgraph.train.mapped import Mapped
 from jgraph.train.state import TrainState
 from jgraph.train.step import Step
 from jgraph.typing import Array, PyTree
@@ -32,39 +34,46 @@ class Programs:
     """The jitted forms of a step: `train_state` is donated, so each call takes the place of the one before."""
 
     step: Step
+    made: list[str] = dataclasses.field(default_factory=list)
+    """What has been compiled so far, in words."""
 
     @functools.cached_property
     def many(self) -> Callable[..., tuple[TrainState, Array]]:
         """Several steps in a loop."""
-        return jax.jit(self.step.many, donate_argnums=0)
+        return noting(self.step.many, self.made, looped("train: a loop of steps", 3), (0,))
 
     @functools.cached_property
     def at(self) -> Callable[..., tuple[TrainState, Array]]:
         """One step on rows that lie on the device."""
-        return jax.jit(self.step.at, donate_argnums=0)
+        return noting(self.step.at, self.made, looped("train: a step", 3), (0,))
 
     @functools.cached_property
     def one(self) -> Callable[..., tuple[TrainState, Array]]:
         """One step on a batch from the host."""
-        return jax.jit(self.step.summed, donate_argnums=0)
+        return noting(self.step.summed, self.made, batched("train: a batch", 2), (0,))
 
     @functools.cached_property
     def measured(self) -> Callable[..., Array]:
         """Evaluates a batch from the host."""
-        return jax.jit(self.step.measured)
+        return noting(self.step.measured, self.made, batched("evaluate: a batch", 3))
 
     @functools.cached_property
     def measured_at(self) -> Callable[..., Array]:
         """Evaluates a batch of rows that lie on the device."""
-        return jax.jit(self.step.measured_at)
+        return noting(self.step.measured_at, self.made, looped("evaluate: a step", 4))
 
     @functools.cached_property
     def measured_many(self) -> Callable[..., Array]:
         """Evaluates several batches in a loop."""
-        return jax.jit(self.step.measured_many)
+        return noting(self.step.measured_many, self.made, looped("evaluate: a loop of batches", 4))
 
     @functools.cached_property
-    def logged(self) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
+    def mapped(self) -> Mapped:
+        """The forms for many members at once."""
+        return Mapped(self.step, self.made)
+
+    @functools.cached_property
+    def logged(self) -> jax.stages.Wrapped:
         """One step by hand, which donates nothing."""
         return jax.jit(self.step.logged)
 
@@ -108,7 +117,8 @@ class Feed(Protocol):
 class DeviceFeed:
     """An epoch over rows that lie on the device; `order` [steps, batch_size] is cut into dispatches.
 
-    `some` takes (carry, data, order, start, count), `one` (carry, data, rows). Where the last batch is not full and
+    `some` takes (carry, data, order, start, count), `one` (carry, data, rows). Axes of the order between its two are
+    those of members who train as one. Where the last batch is not full and
     must not be filled up (`exact`), it is a dispatch of its own, at its own size.
     """
 
@@ -132,7 +142,8 @@ class DeviceFeed:
     def _last(self) -> np.ndarray:
         """The rows of a last batch that must not be filled up, or none."""
         rows = self.order[-1]
-        return rows[rows >= 0] if self.exact and (rows < 0).any() else rows[:0]
+        real = int((rows >= 0).sum(axis=-1).max())  # the same for all members, and before what fills up
+        return rows[..., :real] if self.exact and real < rows.shape[-1] else rows[..., :0]
 
     def next(self, start: int, count: int) -> tuple[Any, int]:
         """Where the next dispatch starts, and how many batches it holds."""

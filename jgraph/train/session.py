@@ -17,11 +17,11 @@ from jgraph.train.callback import Callback, Event, StepLogs
 from jgraph.train.hooks import ENDING, apply, ask, has_hook, in_order
 from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan
-from jgraph.train.programs import Feed, Pace
+from jgraph.train.programs import Feed, Pace, Programs
 from jgraph.train.record import arrays_of, record_of
 from jgraph.train.signals import Signals
 from jgraph.train.source import read_logs
-from jgraph.train.state import Position, Run
+from jgraph.train.state import Position, Run, TrainState
 from jgraph.train.step import Step, refused
 from jgraph.typing import Array
 
@@ -43,12 +43,18 @@ class Setting:
     """
 
     trainer: Any
-    step: Step
+    programs: Programs
     plan: Plan
     callbacks: dict[str, Callback]
     validation_data: Any
     sinks: list[tuple[Any, int | None]]
     describe: Callable[[], Any]
+    member: int | None = None
+
+    @property
+    def step(self) -> Step:
+        """The pure step that is trained with."""
+        return self.programs.step
 
 
 class Session:
@@ -63,6 +69,7 @@ class Session:
         self.steps: int | None = None
         self._empty, self._directions = setting.step.init(), setting.step.objective.directions()
         self._begun = self._glanced = time.perf_counter()
+        self._made = len(setting.programs.made)
         self._stepping = {
             n: c for n, c in setting.callbacks.items() if has_hook(c, "on_step_begin") or has_hook(c, "on_step_end")
         }
@@ -91,6 +98,13 @@ class Session:
     def say(self, text: str, level: int = logging.INFO) -> None:
         """Notes a decision in the run's events, and logs it."""
         self.run = _noted(self.run, text, level)
+
+    def say_compiled(self) -> None:
+        """Notes the programs that have been compiled since it last did."""
+        made = self.setting.programs.made[self._made :]
+        self._made += len(made)
+        for label in made:
+            self.say(f"compiled {label}")
 
     def look(self) -> None:
         """Stops where a signal has come."""
@@ -165,6 +179,7 @@ class Session:
             "steps": self.steps,
             "directions": self._directions,
             "stopped": run.stopped,
+            "member": setting.member,
         }
         return Event(**{**known, "timings": timings, **facts})
 
@@ -203,6 +218,13 @@ class Session:
             self._glanced = time.perf_counter()
         self.look()
         return True
+
+    def take(self, carry: tuple[TrainState, Array], count: int) -> None:
+        """Takes what `count` steps outside of this session have made of the train state and the sums."""
+        self.carry, self.done, self.step, self._undone = carry, self.done + count, self.step + count, None
+        self.say_compiled()
+        self.check_guard(carry[1])
+        self.look()
 
     def check_guard(self, sums: Array) -> None:
         """Stops at the step that the guard refused, if there is one; all was kept as it was before it."""

@@ -7,7 +7,15 @@ from jgraph.data.rows import split_rows, steps_of
 from jgraph.errors import ArgumentError
 from jgraph.train.batches import Binding, check_iterable, check_weighing, is_rows
 from jgraph.train.class_weight import class_weights_of
-from jgraph.train.plan import Plan, check_batch_size, check_epoch, check_integer, check_steps, check_validation
+from jgraph.train.plan import (
+    Plan,
+    check_batch_size,
+    check_epoch,
+    check_integer,
+    check_steps,
+    check_validation,
+    sizes_of,
+)
 from jgraph.train.programs import Pace, Programs
 from jgraph.train.source import Rows, Source, measure
 from jgraph.train.state import Run, TrainState
@@ -31,7 +39,7 @@ def source_of(
 
 
 def sources_of(
-    binding: Binding, programs: Programs, plan: Plan, data: Any, validation_data: Any, run: Run | None
+    binding: Binding, plan: Plan, data: Any, validation_data: Any, run: Run | None, programs: Programs
 ) -> tuple[Source, Source | None, Any]:
     """Checked data for training and validation, and the validation data as users gave or would give them.
 
@@ -55,6 +63,8 @@ def sources_of(
         times = plan.epochs // every - begin // every
         held_out = source_of(binding, programs, validation_data, "fit, validation_data", times, plan.data_on_device)
     check_epoch(plan, *source.size)
+    if source.rows is not None:
+        programs.step.gradients.check("fit, batch_size", sizes_of(plan, source.rows.count))
     check_validation(plan, held_out is not None, *(held_out.size if held_out else (None, None)))
     return dataclasses.replace(source, class_weights=by_class), held_out, validation_data
 

@@ -20,7 +20,7 @@ L = jg.layers
 def scaled(trainer: jg.Trainer, scaling: DynamicLossScale) -> jg.Trainer:
     """The trainer with a loss scale among its step."""
     trainer.__dict__["step_function"] = dataclasses.replace(trainer.step_function, loss_scale=scaling)
-    trainer.__dict__.pop("_template")  # the form of a train state with the plain step
+    trainer.__dict__.pop("template")  # the form of a train state with the plain step
     return trainer
 
 

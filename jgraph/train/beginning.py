@@ -1,0 +1,91 @@
+"""Everything that `fit` finds out before training: data, callbacks, checkpoints and places fit each other."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from jgraph.train.callback import Setup
+from jgraph.train.learning_rate import inexact
+from jgraph.train.plan import Plan, check_batches, check_epochs
+from jgraph.train.programs import Programs
+from jgraph.train.session import Session, Setting
+from jgraph.train.source import Source
+from jgraph.train.start import (
+    Cast,
+    about_run,
+    check_cast,
+    prepare_directories,
+    resumed,
+    sinks_of,
+    with_memories,
+)
+from jgraph.train.state import Position, Run, TrainState, check_train_state, fresh_copy
+
+Sources = Callable[[Programs], tuple[Source, Source | None, Any]]
+"""From programs to the data for training and for validation, and the latter as users gave them."""
+
+
+def begin(
+    trainer: Any,
+    plan: Plan,
+    sources: Sources,
+    given: Cast,
+    everyone: Cast,
+    train_state: TrainState | None,
+    run: Run | None,
+    resume: Any,
+    member: int | None = None,
+) -> tuple[Session, Source, Source | None]:
+    """A session that is ready to train, and its data; `everyone` are the callbacks `given` and those always there.
+
+    Raises:
+        All errors of `fit` that come before training.
+    """
+    programs = trainer.guarded[next((g for c in everyone.values() if (g := c.guards())), None)]
+    source, held_out, validation_data = sources(programs)
+    check_cast(everyone, setup_of(trainer, plan, held_out is not None))
+    about = functools.cache(
+        lambda: about_run(trainer.model, programs.step, trainer.optimizer, plan, source, held_out, given)
+    )
+    if any(callback.directories() for callback in everyone.values()):
+        about()
+    found, said = (None, []) if resume is None else resumed(resume, trainer.template, given, about)
+    if found is not None:
+        check_epochs(plan, found)
+    before = found or run
+    state = train_state if before is None else before.train_state
+    if state is not None:
+        check_train_state("fit", state, trainer.template)
+    start = fresh_copy(state or trainer.init(jax.random.key(plan.seed)))
+    batches = check_batches(plan, source.rows and source.rows.count, before)
+    first = Run(start, position=Position(plan.initial_epoch), seed=plan.seed)
+    begun = dataclasses.replace(before or first, train_state=start, batches=batches)
+    if found is None:
+        begun = dataclasses.replace(begun, stopped=None)
+    begun, new = with_memories(begun, everyone)
+    said += prepare_directories(everyone, new, begun, resume, about)
+    sinks = sinks_of(everyone, begun.memories, new, anew=resume is not None and found is None)
+    session = Session(begun, Setting(trainer, programs, plan, everyone, validation_data, sinks, about, member))
+    for level, text in said:
+        session.say(text, level)
+    return session, source, held_out
+
+
+def setup_of(trainer: Any, plan: Plan, validates: bool) -> Setup:
+    """What callbacks may know before training."""
+    step, objective = trainer.step_function, trainer.objective
+    known = objective.logs(np.ones(objective.init().shape))
+    measured = [*known, *jax.eval_shape(step.state_log, trainer.template)]
+    return Setup(
+        trainer=trainer,
+        logs=(*measured, *(f"val_{name}" for name in known if validates)),
+        step_logs=tuple(known),
+        directions=objective.directions(),
+        rate_known=step.rate is not None,
+        inexact=None if step.rate is not None else inexact(step.optimizer),
+        epochs=plan.epochs,
+    )
