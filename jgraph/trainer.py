@@ -215,31 +215,27 @@ class Trainer:
         """Trains until `epochs` epochs are done, and returns the run: train state, history, and all else.
 
         `data` is a tuple (inputs, targets) or (inputs, targets, weights) of arrays, or an iterable of such tuples, one
-        a batch: a loader of Grain, PyTorch or `tf.data`, a list, a generator (for one epoch). Arrays lie on the device
-        where they are small and in memory, or where `data_on_device` says so; memory-mapped ones are read batch by
-        batch. Batches from the host are read a few steps ahead, in a thread. `drop_last` leaves out what does not fill
-        a batch; the order of the rows is drawn from (seed, epoch). `steps_per_epoch` ends an epoch early.
+        a batch: a loader of Grain, PyTorch or `tf.data`, a list, a generator (for one epoch). Small arrays lie on the
+        device, or where `data_on_device` says; other batches are read ahead, in a thread. `drop_last` leaves out what
+        does not fill a batch; rows are ordered by (seed, epoch); `steps_per_epoch` ends an epoch early.
         `validation_split` takes the last rows, before any shuffling; `validation_every` validates every so many epochs,
-        on the first `validation_steps` batches of `validation_batch_size` rows.
+        on `validation_steps` batches of `validation_batch_size` rows. `class_weight`, `{class: weight}` or such dicts
+        by output, multiplies the weights of training rows by those of their classes, 1 where a class is not named.
 
-        Start values and all randomness come from `seed`, unless training goes on from a `train_state`, with the order
-        of the data and the callbacks from `initial_epoch` on; from a `run`, which keeps its history, seed and count of
-        epochs; or from the newest whole checkpoint in the directory `resume`, to the same bits as if it had never
-        stopped (where there is none, it starts anew and says so). What is given is never donated: it can be used again.
-
-        `class_weight`, `{class: weight}` for a single output or such dicts by output, multiplies the weights of the
-        training data by those of their targets' classes; a class that is not named weighs 1.
+        Start values and all randomness come from `seed`, unless training goes on from a `train_state` (at
+        `initial_epoch`); from a `run`, which keeps its history, seed and count of epochs; or from the newest whole
+        checkpoint in the directory `resume`, to the same bits as if it had never stopped (where there is none, it
+        starts anew and says so). What is given is never donated: it can be used again.
 
         `callbacks` are those of `jg.callbacks`, or one's own. `TerminateOnNaN` and, with `progress`, `ProgressBar` are
         there in any case. Ctrl-C ends the dispatch and returns the run with `stopped="interrupted"`, a second one
         raises; SIGTERM does the same, saves where there is a `Checkpoint`, and is then sent on to the old handler.
 
         Raises:
-            ArgumentError: an argument has no meaning. DataError, KeyMismatchError, ShapeError, DTypeError: the data do
-            not fit the model, are empty, of differing lengths, not finite, or hold labels or indices out of range.
-            MonitorError, NameClashError: a callback does not fit the run, or two claim one name or place.
-            ResumeError, LoadError: the checkpoint is another run's, or none is whole. CallbackError: a callback raised.
-            WriteError: a file cannot be written. Every error has `run`, the last good run.
+            ArgumentError: an argument has no meaning. DataError, KeyMismatchError, ShapeError, DTypeError: data do not
+            fit, are empty, of differing lengths, not finite, or hold labels or indices out of range. MonitorError,
+            NameClashError, CallbackError: a callback does not fit, or raised. ResumeError, LoadError: the checkpoint is
+            another run's, or none is whole. WriteError: no file can be written. All have `run`, the last good run.
         """
         validation = Validation(validation_split, validation_steps, validation_batch_size, validation_every)
         rest = initial_epoch, drop_last, data_on_device, validation, class_weight

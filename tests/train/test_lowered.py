@@ -143,7 +143,7 @@ def test_it_prints_its_costs_and_what_it_is_for() -> None:
         (lambda x, y: (x, {**y, "answer": y["answer"].astype("int8")}), DTypeError, r"target 'answer': .*got int8\[16"),
         (lambda x, y: (x, {"answer": y["answer"]}), KeyMismatchError, r"none for 'price'"),
         (lambda x, y: ({"text": x["text"]}, y), KeyMismatchError, r"missing 'size'"),
-        (lambda x, y: [x, y], DataError, r"a tuple \(inputs, targets\)"),
+        (lambda x, y: {"x": x, "y": y}, DataError, r"a tuple \(inputs, targets\)"),
     ],
 )
 def test_another_batch_names_the_input(change: Any, kind: type[Exception], text: str) -> None:
