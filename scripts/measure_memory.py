@@ -6,6 +6,9 @@ Each cycle draws a model, makes a trainer (averages of the params, half precisio
 it with validation and a checkpoint, evaluates, predicts, and lets go of everything. Printed are the live arrays, the
 resident memory and the trainers that are still there, every 20 cycles. Resident memory grows by what JAX's caches of
 compiled programs keep, so they are cleared every 20 cycles; what is left should be flat after the first hundred.
+
+On two shared cores (2026-11, JAX 0.10, Python 3.11), after 20, 40, 60, 100, 140 and 180 cycles: 560, 650, 652, 657, 662
+and 662 MiB, and no array or trainer left at any of them.
 """
 
 import argparse
