@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -133,16 +133,25 @@ class Trainer:
             return step
         return dataclasses.replace(step, gradients=Accumulated(self.accumulate, fills=not self._binding.exact))
 
-    @functools.cached_property
+    @property
     def programs(self) -> Programs:
-        """The compiled forms of the step; they live as long as the trainer."""
-        return Programs(self.step_function)
+        """The compiled forms of the step."""
+        return self.compiled("loss", ())
 
     @functools.cached_property
-    def guarded(self) -> dict[str | None, Programs]:
-        """The compiled forms by what the step's guard watches."""
-        other = {guard: dataclasses.replace(self.step_function, guard=guard) for guard in (None, "gradients")}
-        return {"loss": self.programs, **{guard: Programs(step) for guard, step in other.items()}}
+    def compiled(self) -> Callable[[str | None, tuple[str, ...]], Programs]:
+        """The compiled forms by what the step's guard watches and the patterns frozen since; each is made once."""
+
+        @functools.cache
+        def compiled(guard: str | None, frozen: tuple[str, ...]) -> Programs:
+            step = dataclasses.replace(self.step_function, guard=guard)
+            if frozen:
+                model = self.model.freeze(*frozen)
+                objective = make_objective(model, self.loss, self.loss_weights, self.metrics)
+                step = dataclasses.replace(step, objective=objective, unseen=self.objective.frozen)
+            return Programs(step)
+
+        return compiled
 
     @functools.cached_property
     def _binding(self) -> Binding:
@@ -229,7 +238,7 @@ class Trainer:
 
         `callbacks` are those of `jg.callbacks`, or one's own. `TerminateOnNaN` and, with `progress`, `ProgressBar` are
         there in any case. Ctrl-C ends the dispatch and returns the run with `stopped="interrupted"`, a second one
-        raises; SIGTERM does the same, saves where there is a `Checkpoint`, and is then sent on to the old handler.
+        raises; SIGTERM does the same, saves by a `Checkpoint`, and is then sent on.
 
         Raises:
             ArgumentError: an argument has no meaning. DataError, KeyMismatchError, ShapeError, DTypeError: data do not

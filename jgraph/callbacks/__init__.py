@@ -5,6 +5,7 @@ from jgraph.callbacks.csv_logger import CSVLogger as CSVLogger
 from jgraph.callbacks.early_stopping import EarlyStopping as EarlyStopping
 from jgraph.callbacks.functions import on_epoch_begin as on_epoch_begin
 from jgraph.callbacks.functions import on_epoch_end as on_epoch_end
+from jgraph.callbacks.functions import on_evaluate_end as on_evaluate_end
 from jgraph.callbacks.functions import on_exception as on_exception
 from jgraph.callbacks.functions import on_step_begin as on_step_begin
 from jgraph.callbacks.functions import on_step_end as on_step_end
@@ -16,6 +17,8 @@ from jgraph.callbacks.progress_bar import ProgressBar as ProgressBar
 from jgraph.callbacks.scheduler import LearningRateScheduler as LearningRateScheduler
 from jgraph.callbacks.tensorboard import TensorBoard as TensorBoard
 from jgraph.callbacks.terminate_on_nan import TerminateOnNaN as TerminateOnNaN
+from jgraph.train.actions import Evaluate as Evaluate
+from jgraph.train.actions import Freeze as Freeze
 from jgraph.train.actions import Restore as Restore
 from jgraph.train.actions import Save as Save
 from jgraph.train.actions import ScaleLearningRate as ScaleLearningRate

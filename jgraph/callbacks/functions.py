@@ -81,6 +81,14 @@ class OnEpochEnd(FunctionCallback):
         return memory, self.call(event)
 
 
+class OnEvaluateEnd(FunctionCallback):
+    """Calls a function after each evaluation that a callback asked for."""
+
+    def on_evaluate_end(self, memory: PyTree, event: Event) -> Result:
+        """Calls the function."""
+        return memory, self.call(event)
+
+
 class OnException(FunctionCallback):
     """Calls a function when an error leaves `fit`."""
 
@@ -207,6 +215,22 @@ def on_step_end(function: Function, every_steps: int = 1, name: str | None = Non
     on_step_end(<lambda>, name='show', every_steps=100)
     """
     return OnStepEnd(function, every_steps, name=name)
+
+
+def on_evaluate_end(function: Function, name: str | None = None) -> Callback:
+    """A callback that calls `function(event)` after each evaluation that a callback asked for (`Evaluate`).
+
+    `event.logs` are those of the validation data, with `val_` in front. The function returns an action, a list of
+    actions, or nothing.
+
+    Raises:
+        ArgumentError: it is no function.
+
+    >>> import jgraph as jg
+    >>> jg.callbacks.on_evaluate_end(lambda event: print(event.step, event.logs["val_loss"]))
+    on_evaluate_end(<lambda>)
+    """
+    return OnEvaluateEnd(function, name=name)
 
 
 def on_exception(function: Function, name: str | None = None) -> Callback:

@@ -178,6 +178,44 @@ class Restore:
 
 
 @dataclasses.dataclass(frozen=True)
+class Freeze:
+    """Trains what a pattern of paths matches no more, from the next step on: its params and state stay as they are.
+
+    Patterns are those of `jg.Policy` and `model.freeze`. The train state keeps its form, and the optimizer its memory
+    of these params, so that all that was saved of it, or kept by other callbacks, still fits; they get no gradients,
+    and no update of any kind moves them. `run.frozen` has the patterns, with which a run goes on.
+
+    Raises:
+        ArgumentError: the pattern is no text.
+
+    >>> import jgraph as jg
+    >>> jg.callbacks.on_epoch_end(lambda event: jg.callbacks.Freeze("encoder/*") if event.epoch == 4 else None)
+    on_epoch_end(<lambda>)
+    """
+
+    pattern: str
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pattern, str) or not self.pattern:
+            got, cure = repr(self.pattern), "Write Freeze('encoder/*')."
+            raise ArgumentError("Freeze, pattern", expected="a pattern of paths", got=got, cure=cure)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Measures the validation data now, after all that was asked for at this event.
+
+    The logs, with `val_` in front, stand in `run.events`, and `on_evaluate_end` of all callbacks is called with them.
+    They are not part of the history, which has one number an epoch.
+
+    >>> import jgraph as jg
+    >>> jg.callbacks.on_step_end(lambda event: jg.callbacks.Evaluate(), every_steps=100)
+    on_step_end(<lambda>, every_steps=100)
+    """
+
+
+@dataclasses.dataclass(frozen=True)
 class Save:
     """Saves the run as it is after this event in a directory of steps, while training goes on.
 
@@ -256,7 +294,7 @@ class Write:
             ) from error
 
 
-Action = Stop | ScaleLearningRate | SetLearningRate | Restore | Save | Write
+Action = Stop | ScaleLearningRate | SetLearningRate | Restore | Freeze | Evaluate | Save | Write
 
 
 def number_of(value: Any) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jgraph.errors import ArgumentError
 from jgraph.train.callback import Setup
 from jgraph.train.learning_rate import inexact
 from jgraph.train.plan import Plan, check_batches, check_epochs
@@ -45,7 +46,9 @@ def begin(
     Raises:
         All errors of `fit` that come before training.
     """
-    programs = trainer.guarded[next((g for c in everyone.values() if (g := c.guards())), None)]
+    guard = next((g for c in everyone.values() if (g := c.guards())), None)
+    programs = trainer.compiled(guard, ())
+    frozen = functools.partial(trainer.compiled, guard) if member is None else functools.partial(shared, programs)
     source, held_out, validation_data = sources(programs)
     check_cast(everyone, setup_of(trainer, plan, held_out is not None))
     about = functools.cache(
@@ -69,10 +72,26 @@ def begin(
     begun, new = with_memories(begun, everyone)
     said += prepare_directories(everyone, new, begun, resume, about)
     sinks = sinks_of(everyone, begun.memories, new, anew=resume is not None and found is None)
-    session = Session(begun, Setting(trainer, programs, plan, everyone, validation_data, sinks, about, member))
+    session = Session(begun, Setting(trainer, programs, frozen, plan, everyone, validation_data, sinks, about, member))
     for level, text in said:
         session.say(text, level)
     return session, source, held_out
+
+
+def shared(programs: Programs, frozen: tuple[str, ...]) -> Programs:
+    """The programs that members of `fit_many` share.
+
+    Raises:
+        ArgumentError: one of them froze something.
+    """
+    if frozen:
+        raise ArgumentError(
+            "Freeze",
+            expected="a run of its own, by fit",
+            got="a member of fit_many, all of which are trained by one program",
+            cure="Freeze before training: model.freeze(...).",
+        )
+    return programs
 
 
 def setup_of(trainer: Any, plan: Plan, validates: bool) -> Setup:

@@ -19,6 +19,7 @@ HOOKS = (
     "on_epoch_end",
     "on_step_begin",
     "on_step_end",
+    "on_evaluate_end",
     "on_exception",
 )
 
@@ -130,9 +131,9 @@ class Callback:
     Halve(name=None, every=5)
 
     Hooks: `on_train_begin`, `on_train_end` (both once for each `fit`, also where a run goes on), `on_epoch_begin`,
-    `on_epoch_end`, `on_step_begin`, `on_step_end`, `on_exception`. The step hooks are called every `every_steps` steps,
-    counted from the start of the run, and an action acts at its own step. A subclass declares it as a field or a class
-    attribute; the default is 1, and `None` means never.
+    `on_epoch_end`, `on_step_begin`, `on_step_end`, `on_evaluate_end` (after what `Evaluate` asks for), `on_exception`.
+    The step hooks are called every `every_steps` steps, counted from the start of the run, and an action acts at its
+    own step. A subclass declares it as a field or a class attribute; the default is 1, and `None` means never.
     """
 
     name: str | None = dataclasses.field(default=None, kw_only=True)
@@ -222,6 +223,10 @@ class Callback:
 
     def on_step_end(self, memory: PyTree, event: Event) -> Result:
         """Called after every `every_steps` steps."""
+        return memory, ()
+
+    def on_evaluate_end(self, memory: PyTree, event: Event) -> Result:
+        """Called after each evaluation that a callback asked for (`Evaluate`), with the logs of the validation data."""
         return memory, ()
 
     def on_exception(self, memory: PyTree, event: Event) -> Result:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jgraph.errors import ArgumentError, CallbackError, JGraphError
-from jgraph.train.actions import Action, Restore, Save, ScaleLearningRate, SetLearningRate, Stop
+from jgraph.train.actions import Action, Freeze, Restore, Save, ScaleLearningRate, SetLearningRate, Stop
 from jgraph.train.callback import Callback, Event
 from jgraph.train.learning_rate import KNOW_THE_RATE, inexact
 from jgraph.train.state import Run, fresh_copy
@@ -106,8 +106,10 @@ def form(tree: PyTree) -> dict[str, str]:
     }
 
 
-def apply(run: Run, name: str, action: Action, step: Step) -> tuple[Run, str]:
+def apply(run: Run, name: str, action: Action, step: Step, frozen: Callable[[tuple[str, ...]], Any]) -> tuple[Run, str]:
     """Applies an action that changes the run: the next run, and a sentence that says what was done.
+
+    `frozen` makes what trains with some patterns frozen, and raises where that cannot be.
 
     Raises:
         CallbackError: the action cannot be applied to this run.
@@ -124,7 +126,12 @@ def apply(run: Run, name: str, action: Action, step: Step) -> tuple[Run, str]:
                 raise ArgumentError("Restore", expected="the dtypes of this run", got="others", cure=cure)
             back = fresh_copy(action.train_state).replace(step=state.step)
             return dataclasses.replace(run, train_state=back), f"{name}: restores a train state{why}"
-        assert isinstance(action, ScaleLearningRate | SetLearningRate), "Save and Write change no run"
+        if isinstance(action, Freeze):
+            if action.pattern in run.frozen:
+                return run, ""
+            frozen(patterns := (*run.frozen, action.pattern))
+            return dataclasses.replace(run, frozen=patterns), f"{name}: freezes {action.pattern!r}{why}"
+        assert isinstance(action, ScaleLearningRate | SetLearningRate), "Save, Write and Evaluate change no run"
         scale = _scale(action, step, run)
     except JGraphError as error:
         raise CallbackError(f"callback {name!r}", expected=error.expected, got=error.got, cure=error.cure) from error

@@ -1,6 +1,7 @@
 """The loop: epochs folded over a run, with validation and callbacks at the edges."""
 
 import contextlib
+import functools
 import time
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from jgraph.train.programs import STEPS_PER_DISPATCH
 from jgraph.train.session import Session
 from jgraph.train.source import Source, measure, read_logs
-from jgraph.train.state import Run
+from jgraph.train.state import Run, TrainState
 
 
 def train(session: Session, source: Source, held_out: Source | None) -> Run:
@@ -24,6 +25,8 @@ def train(session: Session, source: Source, held_out: Source | None) -> Run:
                 held_out = None if held_out is None else held_out.place(session.run.train_state)
                 how = f"up to {STEPS_PER_DISPATCH} steps per dispatch" if source.looping else "one step per dispatch"
                 session.say(f"epoch {session.run.position.epoch + 1}: {how}")
+                if held_out is not None:
+                    session.measuring = functools.partial(validated, session, held_out)
                 session.fire("on_train_begin")
                 while _goes_on(session):
                     train_epoch(session, source, held_out)
@@ -47,7 +50,7 @@ def train_epoch(session: Session, source: Source, held_out: Source | None) -> No
     """Trains what is left of an epoch; where something stops it, the run stays in the midst of it."""
     plan, epoch, before = session.setting.plan, session.run.position.epoch, session.done
     begin = time.perf_counter()
-    with contextlib.closing(source.epoch(plan, epoch, before)) as feed:
+    with contextlib.closing(source.epoch(plan, epoch, before, lambda: session.setting.programs)) as feed:
         session.steps = feed.steps
         if before == 0:
             session.fire("on_epoch_begin")
@@ -66,20 +69,27 @@ def end_epoch(session: Session, held_out: Source | None, begin: float, steps: in
     step, plan, run = session.setting.step, session.setting.plan, session.current()
     sums = np.asarray(session.carry[1])
     logs = read_logs(step.objective, sums[0])
-    validated = tuple(f"val_{name}" for name in logs)
+    own = tuple(f"val_{name}" for name in logs)
     logs |= {name: float(value) for name, value in step.state_log(run.train_state).items()}
     seconds = time.perf_counter() - begin
     due = held_out is not None and (run.position.epoch + 1) % plan.validation.every == 0
     if held_out is not None and due:
-        size, going = plan.validation.batch_size or plan.batch_size, lambda: not session.signals.caught
-        judged = step.judged(run.train_state)
-        measured = measure(held_out, judged, size, plan.validation.steps, session.pace, going)
-        logs |= {f"val_{name}": value for name, value in measured.items()}
-        session.say_compiled()
+        logs |= validated(session, held_out, run.train_state)
         session.look()
         if not session.going():  # a signal came: the epoch ends, validated anew, when the run goes on
             return
     timings = {"epoch_seconds": seconds, "steps_per_second": steps / seconds}
     ended = session.current().after_epoch(run.train_state, logs, timings)
-    skipped = () if held_out is None or due else validated
+    skipped = () if held_out is None or due else own
     session.fire("on_epoch_end", run=ended, epoch=run.position.epoch, logs=logs, timings=timings, skipped=skipped)
+
+
+def validated(session: Session, held_out: Source, train_state: TrainState) -> dict[str, float]:
+    """The logs of the validation data, with `val_` in front; of a part of them where a signal comes."""
+    setting, pace = session.setting, session.pace
+    plan, judged = setting.plan, setting.step.judged(train_state)
+    size, steps = plan.validation.batch_size or plan.batch_size, plan.validation.steps
+    measured = measure(held_out, judged, size, steps, pace, lambda: not session.signals.caught)
+    pace.begin()
+    session.say_compiled()
+    return {f"val_{name}": value for name, value in measured.items()}

@@ -53,6 +53,7 @@ def record_of(run: Run) -> dict[str, Any]:
         "events": list(run.events),
         "stopped": run.stopped,
         "seed": run.seed,
+        "frozen": list(run.frozen),
         "key_impl": str(jax.random.key_impl(key)) if _is_key(key) else None,
         "memories": memories,
         "versions": _versions(),
@@ -89,6 +90,7 @@ def run_of(
         timings={name: list(values) for name, values in record["timings"].items()},
         events=tuple(record["events"]),
         seed=record["seed"],
+        frozen=tuple(record.get("frozen", ())),
     )
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jgraph.errors import CallbackError
-from jgraph.train.actions import INTERRUPTED, Action, Save, Write
+from jgraph.train.actions import INTERRUPTED, Action, Evaluate, Save, Write
 from jgraph.train.callback import Callback, Event, StepLogs
 from jgraph.train.hooks import ENDING, apply, ask, has_hook, in_order
 from jgraph.train.outlets import Outlets
@@ -36,14 +36,15 @@ GLANCE_SECONDS = 0.1
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Setting:
-    """What a run is trained with; nothing here changes while it trains.
+    """What a run is trained with; nothing here changes while it trains, but `programs` where params are frozen.
 
-    `sinks` are opened when training begins; `describe` makes what checkpoints say of the model, the data and the
-    callbacks.
+    `frozen` gives the programs that train with patterns frozen. `sinks` are opened when training begins; `describe`
+    makes what checkpoints say of the model, the data and the callbacks.
     """
 
     trainer: Any
     programs: Programs
+    frozen: Callable[[tuple[str, ...]], Programs]
     plan: Plan
     callbacks: dict[str, Callback]
     validation_data: Any
@@ -67,6 +68,7 @@ class Session:
     def __init__(self, run: Run, setting: Setting) -> None:
         self.setting, self.signals, self.outlets, self.pace = setting, Signals(), Outlets(), Pace()
         self.steps: int | None = None
+        self.measuring: Callable[[TrainState], dict[str, float]] | None = None
         self._empty, self._directions = setting.step.init(), setting.step.objective.directions()
         self._begun = self._glanced = time.perf_counter()
         self._made = len(setting.programs.made)
@@ -117,6 +119,9 @@ class Session:
     def _commit(self, run: Run) -> None:
         self.signals.holding = True
         sums = self._empty if run.sums is None else run.sums
+        if (programs := self.setting.frozen(run.frozen)) is not self.setting.programs:
+            self.setting = dataclasses.replace(self.setting, programs=programs)
+            self._made = len(programs.made)
         self.run, self.carry, self.done = run, (run.train_state, sums), run.position.step
         self.signals.release()
 
@@ -143,8 +148,10 @@ class Session:
             nonlocal after
             if isinstance(action, Write):
                 self.outlets.write(name, action.sink, action.record)
+            elif isinstance(action, Evaluate):
+                self._check_evaluates(name, hook)
             else:
-                after, said = apply(after, name, action, self.setting.step)
+                after, said = apply(after, name, action, self.setting.step, self.setting.frozen)
                 after = _noted(after, f"epoch {facts['epoch'] + 1}, step {self.step}: {said}") if said else after
 
         def save(name: str, action: Save) -> None:
@@ -163,6 +170,27 @@ class Session:
             if after.stopped is not None:  # what was to begin does not: it begins when the run goes on
                 after = dataclasses.replace(self._undone, stopped=after.stopped, events=after.events)
         self._commit(after)
+        if any(isinstance(action, Evaluate) for _, action in asked):
+            self._evaluate(facts["epoch"])
+
+    def _check_evaluates(self, name: str, hook: str) -> None:
+        """Raises CallbackError where nothing can be evaluated, or an evaluation would follow itself."""
+        if self.measuring is None or hook in ("on_evaluate_end", "on_exception"):
+            raise CallbackError(
+                f"callback {name!r}, {hook}",
+                expected="Evaluate where there are validation data, from a hook of training",
+                got="none" if self.measuring is None else f"it from {hook}",
+                cure="Give fit validation_data or validation_split, and return it from on_step_end, for example.",
+            )
+
+    def _evaluate(self, epoch: int) -> None:
+        """Measures the validation data, and tells the callbacks; where a signal comes meanwhile, it does neither."""
+        assert self.measuring is not None, "it has been checked"
+        logs = self.measuring(self.run.train_state)
+        if self.signals.caught is None:
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in logs.items())
+            self.say(f"epoch {epoch + 1}, step {self.step}: evaluated: {shown}")
+            self.fire("on_evaluate_end", epoch=epoch, logs=logs)
 
     def _event(self, run: Run, **facts: Any) -> Event:
         setting = self.setting

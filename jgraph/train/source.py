@@ -81,23 +81,23 @@ class Source:
         """The same source with a part of its rows."""
         return dataclasses.replace(self, rows=Rows(bound, len(jax.tree.leaves(bound)[0])))
 
-    def epoch(self, plan: Plan, epoch: int, done: int) -> Feed:
+    def epoch(self, plan: Plan, epoch: int, done: int, programs: Callable[[], Programs]) -> Feed:
         """The batches of an epoch for training, of which some are done already; the carry is (train_state, sums).
 
         The order of rows is drawn from (seed, epoch). An iterable is read from its start, and the batches that are done
-        are passed over.
+        are passed over. Each dispatch asks for the programs, which are others once params have been frozen.
         """
-        order, programs, steps = None, self.programs, plan.steps_per_epoch
+        order, steps = None, plan.steps_per_epoch
         if self.rows is not None:
             seed = plan.seed if plan.shuffle else None
             order = order_of(self.rows.count, plan.batch_size, seed=seed, epoch=epoch, drop_last=plan.drop_last)
 
         def some(carry: Any, data: PyTree, order: Array, start: Any, count: Any) -> Any:
             if self.looping:
-                return programs.many(*carry, data, order, start, count)
-            return programs.at(*carry, data, order, start)
+                return programs().many(*carry, data, order, start, count)
+            return programs().at(*carry, data, order, start)
 
-        return self._feed(some, lambda carry, batch, *real: programs.one(*carry, batch, *real), order, steps, done)
+        return self._feed(some, lambda carry, batch, *real: programs().one(*carry, batch, *real), order, steps, done)
 
     def whole(self, train_state: TrainState, batch_size: int, steps: int | None = None) -> Feed:
         """All batches in their order, or the first `steps`, for measuring; the carry is the sums."""

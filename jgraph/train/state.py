@@ -132,7 +132,8 @@ class Run:
     per second) and `events` (what was decided and said) are outside of it. `stopped` is the reason, if training ended
     before its last epoch. `memories` are those of the callbacks, by name; `sums` those of an unfinished epoch. The
     order of the data is drawn from `seed`; `batches` is how the epochs are cut (`batch_size`, `shuffle`, `rows`,
-    `steps_per_epoch`, `drop_last`), which may change between two epochs only.
+    `steps_per_epoch`, `drop_last`), which may change between two epochs only. `frozen` are the patterns of paths that
+    callbacks have frozen (`Freeze`); a run goes on with them.
 
     An error that leaves `fit` has such a run; its `train_state` is `None` where that went down with a program that
     failed on the device.
@@ -155,6 +156,7 @@ class Run:
     events: tuple[str, ...] = ()
     seed: int = 0
     batches: dict[str, Any] = dataclasses.field(default_factory=dict)
+    frozen: tuple[str, ...] = ()
 
     def after_epoch(self, train_state: TrainState, logs: dict[str, float], timings: dict[str, float]) -> "Run":
         """The run with one more epoch in its history; a log that is new or missing has NaN where it has no number."""

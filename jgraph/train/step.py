@@ -17,7 +17,7 @@ from jgraph.train.gradients import Gradients, Seen, View, Whole
 from jgraph.train.loss_scale import Unscaled
 from jgraph.train.objective import Objective
 from jgraph.train.state import TrainState, fresh_copy
-from jgraph.tree import divide, match, together
+from jgraph.tree import divide, match, overlaid, together
 from jgraph.typing import Array, Params, PyTree, State
 
 
@@ -50,7 +50,8 @@ class Step:
     `gradients` is how a batch is run forward and backward, whole or in parts; the objective's balance makes one loss,
     and one gradient, of several; `loss_scale` keeps the gradients of float16 from vanishing.
     `ema` is the momentum of the averages of the trained params, where they are kept, and `validate_ema` says whether
-    they are what `fit` validates.
+    they are what `fit` validates. `unseen` is where in the params those are that the optimizer has never seen, if more
+    of them have been frozen since.
     """
 
     objective: Objective
@@ -61,6 +62,7 @@ class Step:
     loss_scale: Unscaled = dataclasses.field(default_factory=Unscaled)
     ema: float | None = None
     validate_ema: bool = False
+    unseen: frozenset[tuple[str, ...]] | None = None
 
     def __call__(self, train_state: TrainState, batch: tuple, real: Array | None = None) -> tuple[TrainState, Array]:
         """Takes one step, whatever its loss: the next train state and the batch's sums."""
@@ -69,8 +71,8 @@ class Step:
         return self.update(train_state, found), found.sums
 
     def divide(self, params: Params) -> tuple[Params, Params]:
-        """The params that are trained, which alone the optimizer ever sees, and those that are frozen."""
-        return divide(params, self.objective.frozen)
+        """The params that the optimizer knows, and those that were frozen before training."""
+        return divide(params, self.objective.frozen if self.unseen is None else self.unseen)
 
     def init_optimizer(self, params: Params) -> PyTree:
         """The optimizer's state before the first step.
@@ -108,7 +110,7 @@ class Step:
         """Runs a batch forward and backward: losses are scaled, balanced, differentiated; gradients are unscaled."""
         balance, memory, scale = self.objective.balance, train_state.balance, train_state.loss_scale
         key = jax.random.fold_in(train_state.key, train_state.step)
-        trained, frozen = self.divide(train_state.params)
+        trained, frozen = divide(train_state.params, self.objective.frozen)
         view = View(self.objective, frozen, train_state.model_state, batch, real, key)
 
         def derive(see: Callable[[PyTree], Seen], trained: PyTree) -> tuple[Seen, PyTree]:
@@ -129,10 +131,22 @@ class Step:
             self.objective.minimised(seen.sums, loss),
             seen.model_state,
             balance.update(memory, jnp.stack(seen.losses), counted, pulled),
-            balance.grads(memory, train_state.step, pulled, fold(key, "balance")),
+            self.completed(balance.grads(memory, train_state.step, pulled, fold(key, "balance")), train_state.params),
             finite,
-            lambda trained: total(self.gradients(view, lambda see, trained: (see(trained), ()), trained)[0]),
+            lambda known: total(
+                self.gradients(view, lambda see, trained: (see(trained), ()), divide(known, self.objective.frozen)[0])[
+                    0
+                ]
+            ),
         )
+
+    def completed(self, grads: PyTree, params: Params) -> PyTree:
+        """The gradients of all params that the optimizer knows: 0 for those that have been frozen since."""
+        return grads if self.unseen is None else overlaid(jax.tree.map(jnp.zeros_like, self.divide(params)[0]), grads)
+
+    def kept(self, before: Params, after: Params) -> Params:
+        """The params after an update, of which those stay that have been frozen since the optimizer began."""
+        return after if self.unseen is None else overlaid(after, divide(before, self.objective.frozen)[1])
 
     def update(self, train_state: TrainState, found: Found) -> TrainState:
         """Applies the gradients, unless a loss scale skips the step: then its count goes on alone."""
@@ -155,6 +169,7 @@ class Step:
             updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
         moved: Any = optax.apply_updates(trained, updates)
         params = constrained(self.objective.graph.nodes, together(moved, frozen))
+        params = self.kept(train_state.params, params)
         return train_state.replace(
             step=train_state.step + 1,
             params=params,
