@@ -232,9 +232,8 @@ class Trainer:
         by output, multiplies the weights of training rows by those of their classes, 1 where a class is not named.
 
         Start values and all randomness come from `seed`, unless training goes on from a `train_state` (at
-        `initial_epoch`); from a `run`, which keeps its history, seed and count of epochs; or from the newest whole
-        checkpoint in the directory `resume`, to the same bits as if it had never stopped (where there is none, it
-        starts anew and says so). What is given is never donated: it can be used again.
+        `initial_epoch`), a `run`, which keeps its history, seed and epochs, or the newest whole checkpoint in the
+        directory `resume`, to the same bits as if it had never stopped (if there is none, it starts anew and says so).
 
         `callbacks` are those of `jg.callbacks`, or one's own. `TerminateOnNaN` and, with `progress`, `ProgressBar` are
         there in any case. Ctrl-C ends the dispatch and returns the run with `stopped="interrupted"`, a second one
