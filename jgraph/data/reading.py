@@ -1,6 +1,7 @@
 """Iterables of batches: how they are read from their start, how long they are, and copies of what they give."""
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,24 @@ def reading(data: Any) -> Iterator[Iterator[Any]]:
     finally:
         if made is not data and hasattr(made, "close"):
             made.close()
+
+
+def named(batches: Iterator[Any], where: str) -> Iterator[tuple[str, Any]]:
+    """Batches with their names; an error that comes from reading one says which it was to be.
+
+    >>> [name for name, _ in named(iter("ab"), "fit")]
+    ['fit, batch 0', 'fit, batch 1']
+    """
+    for number in itertools.count():
+        name = f"{where}, batch {number}"
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except Exception as error:
+            error.add_note(f"Raised by the data, where {name} was to be read.")
+            raise
+        yield name, batch
 
 
 def length_of(data: Any) -> int | None:

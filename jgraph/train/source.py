@@ -11,7 +11,7 @@ import numpy as np
 
 from jgraph.arrays import is_stored
 from jgraph.data.prefetch import Prefetch
-from jgraph.data.reading import copied, length_of, reading
+from jgraph.data.reading import copied, length_of, named, reading
 from jgraph.data.rows import fill_up, order_of, take_rows
 from jgraph.errors import DataError
 from jgraph.train.batches import Batch, Binding
@@ -148,8 +148,7 @@ class Source:
                 yield self._weighed(take_rows(self.rows.bound, rows)), int((rows >= 0).sum())
             return
         with reading(self.batches) as batches:
-            for number, batch in enumerate(itertools.islice(batches, steps)):
-                where = f"{self.where}, batch {number}"
+            for number, (where, batch) in enumerate(named(itertools.islice(batches, steps), self.where)):
                 bound, count = self.binding.bind(batch, where)
                 if number >= done:
                     self.binding.check_values(bound, where)

@@ -246,6 +246,7 @@ def test_an_error_of_the_data_comes_in_its_place() -> None:
         fit(batches(), epochs=1)
     assert caught.value is error
     assert error.__dict__["run"].position == Position(0, 2)
+    assert error.__notes__ == ["Raised by the data, where fit, batch 2 was to be read."]
 
 
 # Files
