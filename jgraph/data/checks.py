@@ -8,6 +8,9 @@ import numpy as np
 
 from jgraph.errors import DataError
 
+SUMMED = (np.float32, np.float64)
+"""The dtypes whose sums of squares a matrix library takes, at the speed of memory."""
+
 
 def check_finite(where: str, array: Any, dtype: Any = None, first: int = 0) -> None:
     """Checks that numbers are finite, also in the dtype that they become on the device; a bad row is named.
@@ -23,6 +26,11 @@ def check_finite(where: str, array: Any, dtype: Any = None, first: int = 0) -> N
     kind = jax.dtypes.canonicalize_dtype(values.dtype if dtype is None else dtype)
     if jnp.issubdtype(values.dtype, jnp.integer) and np.can_cast(values.dtype, kind):  # as pixels in float32
         return
+    if values.dtype == kind and kind in SUMMED and values.flags.c_contiguous:
+        flat = values.reshape(-1)
+        with np.errstate(all="ignore"):
+            if np.isfinite(np.vdot(flat, flat)):  # only where all are; in half the time of finding both ends
+                return
     limits = jnp.finfo(kind) if jnp.issubdtype(kind, jnp.floating) else jnp.iinfo(kind)
     with np.errstate(all="ignore"):
         if values.min() >= limits.min and values.max() <= limits.max:  # false for NaN
