@@ -41,7 +41,9 @@ def assert_same(one: Any, other: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "optimizer", [optax.sgd(0.1), optax.adamw(0.05, weight_decay=0.1), optax.sgd(0.1, momentum=0.9)], ids=str
+    "optimizer",
+    [optax.sgd(0.1), optax.adamw(0.05, weight_decay=0.1), optax.sgd(0.1, momentum=0.9)],
+    ids=["sgd", "adamw", "momentum"],
 )
 def test_what_is_frozen_stays_and_all_else_goes_on(optimizer: Any) -> None:
     trainer = jg.Trainer(network(), optimizer, loss="mse")
