@@ -19,7 +19,11 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 import jax
 import pytest
 
-QUICK = ("tests/layers/", "tests/metrics/", "tests/laws/test_layer_laws.py")
+QUICK = (
+    *("tests/layers/", "tests/losses/", "tests/metrics/", "tests/balance/", "tests/ops/", "tests/test_optimizers.py"),
+    *("tests/laws/test_layer_laws.py", "tests/laws/test_loss_laws.py", "tests/laws/test_metric_laws.py"),
+    *(f"tests/train/test_{name}.py" for name in ("many", "precision", "accumulation", "class_weight", "joint", "ema")),
+)
 """Tests of values, where XLA takes most of the time. What promises bits is not among them."""
 
 

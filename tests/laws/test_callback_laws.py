@@ -37,6 +37,7 @@ from jgraph.callbacks import (
     TerminateOnNaN,
     on_epoch_begin,
     on_epoch_end,
+    on_evaluate_end,
     on_exception,
     on_step_begin,
     on_step_end,
@@ -78,6 +79,7 @@ FUNCTIONS: list[Function[..., Callback]] = [
     on_epoch_end,
     on_step_begin,
     on_step_end,
+    on_evaluate_end,
     on_exception,
 ]
 
@@ -147,6 +149,7 @@ def events() -> Iterator[tuple[str, Event]]:
             step += 1
             yield "on_step_end", event(step, epoch, done, logs={"loss": value})
         yield "on_epoch_end", event(step, epoch, STEPS, logs={"loss": value, "val_loss": value})
+    yield "on_evaluate_end", event(step, len(VALUES) - 1, 0)
     yield "on_exception", event(step, len(VALUES), 0, exception=ValueError("no"))
     yield "on_train_end", event(step, len(VALUES), 0, stopped="enough")
 
