@@ -22,7 +22,7 @@ demo: $(READY) ## draw, train, save and load a model of two inputs and three out
 	$(BIN)/python -m experiments.digit_pairs
 
 test: $(READY) ## run the tests and the examples in the docstrings
-	$(BIN)/python -m pytest -n $(JOBS) $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 
 lint: $(READY) ## check the format, the rules and the types
 	$(BIN)/ruff format --check .

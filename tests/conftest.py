@@ -20,9 +20,12 @@ import jax
 import pytest
 
 QUICK = (
-    *("tests/layers/", "tests/losses/", "tests/metrics/", "tests/balance/", "tests/ops/", "tests/test_optimizers.py"),
-    *("tests/laws/test_layer_laws.py", "tests/laws/test_loss_laws.py", "tests/laws/test_metric_laws.py"),
+    *(f"tests/{part}/" for part in ("layers", "losses", "metrics", "balance", "ops")),
+    *(f"tests/test_{name}.py" for name in ("optimizers", "regularizers", "constraints")),
+    *(f"tests/laws/test_{name}.py" for name in ("layer_laws", "loss_laws", "metric_laws", "purity")),
+    *(f"tests/core/test_{name}.py" for name in ("ends", "functional_api")),
     *(f"tests/train/test_{name}.py" for name in ("many", "precision", "accumulation", "class_weight", "joint", "ema")),
+    *(f"tests/train/test_{name}.py" for name in ("step", "policy", "learning_rate")),
 )
 """Tests of values, where XLA takes most of the time. What promises bits is not among them."""
 
