@@ -8,7 +8,9 @@ Predicted: import under 0.3 s, start values about 1 s, at least 0.9 of the hand-
     2026-11, JAX 0.10, Python 3.11   import 0.07 s   start values 1.65 s cold, 0.21 s warm   fit / by hand 1.00
     2026-11, JAX 0.12, Python 3.13   import 0.14 s   start values 1.21 s cold, 0.23 s warm   fit / by hand 0.97
 
-With the loop of callbacks and the guard of the loss: fit / by hand 1.04 (0.99 to 1.10) on JAX 0.10.
+With the loop of callbacks and the guard of the loss: fit / by hand 1.04 (0.99 to 1.10) on JAX 0.10. With balances,
+averages and loss scales as parts of the step, none of them used: 1.10 (1.02 to 1.17), beside 1.12 (1.07 to 1.14)
+before; import 0.15 s, or 0.28 s where Python may not keep bytecode.
 """
 
 import platform

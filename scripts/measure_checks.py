@@ -4,6 +4,9 @@
 
 Three models on rows in memory; `checks` is the median of five times that data are matched to the model and looked
 through, `epoch` the second epoch of `fit`, batch size 64, in the same process.
+
+Predicted: below 1 per cent of an epoch everywhere. On two quiet cores (2026-11, JAX 0.10, Python 3.11): perceptron 1.2
+(1.6 of 132 ms, which is the time to read 60 MiB once), convolutions 0.09, recurrence 0.03.
 """
 
 import statistics
