@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import inspect
 import itertools
 import math
 from collections import Counter
@@ -245,6 +246,8 @@ def make_optimizer(optimizer: Any, learning_rate: Any) -> tuple[optax.GradientTr
     first = first if isinstance(first, Tracer) else float(first)
     try:
         factory: Any = optimizer
-        return optax.inject_hyperparams(factory)(learning_rate=first), rate
+        others = [name for name in inspect.signature(factory).parameters if name != "learning_rate"]
+        # Only the rate: the decay 0.999 of Adam, kept in the dtype of bfloat16 params, would be 1, and the update NaN.
+        return optax.inject_hyperparams(factory, static_args=others)(learning_rate=first), rate
     except TypeError as error:
         raise ArgumentError(where, expected="a factory that takes learning_rate", got=str(error), cure=cure) from error

@@ -97,6 +97,19 @@ def test_a_mixed_step_by_hand() -> None:
     assert not np.array_equal(exact.params["y"]["kernel"], after.params["y"]["kernel"])
 
 
+@pytest.mark.parametrize("make", [optax.adam, optax.adamw, optax.rmsprop, optax.lion, optax.nadam])
+def test_a_known_rate_leaves_the_other_numbers_of_an_optimizer_alone(make: Any) -> None:
+    """In the dtype of the params, a decay of 0.999 would be 1."""
+    fixed = trainer("bfloat16", optimizer=make(1e-2))
+    known = trainer("bfloat16", optimizer=make, learning_rate=1e-2)
+    states = [t.init(jax.random.key(0)) for t in (fixed, known)]
+    for _ in range(5):
+        states = [t.step(state, data())[0] for t, state in zip((fixed, known), states, strict=True)]
+    for one, other in zip(*(jax.tree.leaves(state.params) for state in states), strict=True):
+        assert np.isfinite(np.asarray(other, "float32")).all()
+        np.testing.assert_allclose(np.asarray(other, "float32"), np.asarray(one, "float32"), rtol=0.02, atol=2e-3)
+
+
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "bfloat16"])
 def test_losses_are_those_of_keras(precision: str) -> None:
     keras.utils.set_random_seed(0)
