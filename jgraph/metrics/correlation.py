@@ -13,8 +13,22 @@ from jgraph.metrics.regression import EPSILON, check_axis, left_over
 from jgraph.typing import Array, Spec
 
 
+class _AlongAxis(PerExample):
+    """The base of what is computed along an axis of each example."""
+
+    axis: int
+
+    def __post_init__(self) -> None:
+        check_axis(self)
+
+    def for_output(self, output: Spec) -> Self:
+        """Itself, where an example has several numbers."""
+        _check_several(self, output)
+        return self
+
+
 @dataclasses.dataclass(frozen=True)
-class PearsonCorrelation(PerExample):
+class PearsonCorrelation(_AlongAxis):
     """The linear correlation of targets and outputs along an axis of each example, averaged over the examples.
 
     As `keras.metrics.PearsonCorrelation`; NaN where one of them is constant. `PearsonR` is that of all examples.
@@ -33,14 +47,6 @@ class PearsonCorrelation(PerExample):
     direction: Literal["min", "max"] | None = "max"
     axis: int = -1
 
-    def __post_init__(self) -> None:
-        check_axis(self)
-
-    def for_output(self, output: Spec) -> Self:
-        """Itself, where an example has several numbers."""
-        _check_several(self, output)
-        return self
-
     def each(self, targets: Array, outputs: Array) -> Array:
         """The correlation of an example."""
         t, o = (_centred(x.astype(outputs.dtype), self.axis) for x in (targets, outputs))
@@ -49,7 +55,7 @@ class PearsonCorrelation(PerExample):
 
 
 @dataclasses.dataclass(frozen=True)
-class ConcordanceCorrelation(PerExample):
+class ConcordanceCorrelation(_AlongAxis):
     """`2 cov / (var(targets) + var(outputs) + (difference of means)^2)` along an axis of each example (Lin 1989).
 
     As `keras.metrics.ConcordanceCorrelation`, averaged over the examples: 1 where outputs are the targets.
@@ -67,14 +73,6 @@ class ConcordanceCorrelation(PerExample):
     name: str = "concordance_correlation"
     direction: Literal["min", "max"] | None = "max"
     axis: int = -1
-
-    def __post_init__(self) -> None:
-        check_axis(self)
-
-    def for_output(self, output: Spec) -> Self:
-        """Itself, where an example has several numbers."""
-        _check_several(self, output)
-        return self
 
     def each(self, targets: Array, outputs: Array) -> Array:
         """The concordance of an example."""

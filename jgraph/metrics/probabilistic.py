@@ -1,7 +1,7 @@
 """Cross-entropies and distances of distributions, as means over the examples, as in Keras 3."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +13,20 @@ from jgraph.metrics.regression import EPSILON
 from jgraph.typing import Array
 
 
+class _CrossEntropy(PerExample):
+    """The base of cross-entropies, which are taken on logits where the output is trained through their `link`."""
+
+    link: ClassVar[str] = "softmax"
+    from_logits: bool
+
+    def on_logits(self, link: str) -> Metric | None:
+        """The same on logits."""
+        own: Any = self
+        return dataclasses.replace(own, from_logits=True) if link == self.link or self.from_logits else None
+
+
 @dataclasses.dataclass(frozen=True)
-class BinaryCrossentropy(PerExample):
+class BinaryCrossentropy(_CrossEntropy):
     """`mean(-t log p - (1 - t) log(1 - p))` over the last axis: targets and outputs [..., n]. As in Keras.
 
     Where the output is trained through a cross-entropy of its sigmoid, it is taken on the logits. `from_logits` says
@@ -34,12 +46,10 @@ class BinaryCrossentropy(PerExample):
     from_logits: bool = False
     label_smoothing: float = 0.0
 
+    link = "sigmoid"
+
     def __post_init__(self) -> None:
         check_number(self, "label_smoothing", 0.0, 1.0)
-
-    def on_logits(self, link: str) -> Metric | None:
-        """The same on the logits of a sigmoid."""
-        return dataclasses.replace(self, from_logits=True) if link == "sigmoid" or self.from_logits else None
 
     def each(self, targets: Array, outputs: Array) -> Array:
         """The cross-entropy, averaged over the last axis."""
@@ -52,7 +62,7 @@ class BinaryCrossentropy(PerExample):
 
 
 @dataclasses.dataclass(frozen=True)
-class CategoricalCrossentropy(PerExample):
+class CategoricalCrossentropy(_CrossEntropy):
     """`-sum(t log p)`: targets and outputs [..., classes]. As `keras.metrics.CategoricalCrossentropy`.
 
     Where the output is trained through a cross-entropy of its softmax, it is taken on the logits. `from_logits` says
@@ -76,10 +86,6 @@ class CategoricalCrossentropy(PerExample):
     def __post_init__(self) -> None:
         check_number(self, "label_smoothing", 0.0, 1.0)
 
-    def on_logits(self, link: str) -> Metric | None:
-        """The same on the logits of a softmax."""
-        return dataclasses.replace(self, from_logits=True) if link == "softmax" or self.from_logits else None
-
     def each(self, targets: Array, outputs: Array) -> Array:
         """The cross-entropy."""
         targets = targets.astype(outputs.dtype)
@@ -87,19 +93,13 @@ class CategoricalCrossentropy(PerExample):
         return -jnp.sum(targets * log_probabilities(outputs, self.from_logits), axis=-1)
 
 
-class _Labelled(PerExample):
+class _Labelled(_CrossEntropy):
     """The base of means of `-log p[t]`: integer targets [...], outputs [..., classes].
 
     Targets of `ignore_class` do not count.
     """
 
-    from_logits: bool
     ignore_class: int | None
-
-    def on_logits(self, link: str) -> Metric | None:
-        """The same on the logits of a softmax."""
-        own: Any = self
-        return dataclasses.replace(own, from_logits=True) if link == "softmax" or self.from_logits else None
 
     def update(self, sums: Array, targets: Any, outputs: Any, weights: Array) -> Array:
         """The sums with these examples added, but those of the class to ignore."""
