@@ -123,6 +123,10 @@ class Step:
         def total(seen: Seen) -> Array:
             return balance.total(memory, train_state.step, seen.losses, seen.penalty)
 
+        def loss_of(known: PyTree) -> Array:
+            moving = divide(known, self.objective.frozen)[0]
+            return total(self.gradients(view, lambda see, trained: (see(trained), ()), moving)[0])
+
         seen, pulled = self.gradients(view, derive, trained)
         pulled, finite = self.loss_scale.unscale(scale, pulled)
         loss, counted = total(seen), jnp.stack(seen.counts) != 0
@@ -133,11 +137,7 @@ class Step:
             balance.update(memory, jnp.stack(seen.losses), counted, pulled),
             self.completed(balance.grads(memory, train_state.step, pulled, fold(key, "balance")), train_state.params),
             finite,
-            lambda known: total(
-                self.gradients(view, lambda see, trained: (see(trained), ()), divide(known, self.objective.frozen)[0])[
-                    0
-                ]
-            ),
+            loss_of,
         )
 
     def completed(self, grads: PyTree, params: Params) -> PyTree:
