@@ -1,11 +1,44 @@
-"""Convolution over any number of spatial axes, channels last, with Keras' paddings; its transpose, and by channel."""
+"""Convolution over any number of spatial axes, channels last, with Keras' paddings; its transpose, and by channel.
 
+A convolution is one sum of products of three arrays: inputs `x`, a kernel `k` and outputs `y`, over all places where a
+tap of a window meets an input. Two of them being given, the sum's coefficients of the third are its derivative, so
+that one function, `contract`, is the convolution (`y` from x, k), the transposed one (`x` from k, y), both gradients
+(`k` from x, y), and their derivatives too.
+
+    missing   given   is
+    Y         x, k    the convolution
+    X         k, y    the gradient by the inputs, and the transposed convolution
+    K         x, y    the gradient by the kernel
+
+GPU and TPU have XLA's own convolution and its transposes. XLA:CPU gets forms that it compiles well, as JAX writes the
+gradients in a layout that XLA:CPU computes 100 to 400 times slower inside of a loop body, where the trainer's program
+of several steps has them.
+"""
+
+import dataclasses
+import functools
 from collections.abc import Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jgraph.ops import ungrouped
+from jgraph.ops.linear import linear
+from jgraph.ops.window import Sizes, Window, convolved
 from jgraph.typing import Array
+
+X, K, Y = 0, 1, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What a missing array is made to: the window, the extents of `x` and the taps of `k`."""
+
+    window: Window
+    space: Sizes
+    taps: Sizes
 
 
 def convolve(
@@ -19,15 +52,11 @@ def convolve(
     >>> convolve(jnp.ones((1, 5, 1)), jnp.ones((3, 1, 1)), strides=[1], padding="causal", dilation=[1])[0, :, 0]
     Array([1., 2., 3., 3., 3.], dtype=float32)
     """
-    pads = [(dilation[0] * (kernel.shape[0] - 1), 0)] if padding == "causal" else padding.upper()
-    return lax.conv_general_dilated(
-        *promoted(x, kernel),
-        strides,
-        pads,
-        rhs_dilation=dilation,
-        dimension_numbers=layout(x),
-        feature_group_count=groups,
-    )
+    space, window = x.shape[1:-1], kernel.shape[:-2]
+    axes = zip(space, window, strides, dilation, strict=True)
+    pads = tuple(_around(n, (k - 1) * d + 1, s, padding) for n, k, s, d in axes)
+    form = Form(Window(tuple(strides), pads, tuple(dilation), groups), tuple(space), tuple(window))
+    return contract(form, Y, *promoted(x, kernel))
 
 
 def convolve_channels(
@@ -43,8 +72,8 @@ def convolve_channels(
     Array([1., 2., 3., 4.], dtype=float32)
     """
     *window, n, m = kernel.shape
-    grouped = kernel.reshape(*window, 1, n * m)
-    return convolve(x, grouped, strides=strides, padding=padding, dilation=dilation, groups=n)
+    by_channel = kernel.reshape(*window, 1, n * m)
+    return convolve(x, by_channel, strides=strides, padding=padding, dilation=dilation, groups=n)
 
 
 def convolve_transposed(
@@ -65,15 +94,17 @@ def convolve_transposed(
     >>> convolve_transposed(x, kernel, strides=[2], padding="valid", dilation=[1], output_padding=[None])[0, :, 0]
     Array([ 1.,  2., 13., 20., 30.], dtype=float32)
     """
-    places = zip(kernel.shape[:-2], strides, dilation, output_padding, strict=True)
-    return lax.conv_transpose(
-        *promoted(x, kernel),
-        strides,
-        [_pads((k - 1) * d + 1, s, padding, extra) for k, s, d, extra in places],
-        rhs_dilation=dilation,
-        dimension_numbers=layout(x),
-        transpose_kernel=True,
-    )
+    window = kernel.shape[:-2]
+    space, pads = [], []
+    for n, k, s, d, extra in zip(x.shape[1:-1], window, strides, dilation, output_padding, strict=True):
+        reach = (k - 1) * d + 1
+        one = size_of_one(reach, s, padding, extra)
+        cut = max((reach - one) // 2, 0)
+        space.append((n - 1) * s + one)
+        pads.append((cut, reach - one - cut))
+    form = Form(Window(tuple(strides), tuple(pads), tuple(dilation)), tuple(space), tuple(window))
+    x, kernel = promoted(x, kernel)
+    return contract(form, X, kernel, x)
 
 
 def size_of_one(reach: int, stride: int, padding: str, output_padding: int | None) -> int:
@@ -87,23 +118,86 @@ def size_of_one(reach: int, stride: int, padding: str, output_padding: int | Non
     return stride if output_padding is None else reach % 2 + output_padding
 
 
-def _pads(reach: int, stride: int, padding: str, output_padding: int | None) -> tuple[int, int]:
-    """What is added around steps that are `stride` apart: the reach of the kernel, less what is cut from the output.
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def contract(form: Form, missing: int, first: Array, second: Array) -> Array:
+    """The `missing` one of x, k, y from the two others, in that order."""
+    return _compiled(form, missing, first, second)
 
-    Half of the cut is in front, rounded down; a negative one appends zeros.
-    """
-    cut = reach - size_of_one(reach, stride, padding, output_padding)
-    front = max(cut // 2, 0)
-    return reach - 1 - front, reach - 1 - (cut - front)
+
+@contract.defjvp
+def _tangent(form: Form, missing: int, given: tuple[Array, Array], tangents: tuple[Array, Array]) -> Any:
+    first, second = (name for name in (X, K, Y) if name != missing)
+    by_first = linear(
+        lambda other, moved: (contract(form, missing, *moved, *other),),
+        lambda other, made: (contract(form, first, *_ordered(second, other, missing, made)),),
+        (given[1],),
+        (tangents[0],),
+    )
+    by_second = linear(
+        lambda other, moved: (contract(form, missing, *other, *moved),),
+        lambda other, made: (contract(form, second, *_ordered(first, other, missing, made)),),
+        (given[0],),
+        (tangents[1],),
+    )
+    return contract(form, missing, *given), by_first[0] + by_second[0]
+
+
+def _ordered(name: int, array: Any, other_name: int, other: Any) -> tuple[Array, Array]:
+    """Two arrays in the order x, k, y."""
+    return (*array, *other) if name < other_name else (*other, *array)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _compiled(form: Form, missing: int, first: Array, second: Array) -> Array:
+    forms = {"cpu": functools.partial(_on_cpu, form, missing)}
+    return lax.platform_dependent(first, second, **forms, default=functools.partial(_plain, form, missing))
+
+
+def _plain(form: Form, missing: int, first: Array, second: Array) -> Array:
+    """XLA's own convolution, transposed by JAX."""
+    if missing == Y:
+        return convolved(first, second, form.window)
+    spec = jax.ShapeDtypeStruct(_shape(form, missing, first, second), second.dtype)
+    linear_part = (
+        (lambda x: convolved(x, first, form.window)) if missing == X else (lambda k: convolved(first, k, form.window))
+    )
+    return jax.linear_transpose(linear_part, spec)(second)[0]
+
+
+def _on_cpu(form: Form, missing: int, first: Array, second: Array) -> Array:
+    """A form that XLA:CPU compiles well, or XLA's own, where there is none or an extent is free."""
+    window = form.window
+    known = all(isinstance(n, int) for n in (*first.shape, *second.shape, *form.space))
+    if not (known and ungrouped.suits(window, form.taps)):
+        return _plain(form, missing, first, second)
+    if missing == Y:
+        return ungrouped.forward(first, second, window)
+    shape = _shape(form, missing, first, second)
+    return (
+        ungrouped.for_inputs(second, first, window, shape)
+        if missing == X
+        else ungrouped.for_kernel(first, second, window, shape)
+    )
+
+
+def _shape(form: Form, missing: int, first: Array, second: Array) -> Sizes:
+    """The shape of the missing array, if that is x or k."""
+    if missing == X:
+        return (len(second), *form.space, first.shape[-2] * form.window.groups)
+    return (*form.taps, first.shape[-1] // form.window.groups, second.shape[-1])
+
+
+def _around(size: int, reach: int, stride: int, padding: str) -> tuple[int, int]:
+    """What is padded in front and behind: `same` makes `ceil(size / stride)` windows, the odd one behind."""
+    if padding == "causal":
+        return reach - 1, 0
+    if padding == "valid":
+        return 0, 0
+    total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+    return total // 2, total - total // 2
 
 
 def promoted(x: Array, kernel: Array) -> tuple[Array, Array]:
     """Both in one dtype, as JAX's convolutions demand."""
     dtype = jnp.result_type(x, kernel)
     return x.astype(dtype), kernel.astype(dtype)
-
-
-def layout(x: Array) -> tuple[str, str, str]:
-    """The order of the axes of inputs, kernels and outputs, for JAX's convolutions."""
-    space = "DHW"[5 - x.ndim :]
-    return f"N{space}C", f"{space}IO", f"N{space}C"
