@@ -31,6 +31,9 @@ from jgraph.typing import Array
 
 X, K, Y = 0, 1, 2
 
+PROGRAM = "contracted"
+"""The name of what `contract` computes within a program; it tells jgraph's convolutions from those of others."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Form:
@@ -121,7 +124,7 @@ def size_of_one(reach: int, stride: int, padding: str, output_padding: int | Non
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def contract(form: Form, missing: int, first: Array, second: Array) -> Array:
     """The `missing` one of x, k, y from the two others, in that order."""
-    return _compiled(form, missing, first, second)
+    return contracted(form, missing, first, second)
 
 
 @contract.defjvp
@@ -148,7 +151,8 @@ def _ordered(name: int, array: Any, other_name: int, other: Any) -> tuple[Array,
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _compiled(form: Form, missing: int, first: Array, second: Array) -> Array:
+def contracted(form: Form, missing: int, first: Array, second: Array) -> Array:
+    """The same in a program of its own, whose name tells it from the convolutions of others."""
     forms = {"cpu": functools.partial(_on_cpu, form, missing)}
     return lax.platform_dependent(first, second, **forms, default=functools.partial(_plain, form, missing))
 
@@ -168,7 +172,7 @@ def _on_cpu(form: Form, missing: int, first: Array, second: Array) -> Array:
     """A form that XLA:CPU compiles well, or XLA's own, where there is none or an extent is free."""
     window = form.window
     known = all(isinstance(n, int) for n in (*first.shape, *second.shape, *form.space))
-    if not (known and ungrouped.suits(window, form.taps)):
+    if not known or window.groups > 1:
         return _plain(form, missing, first, second)
     if missing == Y:
         return ungrouped.forward(first, second, window)

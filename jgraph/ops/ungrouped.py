@@ -6,6 +6,7 @@ kernel turned round; with strides it is one for each residue of the stride, whos
 by the kernel is a matrix product for each tap, over so many rows at a time that they stay in the cache.
 """
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -20,12 +21,7 @@ ROWS = 2048
 """Windows in one product of the gradient by the kernel; measured, see scripts/notes-speed.md."""
 
 MOST_TAPS, MOST_RESIDUES = 32, 16
-"""Above these the programs would grow long; XLA's own form is kept."""
-
-
-def suits(window: Window, taps: Sizes) -> bool:
-    """Whether the forms here are taken."""
-    return window.groups == 1 and math.prod(taps) <= MOST_TAPS and math.prod(window.strides) <= MOST_RESIDUES
+"""Above these programs would grow long, and the gradients are one convolution each, in XLA:CPU's layout."""
 
 
 def forward(x: Array, kernel: Array, window: Window) -> Array:
@@ -42,6 +38,10 @@ def for_inputs(y: Array, kernel: Array, window: Window, shape: Sizes) -> Array:
     Input `u` gets `y[q] k[i]` from all taps `i` and windows `q` with `q stride + i dilation - pad = u`. For the inputs
     of one residue of the stride these are every `stride`-th tap: a convolution with a part of the kernel.
     """
+    if math.prod(window.strides) > MOST_RESIDUES:
+        return for_inputs(
+            _spread(y, window.strides), kernel, dataclasses.replace(window, strides=(1,) * len(window.strides)), shape
+        )
     taps, space = kernel.shape[:-2], shape[1:-1]
     residues = [[_residue(axis, r, taps, window) for r in range(stride)] for axis, stride in enumerate(window.strides)]
     extents = tuple(-(-n // stride) for n, stride in zip(space, window.strides, strict=True))
@@ -58,6 +58,8 @@ def for_inputs(y: Array, kernel: Array, window: Window, shape: Sizes) -> Array:
 
 def for_kernel(x: Array, y: Array, window: Window, shape: Sizes) -> Array:
     """The kernel `shape` [*taps, in, out]: for each tap the product of the inputs it meets with the outputs."""
+    if math.prod(shape[:-2]) > MOST_TAPS:
+        return _correlated(x, y, window, shape)
     batch, *_, filters = y.shape
     count = max((n for n in range(1, batch + 1) if batch % n == 0 and n * math.prod(y.shape[1:-1]) <= ROWS), default=1)
 
@@ -78,6 +80,19 @@ def for_kernel(x: Array, y: Array, window: Window, shape: Sizes) -> Array:
 
     start = jnp.zeros((math.prod(shape[:-2]), *shape[-2:]), y.dtype)
     return lax.fori_loop(0, batch // count, add, start).reshape(shape)
+
+
+def _correlated(x: Array, y: Array, window: Window, shape: Sizes) -> Array:
+    """The gradient by the kernel as a convolution of the inputs with the outputs, batch and channels exchanged."""
+    rank = len(window.strides)
+    exchanged = dataclasses.replace(window, strides=window.dilation, dilation=window.strides)
+    kernels = convolved(jnp.swapaxes(x, 0, -1), jnp.moveaxis(y, 0, -2), exchanged)
+    return lax.slice(jnp.moveaxis(kernels, 0, rank), [0] * (rank + 2), shape)
+
+
+def _spread(y: Array, strides: Sizes) -> Array:
+    """Outputs with zeros between them, as many as the windows are apart."""
+    return lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), *((0, 0, s - 1) for s in strides), (0, 0, 0)])
 
 
 def _every(x: Array, strides: Sizes) -> Array:

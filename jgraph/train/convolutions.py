@@ -1,12 +1,17 @@
-"""Whether a program has convolutions, whose gradient XLA:CPU computes 100 to 400 times slower in a loop."""
+"""Whether a program has convolutions whose gradient XLA:CPU computes 100 to 400 times slower in a loop.
+
+Those of `jgraph.ops` are not among them; those of other libraries, and of `jax.lax`, are.
+"""
 
 from typing import Any
 
 import jax
 
+from jgraph.ops.convolve import PROGRAM
+
 
 def convolves(function: Any, *args: Any) -> bool:
-    """True where a function's program has a convolution, found by tracing it."""
+    """True where a function's program has a convolution that is not jgraph's, found by tracing it."""
     stack, seen = [jax.make_jaxpr(function)(*args).jaxpr], set()
     while stack:
         jaxpr = stack.pop()
@@ -16,6 +21,8 @@ def convolves(function: Any, *args: Any) -> bool:
         for equation in jaxpr.eqns:
             if equation.primitive.name == "conv_general_dilated":
                 return True
+            if equation.params.get("name") == PROGRAM:
+                continue
             for value in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
                 stack += [getattr(value, "jaxpr", value)] if _is_jaxpr(value) else []
     return False

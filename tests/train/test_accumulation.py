@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax import lax
 
 import jgraph as jg
 from jgraph.errors import ArgumentError, DataError, ResumeError
@@ -208,13 +209,21 @@ def test_rows_that_depend_on_each_other_have_to_be_shared_evenly() -> None:
     assert int(ours.fit(rows, batch_size=8, steps_per_epoch=2, **options).train_state.step) == 2
 
 
-def test_convolutions_stand_outside_of_loops_on_the_cpu() -> None:
+def smoothed(x: Any) -> Any:
+    """A convolution that is not jgraph's."""
+    return lax.conv(jnp.moveaxis(x, -1, 1), jnp.ones((2, 1, 3, 3)), (1, 1), "VALID")
+
+
+@pytest.mark.parametrize(
+    ("convolve", "outside"), [(L.Conv2D(2, 3, name="c"), False), (jg.op(smoothed), True)], ids=["jgraph's", "others'"]
+)
+def test_convolutions_of_others_stand_outside_of_loops_on_the_cpu(convolve: Any, outside: bool) -> None:
     x = jg.Input((6, 6, 1), name="x")
-    model = jg.Model(x, L.Dense(1, name="y")(L.Flatten()(L.Conv2D(2, 3, name="c")(x))))
+    model = jg.Model(x, L.Dense(1, name="y")(L.Flatten()(convolve(x))))
     batch = (jnp.zeros((8, 6, 6, 1)),), (jnp.zeros((8, 1)),), (None,)
     ours = jg.Trainer(model, optax.sgd(0.1), loss="mse", accumulate=2)
     state = ours.init(jax.random.key(0))
     program = jax.make_jaxpr(ours.step_function)(state, batch)
     loops = [e.params for e in program.jaxpr.eqns if e.primitive.name == "scan"]
     unrolled = [p["unroll"] == p["length"] for p in loops if "conv_general_dilated" in str(p["jaxpr"])]
-    assert any(unrolled) == (jax.default_backend() == "cpu")
+    assert any(unrolled) == (outside and jax.default_backend() == "cpu")

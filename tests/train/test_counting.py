@@ -1,13 +1,16 @@
 """A run says what was compiled for it, and a program is compiled no more often than it must be."""
 
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax import lax
 
 import jgraph as jg
 from jgraph.train.counting import noting
@@ -22,7 +25,9 @@ def normed(x: Any) -> Any:
 
 
 def convolved(x: Any) -> Any:
-    return jg.layers.Flatten()(jg.layers.Conv1D(2, 2)(jg.layers.Reshape((6, 1))(x)))
+    """With a convolution that is not jgraph's, which takes single steps on the CPU."""
+    smooth = functools.partial(lax.conv, rhs=jnp.ones((1, 1, 2)), window_strides=(1,), padding="SAME")
+    return jg.layers.Flatten()(jg.op(smooth)(jg.layers.Reshape((1, 6))(jg.layers.Dense(6)(x))))
 
 
 def trainer_of(hidden: Callable[[Any], Any] = plain) -> jg.Trainer:
@@ -52,7 +57,7 @@ SINGLE = ["train: a step of 8 rows", "evaluate: a step of 8 rows"]
         (plain, 35, 13, LOOPS),  # ragged batches are filled up
         (normed, 35, 16, [LOOPS[0], "train: a batch of 3 rows", LOOPS[1]]),
         (normed, 35, 13, [LOOPS[0], "train: a batch of 3 rows", LOOPS[1], "evaluate: a batch of 5 rows"]),
-        (convolved, 35, 13, SINGLE),
+        (convolved, 32, 16, SINGLE),
     ],
     ids=["whole", "filled up", "mixing, ragged", "mixing, both ragged", "single steps"],
 )
