@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jgraph.ops import ungrouped
+from jgraph.ops import convolve3d, depthwise, grouped, ungrouped
 from jgraph.ops.linear import linear
 from jgraph.ops.window import Sizes, Window, convolved
 from jgraph.typing import Array
@@ -170,24 +170,33 @@ def _plain(form: Form, missing: int, first: Array, second: Array) -> Array:
 
 def _on_cpu(form: Form, missing: int, first: Array, second: Array) -> Array:
     """A form that XLA:CPU compiles well, or XLA's own, where there is none or an extent is free."""
-    window = form.window
-    known = all(isinstance(n, int) for n in (*first.shape, *second.shape, *form.space))
-    if not known or window.groups > 1:
+    shapes = [first.shape, second.shape]
+    shapes.insert(missing, _shape(form, missing, first, second))
+    if not all(isinstance(n, int) and n for n in (*shapes[X], *shapes[K])):
+        return _plain(form, missing, first, second)
+    kind = _kind(form.window, shapes[X], shapes[K])
+    if kind is None:
         return _plain(form, missing, first, second)
     if missing == Y:
-        return ungrouped.forward(first, second, window)
-    shape = _shape(form, missing, first, second)
-    return (
-        ungrouped.for_inputs(second, first, window, shape)
-        if missing == X
-        else ungrouped.for_kernel(first, second, window, shape)
-    )
+        return kind.forward(first, second, form.window)
+    if missing == X:
+        return kind.for_inputs(second, first, form.window, shapes[X])
+    return kind.for_kernel(first, second, form.window, shapes[K])
+
+
+def _kind(window: Window, x: Sizes, kernel: Sizes) -> Any:
+    """The file of forms for these shapes, if there is one."""
+    if window.groups > 1:
+        return next((kind for kind in (depthwise, grouped) if kind.suits(window, x, kernel)), None)
+    return convolve3d if convolve3d.suits(window, x, kernel) else ungrouped
 
 
 def _shape(form: Form, missing: int, first: Array, second: Array) -> Sizes:
-    """The shape of the missing array, if that is x or k."""
+    """The shape of the missing array."""
+    if missing == Y:
+        return (first.shape[0], *form.window.size(form.space, form.taps), second.shape[-1])
     if missing == X:
-        return (len(second), *form.space, first.shape[-2] * form.window.groups)
+        return (second.shape[0], *form.space, first.shape[-2] * form.window.groups)
     return (*form.taps, first.shape[-1] // form.window.groups, second.shape[-1])
 
 
