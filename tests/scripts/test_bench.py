@@ -36,6 +36,7 @@ def test_flax_has_as_many_parameters(name: str) -> None:
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == parameters(name)
 
 
+@pytest.mark.slow
 @EVERY_MODEL
 def test_keras_has_as_many_parameters(name: str) -> None:
     keras = pytest.importorskip("keras")
@@ -52,10 +53,11 @@ def test_torch_has_as_many_parameters(name: str) -> None:
 
 
 @EVERY_MODEL
-def test_every_library_takes_the_data(name: str) -> None:
+def test_the_data_are_what_the_model_takes(name: str) -> None:
     inputs, targets = TASKS[name].data(1)
     trainer = jg.Trainer(draw(name), optax.sgd(0.1), loss=TASKS[name].losses)
-    assert trainer.lower((inputs, targets)).flops > 0
+    logs = jax.eval_shape(lambda state: trainer.step(state, (inputs, targets))[1], trainer.template)
+    assert logs["loss"].shape == ()
 
 
 @pytest.mark.parametrize("name", ["heads", "inception"])
