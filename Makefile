@@ -6,12 +6,14 @@ JOBS ?= 2
 TESTS ?=
 # What is compared with Keras: `make compare CASES="--family recurrent --sample 50"`.
 CASES ?=
+# What is measured: `make bench BENCH="--models mlp qa --rounds 5"`.
+BENCH ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs compare
+.PHONY: help setup demo test lint format docs compare bench
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +40,9 @@ docs: $(READY) ## write the pages of docs/layers from the docstrings
 
 compare: $(READY) ## compare every layer with Keras over all its options (some hours)
 	$(BIN)/python -m scripts.compare_keras --jobs $(JOBS) $(CASES)
+
+bench: $(READY) ## measure training speed beside hand-written JAX, Keras and, where there, PyTorch and TensorFlow
+	$(BIN)/python -m scripts.bench $(BENCH)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
