@@ -12,7 +12,7 @@ compute the same is checked before they are timed. `gradient` is the layer with 
 and inputs, for a fixed random c. PyTorch is left out where it is not installed, and the summary says so.
 
 A case takes twenty short rounds, the sides in turn in one process, fewer where a call is long, and forty more where a
-goal seems to be missed. A ratio is the median over the rounds; above 1 jgraph is faster. A goal counts as missed where
+goal is missed by little. A ratio is the median over the rounds; above 1 jgraph is faster. A goal counts as missed where
 the upper end of the median's interval of confidence lies below it. The roof is what a product of matrices of 2,048 and
 a copy of 2^26 numbers reach in the same process: no side takes less than `max(flops / roof, bytes / roof)`, but where
 everything fits into caches.

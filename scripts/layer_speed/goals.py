@@ -47,16 +47,24 @@ def share(record: dict[str, Any]) -> float:
     return record["roof"] / statistics.median(rounds) if rounds else math.nan
 
 
-def misses(record: dict[str, Any]) -> list[str]:
-    """The goals that are missed: `plain`, `best`, `torch`; by more than the scatter of the rounds explains."""
-    found = []
-    if upper(record, "plain") < PLAIN:
-        found.append("plain")
-    if record["slow"] and any(upper(record, side) < SLOW for side in ("plain", "torch")):
-        found.append("best")
-    if record["recurrent"] and upper(record, "torch") < RECURRENT:
-        found.append("torch")
+def goals(record: dict[str, Any]) -> list[tuple[str, str, float]]:
+    """What a record has to reach: the goal, the side, and the least ratio to it."""
+    found = [("plain", "plain", PLAIN)]
+    if record["slow"]:
+        found += [("best", side, SLOW) for side in ("plain", "torch")]
+    if record["recurrent"]:
+        found.append(("torch", "torch", RECURRENT))
     return found
+
+
+def misses(record: dict[str, Any]) -> list[str]:
+    """The goals that are missed, by more than the scatter of the rounds explains: `plain`, `best`, `torch`."""
+    return list(dict.fromkeys(goal for goal, side, least in goals(record) if upper(record, side) < least))
+
+
+def unsure(record: dict[str, Any]) -> bool:
+    """Whether a goal is missed by so little that more rounds may tell."""
+    return any(0.75 * least < ratio(record, side) < least for _, side, least in goals(record))
 
 
 def geometric_mean(values: Iterable[float]) -> float:

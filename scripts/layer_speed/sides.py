@@ -6,6 +6,7 @@ steps does: inputs are chosen by the step, and with the gradient the params move
 
 import importlib
 import importlib.util
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -67,22 +68,30 @@ def computed(apply: Apply, direction: str) -> Callable[[Any, Any, Any], tuple[An
     return function
 
 
+def each(call: Callable[[], Any]) -> Run:
+    """The median of the seconds of single calls: one that others interrupt does not count."""
+
+    def run(count: int) -> float:
+        seconds = []
+        for _ in range(count):
+            begin = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - begin)
+        return statistics.median(seconds)
+
+    return run
+
+
 def alone(function: Callable[..., Any], data: Data) -> tuple[Run, Any]:
     """One call a dispatch, waited for; and the result."""
     program = jax.jit(function)
     arguments = data.params, data.x, data.c
 
-    def run(count: int) -> float:
-        begin = time.perf_counter()
-        for _ in range(count):
-            jax.block_until_ready(program(*arguments))
-        return (time.perf_counter() - begin) / count
-
-    return run, jax.block_until_ready(program(*arguments))
+    return each(lambda: jax.block_until_ready(program(*arguments))), jax.block_until_ready(program(*arguments))
 
 
 def looped(function: Callable[..., Any], data: Data) -> tuple[Run, Any]:
-    """All calls in one dispatch; and the result of the first."""
+    """All calls in one dispatch, less what a dispatch without any takes; and the result of the first call."""
 
     def program(count: Any, params: Any, xs: Any, cs: Any) -> Any:
         def body(i: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -100,10 +109,13 @@ def looped(function: Callable[..., Any], data: Data) -> tuple[Run, Any]:
     compiled = jax.jit(program)
     arguments = data.params, data.xs, data.cs
 
-    def run(count: int) -> float:
+    def seconds(count: int) -> float:
         begin = time.perf_counter()
         jax.block_until_ready(compiled(np.int32(count), *arguments))
-        return (time.perf_counter() - begin) / count
+        return time.perf_counter() - begin
+
+    def run(count: int) -> float:
+        return max(seconds(count) - seconds(0), 1e-9) / count
 
     return run, jax.block_until_ready(compiled(np.int32(1), *arguments))[1]
 
@@ -133,23 +145,16 @@ def torch_side(work: Work, data: Data, direction: str) -> tuple[Run, Any] | None
     x, c = to_torch(data.x), to_torch(data.c)
     leaves = [*weights, *([] if work.high is not None else [x.requires_grad_()])]
 
-    def call() -> tuple[Any, Any]:
+    def once() -> tuple[Any, Any]:
         if direction == "forward":
             with torch.inference_mode():
                 return function(x), None
         y = function(x)
         return y, torch.autograd.grad(y, leaves, c)
 
-    def run(count: int) -> float:
-        begin = time.perf_counter()
-        for _ in range(count):
-            call()
-            wait()
-        return (time.perf_counter() - begin) / count
-
-    y = call()[0].detach()
+    y = once()[0].detach()
     y = y.movedim(1, -1) if work.channels_first and y.ndim > 2 else y
-    return run, (y.cpu().numpy(), None)
+    return each(lambda: (once(), wait())), (y.cpu().numpy(), None)
 
 
 def check_same(side: str, ours: Any, theirs: Any) -> None:

@@ -10,12 +10,12 @@ import jax
 
 from scripts.layer_speed.clock import ROUNDS, interleaved
 from scripts.layer_speed.family import Case, Family, Work
-from scripts.layer_speed.goals import misses
+from scripts.layer_speed.goals import unsure
 from scripts.layer_speed.machine import described, roof
 from scripts.layer_speed.sides import Data, sides
 
 AGAIN = 2 * ROUNDS
-"""How many rounds more there are where a goal seems to be missed."""
+"""How many rounds more there are where a goal is missed by little."""
 
 Asked = tuple[Case, str, str]
 """A case, a direction, and a mode: `step` or `loop`."""
@@ -38,7 +38,7 @@ def measure(family: Family, asked: Asked, top: dict[str, float]) -> dict[str, An
         moved = moved_bytes(work, data, direction)
         record |= {"flops": flops, "bytes": moved, "roof": max(flops / top["gflops"], moved / top["gbs"]) / 1e9}
         record["rounds"] = interleaved(runs)
-        if misses(record):
+        if unsure(record):
             more = interleaved(runs, AGAIN)
             record["rounds"] = {name: [*values, *more[name]] for name, values in record["rounds"].items()}
     except Exception as error:
