@@ -25,6 +25,7 @@ import argparse
 import fnmatch
 import itertools
 import json
+import signal
 import statistics
 import sys
 import time
@@ -160,4 +161,5 @@ def main(words: Sequence[str] | None = None, modules: Sequence[str] = MODULES) -
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the worker ends too
     sys.exit(main())

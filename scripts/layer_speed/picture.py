@@ -1,4 +1,4 @@
-"""The picture of many records: a row for each family, a dot for each case."""
+"""The picture of many records: a row for each family, a dot for each case, a bar for their geometric mean."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ def draw(records: Sequence[dict[str, Any]], path: Path) -> None:
     from matplotlib import pyplot
 
     timed = [record for record in records if "rounds" in record]
-    panels = sorted({(record["mode"], record["direction"]) for record in timed}, reverse=True)
+    panels = sorted({(record["mode"], record["direction"]) for record in timed}, key=lambda p: (p[0] == "loop", p[1]))
     names = sorted({record["family"] for record in timed}, reverse=True)
     size = 1.5 + 5 * len(panels), 1.6 + 0.3 * len(names)
     figure, axes = pyplot.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained")
