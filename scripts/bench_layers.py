@@ -13,9 +13,10 @@ and inputs, for a fixed random c. PyTorch is left out where it is not installed,
 
 A case takes twenty short rounds, the sides in turn in one process, fewer where a call is long, and forty more where a
 goal is missed by little. A ratio is the median over the rounds; above 1 jgraph is faster. A goal counts as missed where
-the upper end of the median's interval of confidence lies below it. The roof is what a product of matrices of 2,048 and
-a copy of 2^26 numbers reach in the same process: no side takes less than `max(flops / roof, bytes / roof)`, but where
-everything fits into caches.
+the upper end of the median's interval of confidence lies below it. Where jgraph and plain JAX are the same program to
+the letter (`same` counts these cases), that of plain JAX is never missed: two copies of one small program may differ by
+a factor of two as long as they live. The roof is what a product of matrices of 2,048 and a copy of 2^26 numbers reach
+in the same process: no side takes less than `max(flops / roof, bytes / roof)`, but where everything fits into caches.
 
 Records are lines of JSON, appended as they are made: what is in the file is not measured again (but with `--again`), so
 that a run can be interrupted and go on. A case that fails, hangs or ends its process is a line with the fault.

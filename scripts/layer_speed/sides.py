@@ -18,6 +18,9 @@ import numpy as np
 from scripts.layer_speed.family import Work, key_of
 
 Run = Callable[[int], float]
+Side = tuple[Run, Any, str]
+"""How it is run, what it gives, and its program as text, which PyTorch has none of."""
+
 Apply = Callable[[Any, Any], Any]
 
 TOLERANCES = {"cpu": 1e-3, "gpu": 2e-2, "tpu": 4e-2}
@@ -82,16 +85,17 @@ def each(call: Callable[[], Any]) -> Run:
     return run
 
 
-def alone(function: Callable[..., Any], data: Data) -> tuple[Run, Any]:
-    """One call a dispatch, waited for; and the result."""
+def alone(function: Callable[..., Any], data: Data) -> Side:
+    """One call a dispatch, waited for."""
     program = jax.jit(function)
     arguments = data.params, data.x, data.c
+    result = jax.block_until_ready(program(*arguments))
+    text = program.lower(*arguments).as_text()
+    return each(lambda: jax.block_until_ready(program(*arguments))), result, text
 
-    return each(lambda: jax.block_until_ready(program(*arguments))), jax.block_until_ready(program(*arguments))
 
-
-def looped(function: Callable[..., Any], data: Data) -> tuple[Run, Any]:
-    """All calls in one dispatch, less what a dispatch without any takes; and the result of the first call."""
+def looped(function: Callable[..., Any], data: Data) -> Side:
+    """All calls in one dispatch, less what a dispatch without any takes; the result is that of the first call."""
 
     def program(count: Any, params: Any, xs: Any, cs: Any) -> Any:
         def body(i: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -117,10 +121,11 @@ def looped(function: Callable[..., Any], data: Data) -> tuple[Run, Any]:
     def run(count: int) -> float:
         return max(seconds(count) - seconds(0), 1e-9) / count
 
-    return run, jax.block_until_ready(compiled(np.int32(1), *arguments))[1]
+    result = jax.block_until_ready(compiled(np.int32(1), *arguments))[1]
+    return run, result, compiled.lower(np.int32(1), *arguments).as_text()
 
 
-def torch_side(work: Work, data: Data, direction: str) -> tuple[Run, Any] | None:
+def torch_side(work: Work, data: Data, direction: str) -> Side | None:
     """PyTorch's eager layer on the same device, and its result; `None` where there is none to compare with."""
     platform = jax.default_backend()
     if work.peer is None or platform not in ("cpu", "gpu") or importlib.util.find_spec("torch") is None:
@@ -154,7 +159,7 @@ def torch_side(work: Work, data: Data, direction: str) -> tuple[Run, Any] | None
 
     y = once()[0].detach()
     y = y.movedim(1, -1) if work.channels_first and y.ndim > 2 else y
-    return each(lambda: (once(), wait())), (y.cpu().numpy(), None)
+    return each(lambda: (once(), wait())), (y.cpu().numpy(), None), ""
 
 
 def check_same(side: str, ours: Any, theirs: Any) -> None:
@@ -175,20 +180,21 @@ def check_same(side: str, ours: Any, theirs: Any) -> None:
             raise ArithmeticError(f"{side} differs from jgraph by {error:.2g} of the largest number in array {number}.")
 
 
-def sides(work: Work, direction: str, loop: bool) -> tuple[dict[str, Run], Data]:
+def sides(work: Work, direction: str, loop: bool) -> tuple[dict[str, Run], Data, bool]:
     """All sides by name, compiled, and found to compute the same: `jgraph`, `plain`, `torch`; in a loop also `single`.
 
-    `single` is jgraph's layer outside of a loop.
+    `single` is jgraph's layer outside of a loop. Also the data, and whether jgraph and plain JAX are one program.
     """
     data = Data(work)
     ours, theirs = (computed(apply, direction) for apply in (data.apply(work), work.plain))
     place = looped if loop else alone
-    made: dict[str, tuple[Run, Any] | None] = {"jgraph": place(ours, data), "plain": place(theirs, data)}
+    made: dict[str, Side | None] = {"jgraph": place(ours, data), "plain": place(theirs, data)}
     if loop:
         made["single"] = alone(ours, data)
     made["torch"] = torch_side(work, data, direction)
     present = {name: side for name, side in made.items() if side is not None}
     if not work.random:
-        for name, (_, result) in present.items():
+        for name, (_, result, _) in present.items():
             check_same(name, present["jgraph"][1], result)
-    return {name: run for name, (run, _) in present.items()}, data
+    same = present["jgraph"][2] == present["plain"][2]
+    return {name: side[0] for name, side in present.items()}, data, same

@@ -26,7 +26,11 @@ def groups(records: Sequence[Record]) -> dict[tuple[str, str, str], list[Record]
 def figures(records: Sequence[Record]) -> Record:
     """Of one group: how many, how many faults, mean and least of every ratio, and how many miss each goal."""
     timed = [record for record in records if "rounds" in record]
-    row: Record = {"cases": len(timed), "faults": len(records) - len(timed)}
+    row: Record = {
+        "cases": len(timed),
+        "faults": len(records) - len(timed),
+        "same": sum(record.get("same", False) for record in timed),
+    }
     for side in ("plain", "torch", "single"):
         ratios = [r for record in timed if not math.isnan(r := ratio(record, side))]
         row[side] = {"mean": geometric_mean(ratios), "least": min(ratios, default=math.nan)}
@@ -57,18 +61,28 @@ def marked(value: float, missed: bool) -> str:
 
 
 def show_families(console: Console, rows: Sequence[Record], mode: str) -> None:
-    """The table of one mode. `single`, in loops, is the speed in the loop over that outside of it."""
+    """The table of one mode. `single`, in loops, is the speed in the loop over that outside of it.
+
+    `same` counts the cases where jgraph and plain JAX are one program: how far `plain` is from 1 there is how far the
+    clock can be trusted.
+    """
     title = {"step": "one call a dispatch", "loop": "in the body of a loop"}[mode]
     table = Table(title=f"Layers, {title}: speed of jgraph over that of others", title_justify="left")
     for name in ("family", "direction"):
         table.add_column(name, no_wrap=True)
     sides = ("plain", "torch") if mode == "step" else ("plain", "torch", "single")
-    for name in ("cases", "faults", *(f"{side}{which}" for side in sides for which in ("", " least")), "of the roof"):
+    for name in (
+        "cases",
+        "faults",
+        "same",
+        *(f"{side}{which}" for side in sides for which in ("", " least")),
+        "of the roof",
+    ):
         table.add_column(name, justify="right")
     table.add_column("misses")
     for row in rows:
         missed = row["misses"]
-        cells = [row["family"], row["direction"], str(row["cases"]), str(row["faults"] or "")]
+        cells = [row["family"], row["direction"], str(row["cases"]), str(row["faults"] or ""), str(row["same"] or "")]
         for side in sides:
             wrong = side in missed or (side == "torch" and "best" in missed and row["torch"]["least"] < SLOW)
             cells += [number(row[side]["mean"]), marked(row[side]["least"], wrong)]
@@ -100,7 +114,7 @@ def show_worst(console: Console, records: Sequence[Record]) -> None:
 
 def show(records: Sequence[Record], console: Console | None = None) -> None:
     """Prints all of it."""
-    console = console or Console(width=None if Console().is_terminal else 150)
+    console = console or Console(width=None if Console().is_terminal else 160)
     rows = summary(records)
     for mode in sorted({row["mode"] for row in rows}, reverse=True):
         show_families(console, [row for row in rows if row["mode"] == mode], mode)

@@ -33,7 +33,7 @@ def measure(family: Family, asked: Asked, top: dict[str, float]) -> dict[str, An
     record = begun(family, asked)
     try:
         work = family.work(**case.options)
-        runs, data = sides(work, direction, loop=mode == "loop")
+        runs, data, record["same"] = sides(work, direction, loop=mode == "loop")
         flops = work.flops * (1 if direction == "forward" else 3)
         moved = moved_bytes(work, data, direction)
         record |= {"flops": flops, "bytes": moved, "roof": max(flops / top["gflops"], moved / top["gbs"]) / 1e9}

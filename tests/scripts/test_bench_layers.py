@@ -50,6 +50,7 @@ def test_a_name_stands_for_one_family() -> None:
 def test_one_case(mode: str, direction: str) -> None:
     found = measure(FAMILIES["dense"], (small_dense(), direction, mode), ROOF)
     assert "fault" not in found
+    assert found["same"]
     assert {"jgraph", "plain"} <= set(found["rounds"]) <= {"jgraph", "plain", "single", "torch"}
     assert ("single" in found["rounds"]) == (mode == "loop")
     assert len(found["rounds"]["jgraph"]) >= ROUNDS
@@ -77,6 +78,7 @@ def test_ratios_and_goals() -> None:
     assert geometric_mean([1.0, 4.0, math.nan]) == pytest.approx(2.0)
     assert misses(record(1.0, 0.96, 0.1)) == []
     assert misses(record(1.0, 0.94, 0.1)) == ["plain"]
+    assert misses(record(1.0, 0.5, same=True)) == []
     assert misses(record(1.0, 0.96, 2.0, slow=True)) == ["best"]
     assert misses(record(1.0, 1.0, 0.7, recurrent=True)) == ["torch"]
     scattered = record(1.0, 1.0)
