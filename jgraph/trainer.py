@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jgraph.balance.balance import Balance
 from jgraph.callbacks.progress_bar import ProgressBar
@@ -171,10 +172,9 @@ class Trainer:
         match(state, self.model.state_spec, "Trainer.init, state", "Give the tree that model.init makes.")
         if self.precision is not None:
             params = kept(params, self.model.params_spec)
-        step, scale = self.step_function, jnp.ones((), jnp.float32)
-        start, own = jnp.zeros((), jnp.int32), fold(key, "steps")
-        memories = *step.init_memories(), step.init_averages(params)
-        return TrainState(start, params, state, step.init_optimizer(params), own, scale, *memories)
+        opt_state, *memories = self.step_function.beside(params)
+        start, scale = jax.device_put((np.int32(0), np.float32(1)))  # no programs for two numbers
+        return TrainState(start, params, state, opt_state, fold(key, "steps"), scale, *memories)
 
     def step(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         """One step on a batch (inputs, targets[, weights]): the next train state and the batch's logs, on the device.
