@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jgraph.balance.balance import Balance
 from jgraph.callbacks.progress_bar import ProgressBar
@@ -19,6 +20,7 @@ from jgraph.errors import ArgumentError, listing
 from jgraph.keys import fold
 from jgraph.train.batches import Binding
 from jgraph.train.beginning import begin
+from jgraph.train.caching import caching, check_cache
 from jgraph.train.callback import Callback
 from jgraph.train.configure import check_averages, make_objective, make_optimizer
 from jgraph.train.gradients import Accumulated
@@ -75,12 +77,16 @@ class Trainer:
     drawn. The statistics of norms, the weights of attention, losses, metrics, penalties and averages are taken in
     float32 all the same, and `predict` gives float32. `trainer.model` is the model with this precision.
 
+    `compilation_cache` is a directory in which `fit`, `fit_many`, `evaluate`, `predict` and `lower` keep their compiled
+    programs: another process finds them there, and starts sooner, to the same bits. What lies in it is run as it is, so
+    it must be yours alone.
+
     Raises:
         KeyMismatchError: a key names no output, or an output has no loss.
         ArgumentError: something is not a model, optimizer, loss, weight, metric, momentum or precision.
         DataError: while training, parts cannot share a batch evenly though rows depend on each other.
         LossError: a cross-entropy on an output that ends in something else, or a metric that does not fit its loss.
-        GraphError: all params of the model are frozen.
+        GraphError: all params of the model are frozen. WriteError: the cache cannot be written.
 
     >>> import jax, jax.numpy as jnp, jgraph as jg, optax
     >>> x = jg.Input((4,), name="x")
@@ -102,6 +108,7 @@ class Trainer:
     ema: float | None = None
     validate_ema: bool = False
     precision: str | None = None
+    compilation_cache: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, Model):
@@ -113,6 +120,7 @@ class Trainer:
             )
         check_integer("Trainer, accumulate", self.accumulate, 1)
         check_averages(self.ema, self.validate_ema)
+        check_cache("Trainer, compilation_cache", self.compilation_cache)
         object.__setattr__(self, "model", with_precision(self.model, self.precision))
         self.template  # noqa: B018 (checks losses, metrics, ends and optimizer now)
 
@@ -171,10 +179,9 @@ class Trainer:
         match(state, self.model.state_spec, "Trainer.init, state", "Give the tree that model.init makes.")
         if self.precision is not None:
             params = kept(params, self.model.params_spec)
-        step, scale = self.step_function, jnp.ones((), jnp.float32)
-        start, own = jnp.zeros((), jnp.int32), fold(key, "steps")
-        memories = *step.init_memories(), step.init_averages(params)
-        return TrainState(start, params, state, step.init_optimizer(params), own, scale, *memories)
+        opt_state, *memories = self.step_function.beside(params)
+        start, scale = jax.device_put((np.int32(0), np.float32(1)))  # no programs for two numbers
+        return TrainState(start, params, state, opt_state, fold(key, "steps"), scale, *memories)
 
     def step(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         """One step on a batch (inputs, targets[, weights]): the next train state and the batch's logs, on the device.
@@ -193,7 +200,8 @@ class Trainer:
         Raises:
             ArgumentError: neither is given, or both. As `step`, for the batch; ShapeError: an axis is free.
         """
-        return lower(self.programs, self._binding, self.template, batch, batch_size)
+        with caching(self.compilation_cache):
+            return lower(self.programs, self._binding, self.template, batch, batch_size)
 
     # Over data
 
@@ -249,14 +257,16 @@ class Trainer:
         rest = initial_epoch, drop_last, data_on_device, validation, class_weight
         plan = Plan(epochs, batch_size, seed, shuffle, steps_per_epoch, progress, *rest)
         try:
-            check_plan(plan, train_state, run, resume)
-            cast = cast_of(callbacks), cast_of([*callbacks, *_defaults(callbacks, plan.progress)])
-            sources = functools.partial(sources_of, self._binding, plan, data, validation_data, run)
-            session, source, held_out = begin(self, plan, sources, *cast, train_state, run, resume)
+            with caching(self.compilation_cache):
+                check_plan(plan, train_state, run, resume)
+                cast = cast_of(callbacks), cast_of([*callbacks, *_defaults(callbacks, plan.progress)])
+                sources = functools.partial(sources_of, self._binding, plan, data, validation_data, run)
+                session, source, held_out = begin(self, plan, sources, *cast, train_state, run, resume)
         except BaseException as error:
             error.__dict__["run"] = run
             raise
-        return train(session, source, held_out)
+        with caching(self.compilation_cache):
+            return train(session, source, held_out)
 
     def fit_many(
         self,
@@ -295,7 +305,8 @@ class Trainer:
             cast = cast_of(chosen), cast_of([*chosen, *_defaults(chosen, progress=False)])
             return begin(self, own, sources, *cast, start, None, None, member.number)
 
-        return train_members(members_of(seeds, learning_rate), begun, progress)
+        with caching(self.compilation_cache):
+            return train_members(members_of(seeds, learning_rate), begun, progress)
 
     @functools.cached_property
     def template(self) -> TrainState:
@@ -326,7 +337,8 @@ class Trainer:
             As `fit`, for the data.
         """
         self._check_train_state("evaluate", train_state)
-        return evaluated(self._binding, self.programs, train_state, data, batch_size, steps)
+        with caching(self.compilation_cache):
+            return evaluated(self._binding, self.programs, train_state, data, batch_size, steps)
 
     @functools.cached_property
     def _program(self) -> Program:
@@ -341,7 +353,8 @@ class Trainer:
         """
         self._check_train_state("predict", train_state)
         trees = train_state.params, train_state.model_state
-        return predict(self.model, self._program, trees, inputs, batch_size, out)
+        with caching(self.compilation_cache):
+            return predict(self.model, self._program, trees, inputs, batch_size, out)
 
     def predict_batches(
         self, train_state: TrainState, batches: Any, *, batch_size: int | None = None

@@ -10,7 +10,8 @@ Predicted: import under 0.3 s, start values about 1 s, at least 0.9 of the hand-
 
 With the loop of callbacks and the guard of the loss: fit / by hand 1.04 (0.99 to 1.10) on JAX 0.10. With balances,
 averages and loss scales as parts of the step, none of them used: 1.10 (1.02 to 1.17), beside 1.12 (1.07 to 1.14)
-before; import 0.15 s, or 0.28 s where Python may not keep bytecode.
+before; import 0.15 s, or 0.28 s where Python may not keep bytecode. With the start of a train state as one program, in
+turn with the version before it: 0.98 (0.95 to 1.09) and 0.99 (0.96 to 1.01), before 0.95 and 0.98.
 """
 
 import platform

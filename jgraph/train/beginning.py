@@ -97,7 +97,7 @@ def shared(programs: Programs, frozen: tuple[str, ...]) -> Programs:
 def setup_of(trainer: Any, plan: Plan, validates: bool) -> Setup:
     """What callbacks may know before training."""
     step, objective = trainer.step_function, trainer.objective
-    known = objective.logs(np.ones(objective.init().shape))
+    known = objective.logs(np.ones(jax.eval_shape(objective.init).shape))
     measured = [*known, *jax.eval_shape(step.state_log, trainer.template)]
     return Setup(
         trainer=trainer,

@@ -16,7 +16,7 @@ from jgraph.draw.terminal import Line, Terminal
 from jgraph.errors import DataError
 from jgraph.train.mapped import apart, stacked
 from jgraph.train.members import Member
-from jgraph.train.programs import STEPS_PER_DISPATCH, DeviceFeed, fold
+from jgraph.train.programs import DeviceFeed, Several, fold, one_by_one
 from jgraph.train.session import Session
 from jgraph.train.source import ON_DEVICE_BYTES, Source, read_logs
 from jgraph.train.state import Run, TrainState
@@ -203,13 +203,17 @@ def _training(sessions: Sequence[Session], source: Source, epoch: int) -> Device
     assert source.rows is not None, "it has been placed"
     orders = [order_of(source.rows.count, plan.batch_size, seed=seed, epoch=epoch) for seed in seeds]
 
-    def some(carry: Any, data: PyTree, order: Array, start: Any, count: Any) -> Any:
-        if source.looping:
-            return programs.many(*carry, data, order, start, count)
-        return programs.at(*carry, data, order, start)
+    def several(carry: Any, *given: Any) -> Any:
+        return programs.many(*carry, *given)
+
+    def at(carry: Any, *given: Any) -> Any:
+        return programs.at(*carry, *given)
 
     return _feed(
-        source, some, lambda carry, *chosen: programs.one(*carry, *chosen), np.stack(orders, 1)[: plan.steps_per_epoch]
+        source,
+        several if source.looping else one_by_one(at),
+        lambda carry, *chosen: programs.one(*carry, *chosen),
+        np.stack(orders, 1)[: plan.steps_per_epoch],
     )
 
 
@@ -218,18 +222,18 @@ def _measuring(batch_size: int, source: Source, states: TrainState) -> DeviceFee
     given, programs = (states.params, states.model_state), source.programs.mapped
     assert source.rows is not None, "it has been placed"
 
-    def some(sums: Any, data: PyTree, order: Array, start: Any, count: Any) -> Any:
-        if source.looping:
-            return programs.measured_many(*given, sums, data, order, start, count)
-        return programs.measured_at(*given, sums, data, order, start)
+    def several(sums: Any, *chosen: Any) -> Any:
+        return programs.measured_many(*given, sums, *chosen)
+
+    def at(sums: Any, *chosen: Any) -> Any:
+        return programs.measured_at(*given, sums, *chosen)
 
     def one(sums: Any, data: PyTree, chosen: Array) -> Any:
         return programs.measured(*given, sums, gather(data, chosen)[0])
 
-    return _feed(source, some, one, order_of(source.rows.count, batch_size))
+    return _feed(source, several if source.looping else one_by_one(at), one, order_of(source.rows.count, batch_size))
 
 
-def _feed(source: Source, some: Callable[..., Any], one: Callable[..., Any], order: np.ndarray) -> DeviceFeed:
+def _feed(source: Source, some: Several, one: Callable[..., Any], order: np.ndarray) -> DeviceFeed:
     assert source.rows is not None, "it has been placed"
-    most = STEPS_PER_DISPATCH if source.looping else 1
-    return DeviceFeed(some, one, source.rows.bound, order, source.binding.exact, most)
+    return DeviceFeed(some, one, source.rows.bound, order, source.binding.exact)

@@ -117,10 +117,15 @@ class Objective:
                 found.append((target, judge, slice(start, start := start + size)))
         return tuple(found)
 
-    def init(self) -> Array:
-        """The sums of no examples."""
-        own = [judge.init() if isinstance(judge, Metric) else jnp.zeros(2) for _, judge, _ in self.parts]
-        return jnp.concatenate([*own, jnp.zeros(2)], dtype=jnp.float32)
+    @functools.cached_property
+    def init(self) -> Callable[[], Array]:
+        """Makes the sums of no examples, by one program, as each operation outside of one is compiled by itself."""
+
+        def init() -> Array:
+            own = [judge.init() if isinstance(judge, Metric) else jnp.zeros(2) for _, judge, _ in self.parts]
+            return jnp.concatenate([*own, jnp.zeros(2)], dtype=jnp.float32)
+
+        return jax.jit(init)
 
     def merge(self, a: Array, b: Array) -> Array:
         """The sums of two sets of batches together."""

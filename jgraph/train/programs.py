@@ -113,21 +113,41 @@ class Feed(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class DeviceFeed:
-    """An epoch over rows that lie on the device; `order` [steps, batch_size] is cut into dispatches.
+Several = Callable[[Any, PyTree, Array, Any, Any], Any]
+"""From (carry, data, order, start, count) to the carry after so many steps."""
 
-    `some` takes (carry, data, order, start, count), `one` (carry, data, rows). Axes of the order between its two are
-    those of members who train as one. Where the last batch is not full and
-    must not be filled up (`exact`), it is a dispatch of its own, at its own size.
+
+def one_by_one(at: Callable[[Any, PyTree, Array, Any], Any]) -> Several:
+    """Several steps where each is a program of its own, which takes (carry, data, order, index).
+
+    Nobody looks up between them, so a step costs little more than the call of its program.
+
+    >>> steps = one_by_one(lambda total, data, order, index: total + data[order[index]])
+    >>> steps(0, [1, 10, 100], [2, 0, 1], 1, 2)
+    11
     """
 
-    some: Callable[[Any, PyTree, Array, Any, Any], Any]
+    def several(carry: Any, data: PyTree, order: Array, start: Any, count: Any) -> Any:
+        for index in range(start, start + count):
+            carry = at(carry, data, order, np.int32(index))
+        return carry
+
+    return several
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DeviceFeed:
+    """An epoch over rows that lie on the device; `order` [steps, batch_size] is cut into pieces of several steps.
+
+    `one` takes (carry, data, rows). Axes of the order between its two are those of members who train as one. Where the
+    last batch is not full and must not be filled up (`exact`), it is a dispatch of its own, at its own size.
+    """
+
+    several: Several
     one: Callable[[Any, PyTree, Array], Any]
     data: PyTree
     order: np.ndarray
     exact: bool
-    most: int
 
     @property
     def steps(self) -> int:
@@ -145,9 +165,14 @@ class DeviceFeed:
         real = int((rows >= 0).sum(axis=-1).max())  # the same for all members, and before what fills up
         return rows[..., :real] if self.exact and real < rows.shape[-1] else rows[..., :0]
 
+    @functools.cached_property
+    def _whole(self) -> int:
+        """The number of batches that are of one size."""
+        return self.steps - bool(self._last.size)
+
     def next(self, start: int, count: int) -> tuple[Any, int]:
-        """Where the next dispatch starts, and how many batches it holds."""
-        count = min(count, self.most, self.steps - bool(self._last.size) - start)
+        """Where the next steps start, and how many they are."""
+        count = min(count, self._whole - start)
         if count > 0:
             return (start, count), count
         return None, int(start < self.steps)
@@ -157,7 +182,7 @@ class DeviceFeed:
         if work is None:
             return self.one(carry, self.data, jnp.asarray(self._last))
         start, count = work
-        return self.some(carry, self.data, self._order, np.int32(start), np.int32(count))
+        return self.several(carry, self.data, self._order, np.int32(start), np.int32(count))
 
     def close(self) -> None:
         """Does nothing, as nothing is read."""
@@ -187,10 +212,10 @@ class HostFeed:
 
 
 class Pace:
-    """Lets the device run a few dispatches ahead of the host, and finds how many steps each should hold.
+    """Lets the device run a few pieces of work ahead of the host, and finds how many steps each should hold.
 
-    The host waits for an array that is not donated. How many steps a dispatch holds never changes a result. What is
-    found in one epoch is good for the next.
+    The host waits for an array that is not donated. How many steps a piece holds never changes a result, be they one
+    dispatch or several. What is found in one epoch is good for the next.
     """
 
     def __init__(self) -> None:
@@ -203,12 +228,12 @@ class Pace:
         self._last = 0.0
 
     def follow(self, sums: Array, count: int) -> Array | None:
-        """Notes a dispatch of `count` steps; the sums of the one that has just been waited for, if there is one."""
+        """Notes a piece of `count` steps; the sums of the one that has just been waited for, if there is one."""
         self._waiting.append((sums, count == self.count))
         if len(self._waiting) <= QUEUE:
             return None
         sums, whole = self._waiting.popleft()
-        jax.block_until_ready(sums)
+        sums.block_until_ready()
         now = time.perf_counter()
         if whole and self._last:
             seconds = now - self._last

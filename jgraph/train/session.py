@@ -76,6 +76,10 @@ class Session:
             n: c for n, c in setting.callbacks.items() if has_hook(c, "on_step_begin") or has_hook(c, "on_step_end")
         }
         self._intervals = {n: i for n, c in self._stepping.items() if (i := c.step_interval()) is not None}
+        self._called = {
+            hook: {n: i for n, i in self._intervals.items() if has_hook(self._stepping[n], hook)}
+            for hook in ("on_step_begin", "on_step_end")
+        }
         self._glancing = {n for n, c in self._stepping.items() if c.glances()}
         self._undone: Run | None = None
         if run.sums is not None:  # a step that was refused may be tried again
@@ -281,7 +285,7 @@ class Session:
         return min((i - self.step % i for i in self._intervals.values()), default=2**31 - 1)
 
     def _due(self, hook: str) -> set[str]:
-        return {n for n, i in self._intervals.items() if self.step % i == 0 and has_hook(self._stepping[n], hook)}
+        return {n for n, i in self._called[hook].items() if self.step % i == 0}
 
     # The end
 

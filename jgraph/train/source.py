@@ -18,7 +18,7 @@ from jgraph.train.batches import Batch, Binding
 from jgraph.train.class_weight import ClassWeights
 from jgraph.train.objective import Objective
 from jgraph.train.plan import Plan
-from jgraph.train.programs import STEPS_PER_DISPATCH, DeviceFeed, Feed, HostFeed, Pace, Programs, fold, loops
+from jgraph.train.programs import DeviceFeed, Feed, HostFeed, Pace, Programs, Several, fold, loops, one_by_one
 from jgraph.train.state import TrainState
 from jgraph.train.step import gather
 from jgraph.typing import Array, PyTree
@@ -92,11 +92,13 @@ class Source:
             seed = plan.seed if plan.shuffle else None
             order = order_of(self.rows.count, plan.batch_size, seed=seed, epoch=epoch, drop_last=plan.drop_last)
 
-        def some(carry: Any, data: PyTree, order: Array, start: Any, count: Any) -> Any:
-            if self.looping:
-                return programs().many(*carry, data, order, start, count)
-            return programs().at(*carry, data, order, start)
+        def several(carry: Any, *given: Any) -> Any:
+            return programs().many(*carry, *given)
 
+        def at(carry: Any, *given: Any) -> Any:
+            return programs().at(*carry, *given)
+
+        some = several if self.looping else one_by_one(at)
         return self._feed(some, lambda carry, batch, *real: programs().one(*carry, batch, *real), order, steps, done)
 
     def whole(self, train_state: TrainState, batch_size: int, steps: int | None = None) -> Feed:
@@ -104,26 +106,27 @@ class Source:
         order = None if self.rows is None else order_of(self.rows.count, batch_size)
         given, programs = (train_state.params, train_state.model_state), self.programs
 
-        def some(sums: Any, data: PyTree, order: Array, start: Any, count: Any) -> Any:
-            if self.looping:
-                return programs.measured_many(*given, sums, data, order, start, count)
-            return programs.measured_at(*given, sums, data, order, start)
+        def several(sums: Any, *chosen: Any) -> Any:
+            return programs.measured_many(*given, sums, *chosen)
 
+        def at(sums: Any, *chosen: Any) -> Any:
+            return programs.measured_at(*given, sums, *chosen)
+
+        some = several if self.looping else one_by_one(at)
         return self._feed(
             some, lambda sums, batch, *real: programs.measured(*given, sums, batch, *real), order, steps, 0
         )
 
     def _feed(
-        self, some: Callable[..., Any], one: Callable[..., Any], order: np.ndarray | None, steps: int | None, done: int
+        self, some: Several, one: Callable[..., Any], order: np.ndarray | None, steps: int | None, done: int
     ) -> Feed:
         order = None if order is None else order[:steps]
         if self.rows is not None and order is not None and self.resident:
-            most = STEPS_PER_DISPATCH if self.looping else 1
 
             def last(carry: Any, data: PyTree, chosen: Array) -> Any:
                 return one(carry, gather(data, chosen)[0])
 
-            return DeviceFeed(some, last, self.rows.bound, order, self.binding.exact, most)
+            return DeviceFeed(some, last, self.rows.bound, order, self.binding.exact)
         known = len(order) if order is not None else self.size[1] if steps is None else steps
         return HostFeed(one, Prefetch(lambda: self._host_batches(order, steps, done)), known)
 

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ import pytest
 from jax import lax
 
 import jgraph as jg
-from jgraph.train import loop, programs
+from jgraph.train import loop, programs, session
 
 ROWS, BATCH, STEPS = 128, 4, 64
 CUTS = {"64x1": [1] * 64, "4x16": [16] * 4, "7+13+1+43": [7, 13, 1, 43], "1x64": [64]}
@@ -100,7 +101,8 @@ def test_every_cut_gives_the_same_bits_with_one_compile(draw: Any, caplog: pytes
 def test_fit_gives_the_same_bits_however_it_dispatches(draw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer, results = trainer_of(draw()), []
     for most in (64, 5, 1):
-        monkeypatch.setattr(loop, "STEPS_PER_DISPATCH", most)
+        for place in (loop, programs):
+            monkeypatch.setattr(place, "STEPS_PER_DISPATCH", most)
         run = trainer.fit(data(50), epochs=2, batch_size=4, seed=3, progress=False)
         results.append((bits(run.train_state), run.history))
     assert all(result == results[0] for result in results)
@@ -109,6 +111,24 @@ def test_fit_gives_the_same_bits_however_it_dispatches(draw: Any, monkeypatch: p
     mixing = draw in (lstm, foreign)  # the last batch of 2 rows has a program of its own where rows mix
     assert sizes == [int(looped), int(not looped), int(mixing)]
     assert ("up to 1 steps" if looped else "one step per dispatch") in run.events[0]
+
+
+def test_single_steps_are_dispatched_several_between_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, dispatch = [], session.Session.dispatch
+
+    def counted(self: session.Session, feed: programs.Feed) -> bool:
+        before = self.step
+        going = dispatch(self, feed)
+        looks.append(self.step - before)
+        return going
+
+    monkeypatch.setattr(session.Session, "dispatch", counted)
+    monkeypatch.setattr(programs, "QUICK", math.inf)  # however slow this machine is, a dispatch may hold more
+    watcher = jg.callbacks.on_step_end(lambda event: None, every_steps=24)
+    trainer_of(convolution()).fit(data(200), epochs=2, batch_size=4, callbacks=[watcher], progress=False)
+    assert max(looks) > 4
+    assert sum(looks) == 100
+    assert {24, 48, 72, 96} <= {sum(looks[: n + 1]) for n in range(len(looks))}
 
 
 RATES = {"none": None, "number": 0.1, "schedule": optax.linear_schedule(0.1, 0.0, 9)}
