@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import lax
 
+from jgraph.ops.rows import by_rows
 from jgraph.ops.slices import cut, every
 from jgraph.ops.window import Window
 from jgraph.typing import Array
@@ -88,8 +89,13 @@ def for_kernel(x: Array, y: Array, window: Window, shape: tuple[int, ...]) -> Ar
     >>> for_kernel(x, jnp.ones((1, 3, 1)), Window((1,), ((0, 0),), (1,)), (2, 1, 1))[:, 0, 0]
     Array([3., 6.], dtype=float32)
     """
-    parts = [_products(_wide(x), part, window, shape[:-2]) for part in _by_multiple(_wide(y), x.shape[-1])]
-    return jnp.stack(parts, -1).reshape(shape).astype(x.dtype)
+    taps, n = shape[:-2], x.shape[-1]
+
+    def products(x: Array, y: Array) -> Array:
+        return jnp.stack([_products(x, part, window, taps) for part in _by_multiple(y, n)], -1)
+
+    start = jnp.zeros((*taps, n, y.shape[-1] // n), _wide(y).dtype)
+    return by_rows(products, _wide(x), _wide(y), start).reshape(shape).astype(x.dtype)
 
 
 def _products(x: Array, y: Array, window: Window, taps: tuple[int, ...]) -> Array:

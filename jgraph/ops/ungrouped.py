@@ -3,22 +3,19 @@
 XLA:CPU has a fast convolution for `NHWC` inputs, `HWIO` kernels and `NHWC` outputs, without dilated inputs, and brings
 others to that layout outside of loops only. So the gradient by the inputs is written as such a convolution, with the
 kernel turned round; with strides it is one for each residue of the stride, whose results are interleaved. The gradient
-by the kernel is a matrix product for each tap, over so many rows at a time that they stay in the cache.
+by the kernel is a matrix product for each tap, of so many rows at a time that they stay in the cache.
 """
 
 import dataclasses
-import functools
 import itertools
 import math
 
 import jax.numpy as jnp
 from jax import lax
 
+from jgraph.ops.rows import by_rows
 from jgraph.ops.window import Sizes, Window, convolved, padded
 from jgraph.typing import Array
-
-ROWS = 2048
-"""Windows in one product of the gradient by the kernel; measured, see scripts/notes-speed.md."""
 
 MOST_TAPS, MOST_RESIDUES = 32, 16
 """Above these programs would grow long, and the gradients are one convolution each, in XLA:CPU's layout."""
@@ -57,29 +54,20 @@ def for_inputs(y: Array, kernel: Array, window: Window, shape: Sizes) -> Array:
 
 
 def for_kernel(x: Array, y: Array, window: Window, shape: Sizes) -> Array:
-    """The kernel `shape` [*taps, in, out]: for each tap the product of the inputs it meets with the outputs."""
-    if math.prod(shape[:-2]) > MOST_TAPS:
+    """The kernel `shape` [*taps, in, out]: the product of the inputs that each tap meets with the outputs."""
+    taps, channels, filters = shape[:-2], *shape[-2:]
+    if math.prod(taps) > MOST_TAPS:
         return _correlated(x, y, window, shape)
-    batch, *_, filters = y.shape
-    count = max((n for n in range(1, batch + 1) if batch % n == 0 and n * math.prod(y.shape[1:-1]) <= ROWS), default=1)
+    places = list(itertools.product(*map(range, taps)))
 
     def product(x: Array, y: Array) -> Array:
-        around = padded(x, window.pads)
+        around = padded(x, window.pads) if any(itertools.chain(*window.pads)) else x
+        met = (_met(around, tap, y.shape[1:-1], window).reshape(-1, channels) for tap in places)
         rows = y.reshape(-1, filters)
-        met = (_met(around, tap, y.shape[1:-1], window) for tap in itertools.product(*map(range, shape[:-2])))
-        return jnp.stack(
-            [lax.dot_general(part.reshape(-1, x.shape[-1]), rows, (((0,), (0,)), ((), ()))) for part in met]
-        )
+        return jnp.stack([lax.dot_general(part, rows, (((0,), (0,)), ((), ()))) for part in met])
 
-    if count == batch:
-        return product(x, y).reshape(shape)
-
-    def add(i: Array, total: Array) -> Array:
-        some = functools.partial(lax.dynamic_slice_in_dim, start_index=i * count, slice_size=count)
-        return total + product(some(x), some(y))
-
-    start = jnp.zeros((math.prod(shape[:-2]), *shape[-2:]), y.dtype)
-    return lax.fori_loop(0, batch // count, add, start).reshape(shape)
+    total = by_rows(product, x, y, jnp.zeros((len(places), channels, filters), y.dtype))
+    return total.reshape(shape)
 
 
 def _correlated(x: Array, y: Array, window: Window, shape: Sizes) -> Array:
