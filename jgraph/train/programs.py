@@ -81,8 +81,9 @@ class Programs:
 def loops(step: Step, train_state: TrainState, data: PyTree, platform: str | None = None) -> bool:
     """Whether steps run in one loop program: decided by graph and platform, never by timing.
 
-    On XLA:CPU the weight gradient of a convolution is 100 to 400 times slower inside a loop body than outside of it,
-    so there a model with convolutions takes its steps one by one. The bits are those of the program that is chosen.
+    On XLA:CPU the weight gradient of a convolution as JAX writes it is 100 to 400 times slower inside a loop body than
+    outside of it, so there a model with convolutions of other libraries takes its steps one by one; jgraph's own are
+    written otherwise. The bits are those of the program that is chosen.
     """
     if (platform or jax.default_backend()) != "cpu":
         return True
