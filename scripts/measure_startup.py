@@ -1,7 +1,32 @@
 """What it takes until the first step is done, in a fresh process, beside Keras on JAX.
 
-python -m scripts.measure_startup --models mlp qa --turns 3
+    python -m scripts.measure_startup --models mlp qa --turns 3 --cache
 
+Both sides draw the same model by the same lines, and train one batch of 32 rows. `XLA, step` is the longest of XLA's
+compiles, which is that of the step; `fit` is the rest of `fit`: start values, tracing, lowering and the small programs
+around the step. Both sides in turn, medians; a cache is filled by a start of its own. Where Python may not keep
+bytecode, as here, all imports are longer.
+
+Predicted: all but XLA at most half of Keras', XLA's compile of the step at most 1.1 of it. On two shared cores
+(2026-11, JAX 0.10, Keras 3.15, Python 3.11), seconds, and jgraph / Keras for all but XLA and for XLA:
+
+                     import  draw   fit  XLA, step   all but XLA
+    mlp     jgraph     2.28  0.26  0.64       0.41          3.18   0.45 (0.44 to 0.46)   1.63 (1.50 to 1.75)
+            Keras      5.88  0.86  0.27       0.27          7.01
+            cached     2.28  0.25  0.27       0.02          2.80
+    siamese jgraph     2.70  0.32  1.19       1.42          4.25   0.45 (0.36 to 0.59)   1.43 (0.88 to 2.16)
+            Keras      7.38  1.67  0.47       0.99          9.55
+            cached     2.78  0.29  0.61       0.07          3.69
+    heads   jgraph     2.66  0.33  1.22       2.01          4.23   0.38 (0.37 to 0.38)   0.99 (0.88 to 1.09)
+            Keras      7.16  3.02  0.66       1.94         11.11
+            cached     2.76  0.32  0.50       0.06          3.68
+
+Of one turn each, before the start of a train state became one program: qa 0.33 and 0.85, inception 0.44 and 1.07,
+xception 0.42 and 1.01.
+
+The step of the MLP takes XLA longer than Keras' because it is more than a step: a loop of steps with the gather of
+rows, the epoch's sums and the guard of the loss are 48 small kernels where Keras' single step has 29, at some 10 ms
+each.
 """
 
 import argparse
