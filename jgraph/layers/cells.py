@@ -32,7 +32,7 @@ from jgraph.layers.wrapping import Wrapping, mixing
 from jgraph.tree import read, write
 from jgraph.typing import Array, Key, Params, PyTree, Spec, State
 
-Begun = tuple[Callable[[Array], PyTree], Callable[[State, PyTree, PyTree], tuple[tuple[Array, PyTree], State]]]
+Begun = tuple[Callable[..., PyTree], Callable[[State, PyTree, PyTree], tuple[tuple[Array, PyTree], State]]]
 """What `begin` gives: `project` and `step`."""
 
 

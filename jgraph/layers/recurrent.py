@@ -23,10 +23,11 @@ from jgraph.initializers.initializer import Initializer
 from jgraph.layers.cells import StackedRNNCells, begun, check_cell, check_memories, made, memory_specs, output_of
 from jgraph.layers.checks import check_features, check_rank, check_width
 from jgraph.layers.masking import widened
-from jgraph.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell
+from jgraph.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell, usual_step
 from jgraph.layers.standard import Standard
 from jgraph.layers.wrapping import Wrapping, mixing
 from jgraph.ops.activations import Activation
+from jgraph.ops.recurrence import recur
 from jgraph.regularizers import Regularizer
 from jgraph.typing import Array, Key, Params, PyTree, Spec, State
 
@@ -53,11 +54,14 @@ class Recurrent(Standard):
         train: bool = False,
         key: Key | None = None,
     ) -> tuple[PyTree, State]:
-        """Lets the cell project all steps at once, then scans over time."""
+        """Lets the cell project all steps at once, then goes through them, by a kernel where there is one."""
         project, step = begun(self.cell, params, state, step_of(x), train, key)
         start = started(self, params, x, initial_state)
         real = step_mask(self, mask, x)
-        y, memories, state = scan_time(self, step, start, state, project(x), real)
+        if sweeps(self, params, x, train):
+            y, memories = swept(self, params, project(jnp.swapaxes(x, 0, 1), 1), start, real)
+        else:
+            y, memories, state = scan_time(self, step, start, state, project(x), real)
         if real is not None and getattr(self, "zero_output_for_mask", False):
             counts = self.pass_mask(real, x) if self.return_sequences else real[:, 0 if self.go_backwards else -1]
             y = jnp.where(widened(counts, y.ndim), y, jnp.zeros((), y.dtype))
@@ -134,6 +138,24 @@ def scan_time(
         y = jnp.swapaxes(jnp.flip(ys, 0) if backwards else ys, 0, 1)
     memories = jax.tree.unflatten(tree, new)
     return y, [*memories] if isinstance(memories, (list, tuple)) else [memories], state
+
+
+def sweeps(layer: Any, params: Params, x: Array, train: bool) -> bool:
+    """True where a kernel goes through the whole sequence: for a usual step, in a loop, that draws nothing for h."""
+    cell = layer.cell
+    return usual_step(cell, params, x) is not None and not layer.unroll and not (train and cell.recurrent_dropout)
+
+
+def swept(layer: Any, params: Params, zs: Array, memories: PyTree, mask: Array | None) -> tuple[Array, list[Array]]:
+    """What `scan_time` gives, by a kernel: zs [time, batch, gates * units]."""
+    kernel, bias = params["recurrent_kernel"], layer.cell.inner_bias(params)
+    real = None if mask is None else jnp.swapaxes(mask, 0, 1).astype(bool)
+    backwards, sequence = layer.go_backwards, layer.return_sequences
+    leaves = jax.tree.leaves(memories)
+    hs, last = recur(layer.cell.formula, backwards, sequence, zs, kernel, bias, leaves, real)
+    if hs is None:
+        return last[0], last
+    return jnp.swapaxes(jnp.flip(hs, 0) if backwards else hs, 0, 1), last
 
 
 def shown(step: Callable[..., Any], state: State, z: PyTree, memories: PyTree) -> tuple[Spec, int | None]:

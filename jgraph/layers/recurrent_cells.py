@@ -24,6 +24,7 @@ from jgraph.layers.regularization import drop, need_key
 from jgraph.layers.standard import Standard
 from jgraph.ops.activations import Activation, activation
 from jgraph.ops.draws import with_ones
+from jgraph.ops.recurrence import Step, gru, lstm, simple, weigh
 from jgraph.regularizers import Regularizer
 from jgraph.typing import Array, Key, Params, PyTree, Spec, State
 
@@ -32,10 +33,12 @@ class GatedCell(Standard):
     """What the three cells share: a kernel for steps and one for the memory, with columns for each gate.
 
     A class gives its number of `gates`, and `advance(params, z, memories, factors)`, the formula: the next memories,
-    the output first, from a projected step and the factors of the recurrent dropout.
+    the output first, from a projected step and the factors of the recurrent dropout. Its `formula` is the same for
+    Keras' default options, with one tanh for all gates and a derivative of its own.
     """
 
     gates: ClassVar[int]
+    formula: ClassVar[Step]
     mixes_rows = False
 
     @property
@@ -61,6 +64,10 @@ class GatedCell(Standard):
         """What is added to a projected step, if anything."""
         return params.get("bias")
 
+    def inner_bias(self, params: Params) -> Array | None:
+        """What is added to the memory's product, if anything."""
+        return None
+
     def apply(
         self, params: Params, state: State, x: Array, memories: PyTree, *, train: bool = False, key: Key | None = None
     ) -> tuple[PyTree, State]:
@@ -71,18 +78,49 @@ class GatedCell(Standard):
     def begin(self: Any, params: Params, state: State, x: Spec | Array, *, train: bool, key: Key | None) -> Begun:
         """Draws the dropout, which serves all steps; all steps are then projected at once."""
         dropped, factors = dropouts(self, params, x, key) if train else (None, None)
-        bias = self.input_bias(params)
+        bias, usual = self.input_bias(params), usual_step(self, params, x)
 
-        def project(x: Array) -> Array:
-            z = product(x, params["kernel"], dropped)
+        def project(x: Array, batch: int = 0) -> Array:
+            z = product(x, params["kernel"], dropped, batch)
             return z if bias is None else z + jnp.expand_dims(bias, tuple(range(z.ndim - 1)))
 
         def step(state: State, z: Array, memories: PyTree) -> tuple[PyTree, State]:
             leaves, tree = jax.tree.flatten(memories)
-            new = self.advance(params, z, leaves, factors)
+            new = advanced(self, usual, params, z, leaves, factors)
             return (new[0], jax.tree.unflatten(tree, new)), state
 
         return project, step
+
+
+def usual_step(cell: Any, params: Params, x: Spec | Array) -> Step | None:
+    """The cell's `formula` where its options, those of Keras by default, and dtypes are the formula's; else `None`.
+
+    A class of one's own that changes the step has none, nor have dtypes below float32: a sigmoid made of a tanh keeps
+    only the absolute precision of small values.
+    """
+    own, formulas = type(cell), {kind.advance: kind.formula for kind in (SimpleRNNCell, GRUCell, LSTMCell)}
+    if getattr(own, "advance", None) not in formulas or own.begin is not GatedCell.begin:
+        return None
+    gates = activation(getattr(cell, "recurrent_activation", "sigmoid"))
+    usual = activation(cell.activation) is jnp.tanh and gates is jax.nn.sigmoid and getattr(cell, "reset_after", True)
+    dtypes = {jnp.result_type(x.dtype, params["kernel"].dtype), *(leaf.dtype for leaf in params.values())}
+    wide = len(dtypes) == 1 and dtypes <= {jnp.dtype("float32"), jnp.dtype("float64")}
+    return formulas[own.advance] if usual and wide else None
+
+
+def advanced(
+    cell: Any, usual: Step | None, params: Params, z: Array, memories: Sequence[Array], factors: Array | None
+) -> list[Array]:
+    """The next memories, by the usual step where there is one."""
+    if usual is None:
+        return cell.advance(params, z, memories, factors)
+    return usual.advance(z, inner(cell, params, memories[0], factors), memories)[0]
+
+
+def inner(cell: Any, params: Params, h: Array, factors: Array | None) -> Array:
+    """What the memory gives to all gates."""
+    h, bias = product(h, params["recurrent_kernel"], factors), cell.inner_bias(params)
+    return h if bias is None else h + bias[None]
 
 
 def dropouts(cell: Any, params: Params, x: Spec | Array, key: Key | None) -> tuple[Array | None, Array | None]:
@@ -97,13 +135,13 @@ def dropouts(cell: Any, params: Params, x: Spec | Array, key: Key | None) -> tup
     return factors(cell.dropout, x.shape[1], "input"), factors(cell.recurrent_dropout, cell.units, "recurrent")
 
 
-def product(x: Array, kernel: Array, factors: Array | None) -> Array:
-    """`x @ kernel`, where each part of the kernel's columns sees x times a factor of its own: [batch, ..., n]."""
+def product(x: Array, kernel: Array, factors: Array | None, batch: int = 0) -> Array:
+    """`x @ kernel`, where each part of the kernel's columns sees x times a factor of its own: [..., batch, ..., n]."""
     if factors is None:
-        return x @ kernel
-    wide = jnp.expand_dims(factors, tuple(range(2, x.ndim)))
+        return weigh(x, kernel) if x.ndim > 2 and x.dtype == kernel.dtype else x @ kernel
+    wide = jnp.expand_dims(factors, (*range(1, 1 + batch), *range(2 + batch, x.ndim)))
     parts = jnp.split(kernel, factors.shape[0], axis=-1)
-    return jnp.concatenate([(x * factor) @ part for factor, part in zip(wide, parts, strict=True)], axis=-1)
+    return jnp.concatenate([product(x * factor, part, None) for factor, part in zip(wide, parts, strict=True)], axis=-1)
 
 
 class SimpleRNNCell(GatedCell):
@@ -140,6 +178,7 @@ class SimpleRNNCell(GatedCell):
     recurrent_dropout: float = 0.0
 
     gates = 1
+    formula = simple
 
     def advance(self, params: Params, z: Array, memories: Sequence[Array], factors: Array | None) -> list[Array]:
         """The formula."""
@@ -188,6 +227,7 @@ class GRUCell(GatedCell):
     reset_after: bool = True
 
     gates = 3
+    formula = gru
 
     def make_bias(self, key: Key) -> Array:
         """With `reset_after` one for steps and one for the memory."""
@@ -197,15 +237,17 @@ class GRUCell(GatedCell):
         """The first of the two with `reset_after`."""
         return params["bias"][0] if self.use_bias and self.reset_after else params.get("bias")
 
+    def inner_bias(self, params: Params) -> Array | None:
+        """The second of the two with `reset_after`."""
+        return params["bias"][1] if self.use_bias and self.reset_after else None
+
     def advance(self, params: Params, z: Array, memories: Sequence[Array], factors: Array | None) -> list[Array]:
         """The formula, one product for all gates with `reset_after`."""
         (h,), kernel = memories, params["recurrent_kernel"]
         gate, squash = activation(self.recurrent_activation), activation(self.activation)
         keep, reset, new = jnp.split(z, 3, axis=-1)
         if self.reset_after:
-            inner = product(h, kernel, factors)
-            inner = inner + params["bias"][1:] if self.use_bias else inner
-            keep_h, reset_h, new_h = jnp.split(inner, 3, axis=-1)
+            keep_h, reset_h, new_h = jnp.split(inner(self, params, h, factors), 3, axis=-1)
             keep, new = gate(keep + keep_h), squash(new + gate(reset + reset_h) * new_h)
         else:
             two, one = (None, None) if factors is None else (factors[:2], factors[2:])
@@ -257,6 +299,7 @@ class LSTMCell(GatedCell):
     recurrent_dropout: float = 0.0
 
     gates = 4
+    formula = lstm
 
     @property
     def state_size(self) -> list[int]:
