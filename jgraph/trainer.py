@@ -243,15 +243,15 @@ class Trainer:
         `initial_epoch`), a `run`, which keeps its history, seed and epochs, or the newest whole checkpoint in the
         directory `resume`, to the same bits as if it had never stopped (if there is none, it starts anew and says so).
 
-        `callbacks` are those of `jg.callbacks`, or one's own. `TerminateOnNaN` and, with `progress`, `ProgressBar` are
-        there in any case. Ctrl-C ends the dispatch and returns the run with `stopped="interrupted"`, a second one
-        raises; SIGTERM does the same, saves by a `Checkpoint`, and is then sent on.
+        `callbacks` are those of `jg.callbacks`, or one's own; `TerminateOnNaN` and, with `progress`, `ProgressBar` are
+        added. Ctrl-C ends the dispatch and returns the run with `stopped="interrupted"`, a second one raises; SIGTERM
+        saves by a `Checkpoint` before, and is then sent on.
 
         Raises:
             ArgumentError: an argument has no meaning. DataError, KeyMismatchError, ShapeError, DTypeError: data do not
-            fit, are empty, of differing lengths, not finite, or hold labels or indices out of range. MonitorError,
-            NameClashError, CallbackError: a callback does not fit, or raised. ResumeError, LoadError: the checkpoint is
-            another run's, or none is whole. WriteError: no file can be written. All have `run`, the last good run.
+            fit, are empty, not finite, of differing lengths, or hold indices out of range. MonitorError, NameClashError,
+            CallbackError: a callback does not fit, or raised. ResumeError, LoadError: the checkpoint is another run's,
+            or none is whole. WriteError: a file cannot be written. All have `run`, the last good run.
         """
         validation = Validation(validation_split, validation_steps, validation_batch_size, validation_every)
         rest = initial_epoch, drop_last, data_on_device, validation, class_weight

@@ -26,7 +26,7 @@ from jax import lax
 
 from jgraph.ops import convolve3d, depthwise, grouped, ungrouped
 from jgraph.ops.linear import linear
-from jgraph.ops.window import Sizes, Window, convolved
+from jgraph.ops.window import Sizes, Window, convolved, layout
 from jgraph.typing import Array
 
 X, K, Y = 0, 1, 2
@@ -56,6 +56,8 @@ def convolve(
     Array([1., 2., 3., 3., 3.], dtype=float32)
     """
     space, window = x.shape[1:-1], kernel.shape[:-2]
+    if not all(isinstance(n, int) for n in space):
+        return _free(x, kernel, strides, padding, dilation, groups)
     axes = zip(space, window, strides, dilation, strict=True)
     pads = tuple(_around(n, (k - 1) * d + 1, s, padding) for n, k, s, d in axes)
     form = Form(Window(tuple(strides), pads, tuple(dilation), groups), tuple(space), tuple(window))
@@ -189,6 +191,18 @@ def _kind(window: Window, x: Sizes, kernel: Sizes) -> Any:
     if window.groups > 1:
         return next((kind for kind in (depthwise, grouped) if kind.suits(window, x, kernel)), None)
     return convolve3d if convolve3d.suits(window, x, kernel) else ungrouped
+
+
+def _free(x: Array, kernel: Array, strides: Sequence[int], padding: str, dilation: Sequence[int], groups: int) -> Array:
+    """XLA's own convolution of free extents, whose padding JAX takes by name alone."""
+    return lax.conv_general_dilated(
+        *promoted(x, kernel),
+        strides,
+        [(dilation[0] * (kernel.shape[0] - 1), 0)] if padding == "causal" else padding.upper(),
+        rhs_dilation=dilation,
+        dimension_numbers=layout(x),
+        feature_group_count=groups,
+    )
 
 
 def _shape(form: Form, missing: int, first: Array, second: Array) -> Sizes:
