@@ -243,15 +243,14 @@ class Trainer:
         `initial_epoch`), a `run`, which keeps its history, seed and epochs, or the newest whole checkpoint in the
         directory `resume`, to the same bits as if it had never stopped (if there is none, it starts anew and says so).
 
-        `callbacks` are those of `jg.callbacks`, or one's own; `TerminateOnNaN` and, with `progress`, `ProgressBar` are
-        added. Ctrl-C ends the dispatch and returns the run with `stopped="interrupted"`, a second one raises; SIGTERM
-        saves by a `Checkpoint` before, and is then sent on.
+        `callbacks` are those of `jg.callbacks`, or one's own; `TerminateOnNaN` and, with `progress`, `ProgressBar` come
+        on top. Ctrl-C ends the dispatch and returns the run as "interrupted", again it raises; SIGTERM saves first.
 
         Raises:
             ArgumentError: an argument has no meaning. DataError, KeyMismatchError, ShapeError, DTypeError: data do not
-            fit, are empty, not finite, of differing lengths, or hold indices out of range. MonitorError, NameClashError,
-            CallbackError: a callback does not fit, or raised. ResumeError, LoadError: the checkpoint is another run's,
-            or none is whole. WriteError: a file cannot be written. All have `run`, the last good run.
+            fit, are empty, not finite, of differing lengths, or hold indices out of range. MonitorError,
+            NameClashError, CallbackError: a callback does not fit, or raised. ResumeError, LoadError: the checkpoint is
+            another run's, or none is whole. WriteError: a file cannot be written. All have `run`, the last good run.
         """
         validation = Validation(validation_split, validation_steps, validation_batch_size, validation_every)
         rest = initial_epoch, drop_last, data_on_device, validation, class_weight
@@ -265,8 +264,7 @@ class Trainer:
         except BaseException as error:
             error.__dict__["run"] = run
             raise
-        with caching(self.compilation_cache):
-            return train(session, source, held_out)
+        return caching(self.compilation_cache)(train)(session, source, held_out)
 
     def fit_many(
         self,
