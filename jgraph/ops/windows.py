@@ -26,7 +26,7 @@ from jgraph.ops.linear import linear
 from jgraph.typing import Array
 
 MOST = 16
-"""Windows of more steps along an axis are left to XLA: a slice for each would make long programs."""
+"""Longer windows, and such further apart, are left to XLA: a slice for each step would make long programs."""
 
 
 class Windows(NamedTuple):
@@ -106,7 +106,7 @@ def lowest(dtype: Any) -> Any:
 
 def _are_short(windows: Windows, x: Array) -> bool:
     """Whether each of their steps is worth a slice, and where they lie is known."""
-    return max(windows.sizes) <= MOST and all(isinstance(n, int) for n in x.shape[1:-1])
+    return max(*windows.sizes, *windows.strides) <= MOST and all(isinstance(n, int) for n in x.shape[1:-1])
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))

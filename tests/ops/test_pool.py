@@ -21,6 +21,7 @@ CASES = {
     "with gaps": ((2, 10, 3), (2,), (3,)),
     "a window of all": ((2, 5, 3), (5,), (2,)),
     "longer than is sliced": ((2, 40, 3), (17,), (2,)),
+    "further apart than is sliced": ((2, 600, 3), (2,), (290,)),
     "no batch": ((0, 9, 3), (3,), (2,)),
     "plane": ((2, 7, 6, 3), (2, 2), (2, 2)),
     "plane, overlapping": ((2, 7, 6, 3), (3, 3), (2, 2)),
