@@ -27,7 +27,7 @@ from jgraph.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell, usua
 from jgraph.layers.standard import Standard
 from jgraph.layers.wrapping import Wrapping, mixing
 from jgraph.ops.activations import Activation
-from jgraph.ops.recurrence import recur
+from jgraph.ops.recurrence import Way, recur
 from jgraph.regularizers import Regularizer
 from jgraph.typing import Array, Key, Params, PyTree, Spec, State
 
@@ -141,21 +141,19 @@ def scan_time(
 
 
 def sweeps(layer: Any, params: Params, x: Array, train: bool) -> bool:
-    """True where a kernel goes through the whole sequence: for a usual step, in a loop, that draws nothing for h."""
-    cell = layer.cell
-    return usual_step(cell, params, x) is not None and not layer.unroll and not (train and cell.recurrent_dropout)
+    """True where a kernel goes through the whole sequence: for a usual step that draws nothing for h."""
+    return usual_step(layer.cell, params, x) is not None and not (train and layer.cell.recurrent_dropout)
 
 
 def swept(layer: Any, params: Params, zs: Array, memories: PyTree, mask: Array | None) -> tuple[Array, list[Array]]:
     """What `scan_time` gives, by a kernel: zs [time, batch, gates * units]."""
     kernel, bias = params["recurrent_kernel"], layer.cell.inner_bias(params)
     real = None if mask is None else jnp.swapaxes(mask, 0, 1).astype(bool)
-    backwards, sequence = layer.go_backwards, layer.return_sequences
-    leaves = jax.tree.leaves(memories)
-    hs, last = recur(layer.cell.formula, backwards, sequence, zs, kernel, bias, leaves, real)
+    way = Way(layer.cell.formula, layer.go_backwards, layer.return_sequences, layer.unroll)
+    hs, last = recur(way, zs, kernel, bias, jax.tree.leaves(memories), real)
     if hs is None:
         return last[0], last
-    return jnp.swapaxes(jnp.flip(hs, 0) if backwards else hs, 0, 1), last
+    return jnp.swapaxes(jnp.flip(hs, 0) if layer.go_backwards else hs, 0, 1), last
 
 
 def shown(step: Callable[..., Any], state: State, z: PyTree, memories: PyTree) -> tuple[Spec, int | None]:

@@ -37,47 +37,56 @@ class Step(NamedTuple):
     apart: bool = False
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+class Way(NamedTuple):
+    """How a step is taken through a sequence: from its end, to give every h, without a loop."""
+
+    step: Step
+    reverse: bool = False
+    sequence: bool = False
+    unroll: bool = False
+
+    def scan(self, advance: Any, memories: Any, steps: Any, *, back: bool = False) -> Any:
+        """`jax.lax.scan` in the order of the steps, or `back` again."""
+        return jax.lax.scan(advance, memories, steps, reverse=self.reverse != back, unroll=self.unroll or 1)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
 def recur(
-    step: Step,
-    reverse: bool,
-    sequence: bool,
+    way: Way,
     z: Array,
     kernel: Array,
     bias: Array | None,
     memories: Arrays,
     real: Array | None,
 ) -> tuple[Array | None, list[Array]]:
-    """Folds a step over z, time first: every h [time, batch, units] if `sequence` is asked for, and the last memories.
+    """Folds a step over z, time first: every h [time, batch, units] if the way asks for them, and the last memories.
 
     z [time, batch, gates * units], kernel [units, gates * units], bias as wide, memories [batch, units], h first. Where
-    `real` [time, batch] is false, the memories stay as they are. `reverse` begins with the last step; each h stands
-    where its step does.
+    `real` [time, batch] is false, the memories stay as they are. In reverse, too, each h stands where its step does.
 
     >>> import jax.numpy as jnp
     >>> z, kernel, h = jnp.ones((5, 2, 3)), jnp.eye(3), jnp.zeros((2, 3))
-    >>> hs, (last,) = recur(simple, False, True, z, kernel, None, [h], None)
+    >>> hs, (last,) = recur(Way(simple, sequence=True), z, kernel, None, [h], None)
     >>> hs.shape, bool(jnp.all(hs[-1] == last)), last[0, 0]
     ((5, 2, 3), True, Array(0.961..., dtype=float32))
     """
-    return _taken(step, reverse, (sequence, False), z, kernel, bias, memories, real)[:2]
+    return _taken(way, (way.sequence, False), z, kernel, bias, memories, real)[:2]
 
 
 @recur.defjvp
-def _tangent(step: Step, reverse: bool, sequence: bool, primals: Any, tangents: Any) -> tuple[Any, Any]:
+def _tangent(way: Way, primals: Any, tangents: Any) -> tuple[Any, Any]:
     z, kernel, bias, memories, real = primals
     dz, dkernel, dbias, dmemories, _ = tangents
-    hs, last, slopes = _taken(step, reverse, (True, True), z, kernel, bias, memories, real)
+    hs, last, slopes = _taken(way, (True, True), z, kernel, bias, memories, real)
     first = memories[0][None]
-    before = jnp.concatenate([hs[1:], first] if reverse else [first, hs[:-1]])
+    before = jnp.concatenate([hs[1:], first] if way.reverse else [first, hs[:-1]])
     dinner = _by_kernel(before, dkernel) if bias is None else _by_kernel(before, dkernel) + dbias[None, None]
-    moving = (dz, dinner) if step.apart else (dz + dinner,)
+    moving = (dz, dinner) if way.step.apart else (dz + dinner,)
     masked = () if real is None else (real,)
-    push = partial(_pushed, step, reverse, sequence, len(masked))
-    pull = partial(_pulled, step, reverse, sequence, len(masked))
+    push, pull = partial(_pushed, way, len(masked)), partial(_pulled, way, len(masked))
     moved = linear(push, pull, (kernel, *masked, *slopes), (*moving, *dmemories))
-    dhs, *dlast = moved if sequence else (None, *moved)
-    return (hs if sequence else None, last), (dhs, dlast)
+    dhs, *dlast = moved if way.sequence else (None, *moved)
+    return (hs if way.sequence else None, last), (dhs, dlast)
 
 
 @jax.custom_jvp
@@ -112,50 +121,50 @@ def _gradient(x: Array, dy: Array) -> Array:
 
 
 def _taken(
-    step: Step, reverse: bool, kept: tuple[bool, bool], z: Array, kernel: Array, bias: Any, memories: Arrays, real: Any
+    way: Way, kept: tuple[bool, bool], z: Array, kernel: Array, bias: Any, memories: Arrays, real: Any
 ) -> tuple[Any, list[Array], Any]:
     """The steps themselves, which keep every h and every step's slopes, or not."""
 
     def advance(old: list[Array], at: Any) -> tuple[list[Array], Any]:
         z, real = at
         inner = old[0] @ kernel if bias is None else old[0] @ kernel + bias[None]
-        new, slopes = step.advance(z, inner, old)
+        new, slopes = way.step.advance(z, inner, old)
         new = _where(real, new, old)
         return new, (new[0] if kept[0] else None, slopes if kept[1] else None)
 
-    last, (hs, slopes) = jax.lax.scan(advance, [*memories], (z, real), reverse=reverse)
+    last, (hs, slopes) = way.scan(advance, [*memories], (z, real))
     return hs, last, slopes
 
 
-def _pushed(step: Step, reverse: bool, sequence: bool, masked: int, residuals: Arrays, x: Arrays) -> tuple[Array, ...]:
+def _pushed(way: Way, masked: int, residuals: Arrays, x: Arrays) -> tuple[Array, ...]:
     kernel, real, slopes = residuals[0], residuals[1] if masked else None, residuals[1 + masked :]
-    inputs = 1 + step.apart
+    inputs = 1 + way.step.apart
 
     def advance(old: list[Array], at: Any) -> tuple[list[Array], Any]:
         (dz, *dinner), slopes, real = at
-        new = step.push(slopes, dz, sum(dinner, old[0] @ kernel), old)
+        new = way.step.push(slopes, dz, sum(dinner, old[0] @ kernel), old)
         new = _where(real, new, old)
-        return new, new[0] if sequence else None
+        return new, new[0] if way.sequence else None
 
-    last, hs = jax.lax.scan(advance, [*x[inputs:]], (x[:inputs], slopes, real), reverse=reverse)
-    return (hs, *last) if sequence else tuple(last)
+    last, hs = way.scan(advance, [*x[inputs:]], (x[:inputs], slopes, real))
+    return (hs, *last) if way.sequence else tuple(last)
 
 
-def _pulled(step: Step, reverse: bool, sequence: bool, masked: int, residuals: Arrays, y: Arrays) -> tuple[Array, ...]:
+def _pulled(way: Way, masked: int, residuals: Arrays, y: Arrays) -> tuple[Array, ...]:
     turned, real, slopes = residuals[0].T, residuals[1] if masked else None, residuals[1 + masked :]
 
     def retreat(new: list[Array], at: Any) -> tuple[list[Array], Any]:
         dh, slopes, real = at
         new = new if dh is None else [new[0] + dh, *new[1:]]
         still = [jnp.zeros_like(array) for array in new]
-        dz, dinner, old = step.pull(slopes, _where(real, new, still))
+        dz, dinner, old = way.step.pull(slopes, _where(real, new, still))
         old = [old[0] + dinner @ turned, *old[1:]]
         if real is not None:
             old = [a + b for a, b in zip(old, _where(real, still, new), strict=True)]
-        return old, (dz, dinner) if step.apart else (dz,)
+        return old, (dz, dinner) if way.step.apart else (dz,)
 
-    dhs, last = (y[0], y[1:]) if sequence else (None, y)
-    first, inputs = jax.lax.scan(retreat, [*last], (dhs, slopes, real), reverse=not reverse)
+    dhs, last = (y[0], y[1:]) if way.sequence else (None, y)
+    first, inputs = way.scan(retreat, [*last], (dhs, slopes, real), back=True)
     return (*inputs, *first)
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jgraph.ops.recurrence import Step, gru, lstm, recur, simple, weigh
+from jgraph.ops.recurrence import Step, Way, gru, lstm, recur, simple, weigh
 from jgraph.typing import Array
 
 TIME, BATCH, UNITS = 4, 2, 3
@@ -65,10 +65,10 @@ def _made(key: Array, name: str, biased: bool = True, masked: bool = True) -> An
     return z, kernel, bias if biased else None, memories, real
 
 
-def _both(name: str, reverse: bool = False, sequence: bool = True) -> list[Callable[..., Any]]:
+def _both(name: str, reverse: bool = False, sequence: bool = True, unroll: bool = False) -> list[Callable[..., Any]]:
     """The kernel and the plain scan as functions of the arrays that have derivatives, and the mask."""
     ours, theirs, *_ = STEPS[name]
-    return [partial(recur, ours, reverse, sequence), partial(_plain, theirs, reverse, sequence)]
+    return [partial(recur, Way(ours, reverse, sequence, unroll)), partial(_plain, theirs, reverse, sequence)]
 
 
 def _score(run: Callable[..., Any], real: Any) -> Callable[..., Array]:
@@ -97,6 +97,14 @@ def test_values_and_gradients(
     places = (0, 1, 2, 3) if more else (0, 1, 3)
     ours, theirs = (jax.jit(jax.grad(_score(run, real), places))(*arrays) for run in (ours, theirs))
     _close(ours, theirs)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_without_a_loop(getkey: Callable[[], Array], name: str) -> None:
+    *arrays, real = _made(getkey(), name)
+    ours, theirs = (jax.jit(jax.grad(_score(run, real), (0, 1, 2, 3))) for run in _both(name, unroll=True))
+    assert " while(" not in str(ours.lower(*arrays).compile().as_text())
+    _close(ours(*arrays), theirs(*arrays))
 
 
 TRANSFORMED: dict[str, Callable[[Callable[..., Array]], Callable[..., Any]]] = {
@@ -142,8 +150,8 @@ def test_float64_is_the_formula(getkey: Callable[[], Array], name: str) -> None:
 def test_low_precision_keeps_its_dtype(getkey: Callable[[], Array]) -> None:
     *arrays, real = _made(getkey(), "lstm")
     low = jax.tree.map(lambda a: a.astype(jnp.bfloat16), arrays)
-    hs, last = recur(lstm, False, True, *low, real)
-    want, _ = recur(lstm, False, True, *arrays, real)
+    hs, last = recur(Way(lstm, sequence=True), *low, real)
+    want, _ = recur(Way(lstm, sequence=True), *arrays, real)
     assert {leaf.dtype for leaf in (hs, *last)} == {jnp.dtype("bfloat16")}
     np.testing.assert_allclose(np.asarray(hs, "float32"), want, atol=0.05)  # a few steps of 2**-8
 
