@@ -50,7 +50,7 @@ def convolution() -> tuple[jg.Model, tuple[Any, Any]]:
 
 
 def same_kernel(x: Any, kernel: Any, *_: Any, **__: Any) -> Any:
-    """The convolution of jgraph, as a step is measured beside one on the same kernels; Flax calls it in place of JAX's."""
+    """The convolution of jgraph: a step is measured beside one on the same kernels. Flax calls it in place of JAX's."""
     return convolve(x, kernel, strides=(1, 1), padding="valid", dilation=(1, 1))
 
 
