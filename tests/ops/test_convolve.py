@@ -37,6 +37,7 @@ CASES = [
     for space, taps in SIZES
     for stride, dilation, pads, groups in itertools.product([1, 2, 3], [1, 2], PADS, GROUPS)
     if (dilation == 1 or (len(space) == 1 and stride < 3)) and (groups == "whole" or pads == "around")
+    if len(space) == 2 or (pads == "around" and stride < 3)
 ]
 
 
