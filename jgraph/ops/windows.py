@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jgraph.ops.apart import apart
 from jgraph.ops.linear import linear
 from jgraph.typing import Array
 
@@ -130,7 +131,7 @@ def _max_tangent(windows: Windows, at: tuple[Array, ...], dx: tuple[Array, ...])
 
 def _max_transpose(windows: Windows, at: tuple[Array, ...], dy: tuple[Array, ...]) -> tuple[Array]:
     by_xla = lambda x, _, dy: jax.vjp(partial(_reduced_max, windows), x)[1](dy)[0]  # noqa: E731
-    return (lax.platform_dependent(*at, *dy, cpu=partial(_back_to_first, windows), default=by_xla),)
+    return (lax.platform_dependent(*at, *dy, cpu=partial(apart, partial(_back_to_first, windows)), default=by_xla),)
 
 
 def _sums(windows: Windows, _: tuple[Array, ...], x: tuple[Array, ...]) -> tuple[Array]:
@@ -142,7 +143,7 @@ def _sums_transpose(
 ) -> tuple[Array]:
     shape = dy[0].shape[0], *space, dy[0].shape[-1]
     by_xla = lambda dy: jax.linear_transpose(partial(_reduced_sum, windows), jnp.empty(shape, dy.dtype))(dy)[0]  # noqa: E731
-    return (lax.platform_dependent(*dy, cpu=partial(_back_to_all, windows, space), default=by_xla),)
+    return (lax.platform_dependent(*dy, cpu=partial(apart, partial(_back_to_all, windows, space)), default=by_xla),)
 
 
 def _reduced_max(windows: Windows, x: Array) -> Array:
