@@ -23,6 +23,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 
 from jgraph.ops import convolve3d, depthwise, grouped, ungrouped
 from jgraph.ops.linear import linear
@@ -58,9 +59,9 @@ def convolve(
     space, window = x.shape[1:-1], kernel.shape[:-2]
     if not all(isinstance(n, int) for n in space):
         return _free(x, kernel, strides, padding, dilation, groups)
-    axes = zip(space, window, strides, dilation, strict=True)
-    pads = tuple(_around(n, (k - 1) * d + 1, s, padding) for n, k, s, d in axes)
-    form = Form(Window(tuple(strides), pads, tuple(dilation), groups), tuple(space), tuple(window))
+    reach = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
+    pads = [(reach[0] - 1, 0)] if padding == "causal" else lax.padtype_to_pads(space, reach, strides, padding.upper())
+    form = Form(Window(tuple(strides), tuple(pads), tuple(dilation), groups), tuple(space), tuple(window))
     return contract(form, Y, *promoted(x, kernel))
 
 
@@ -129,22 +130,26 @@ def contract(form: Form, missing: int, first: Array, second: Array) -> Array:
     return contracted(form, missing, first, second)
 
 
-@contract.defjvp
-def _tangent(form: Form, missing: int, given: tuple[Array, Array], tangents: tuple[Array, Array]) -> Any:
-    first, second = (name for name in (X, K, Y) if name != missing)
-    by_first = linear(
-        lambda other, moved: (contract(form, missing, *moved, *other),),
-        lambda other, made: (contract(form, first, *_ordered(second, other, missing, made)),),
-        (given[1],),
-        (tangents[0],),
-    )
-    by_second = linear(
-        lambda other, moved: (contract(form, missing, *other, *moved),),
-        lambda other, made: (contract(form, second, *_ordered(first, other, missing, made)),),
-        (given[0],),
-        (tangents[1],),
-    )
-    return contract(form, missing, *given), by_first[0] + by_second[0]
+@functools.partial(contract.defjvp, symbolic_zeros=True)
+def _tangent(form: Form, missing: int, given: tuple[Array, Array], tangents: tuple[Any, Any]) -> Any:
+    """The sum is linear in each of the two: of those that move, as inputs of a first layer do not."""
+    names = [name for name in (X, K, Y) if name != missing]
+    parts = [
+        _by_one(form, missing, names[i], names[1 - i], given[1 - i], tangents[i])
+        for i in range(2)
+        if not isinstance(tangents[i], SymbolicZero)
+    ]
+    return contract(form, missing, *given), sum(parts[1:], parts[0])
+
+
+def _by_one(form: Form, missing: int, name: int, fixed_name: int, fixed: Array, moved: Array) -> Array:
+    """The missing one from a given one that moves and one that does not; its transpose is a `contract` too."""
+    return linear(
+        lambda fixed, moved: (contract(form, missing, *_ordered(name, moved, fixed_name, fixed)),),
+        lambda fixed, made: (contract(form, name, *_ordered(missing, made, fixed_name, fixed)),),
+        (fixed,),
+        (moved,),
+    )[0]
 
 
 def _ordered(name: int, array: Any, other_name: int, other: Any) -> tuple[Array, Array]:
@@ -171,14 +176,12 @@ def _plain(form: Form, missing: int, first: Array, second: Array) -> Array:
 
 
 def _on_cpu(form: Form, missing: int, first: Array, second: Array) -> Array:
-    """A form that XLA:CPU compiles well, or XLA's own, where there is none or an extent is free."""
+    """A form that XLA:CPU compiles well, or XLA's own, where an extent is free, or nothing is there."""
     shapes = [first.shape, second.shape]
     shapes.insert(missing, _shape(form, missing, first, second))
     if not all(isinstance(n, int) and n for n in (*shapes[X], *shapes[K])):
         return _plain(form, missing, first, second)
     kind = _kind(form.window, shapes[X], shapes[K])
-    if kind is None:
-        return _plain(form, missing, first, second)
     if missing == Y:
         return kind.forward(first, second, form.window)
     if missing == X:
@@ -187,9 +190,9 @@ def _on_cpu(form: Form, missing: int, first: Array, second: Array) -> Array:
 
 
 def _kind(window: Window, x: Sizes, kernel: Sizes) -> Any:
-    """The file of forms for these shapes, if there is one."""
+    """The file of forms for these shapes."""
     if window.groups > 1:
-        return next((kind for kind in (depthwise, grouped) if kind.suits(window, x, kernel)), None)
+        return depthwise if depthwise.suits(window, x, kernel) else grouped
     return convolve3d if convolve3d.suits(window, x, kernel) else ungrouped
 
 
@@ -212,16 +215,6 @@ def _shape(form: Form, missing: int, first: Array, second: Array) -> Sizes:
     if missing == X:
         return (second.shape[0], *form.space, first.shape[-2] * form.window.groups)
     return (*form.taps, first.shape[-1] // form.window.groups, second.shape[-1])
-
-
-def _around(size: int, reach: int, stride: int, padding: str) -> tuple[int, int]:
-    """What is padded in front and behind: `same` makes `ceil(size / stride)` windows, the odd one behind."""
-    if padding == "causal":
-        return reach - 1, 0
-    if padding == "valid":
-        return 0, 0
-    total = max((-(-size // stride) - 1) * stride + reach - size, 0)
-    return total // 2, total - total // 2
 
 
 def promoted(x: Array, kernel: Array) -> tuple[Array, Array]:

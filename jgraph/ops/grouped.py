@@ -17,12 +17,6 @@ from jgraph.typing import Array
 WIDTH = 16
 
 
-def suits(window: Window, x: tuple[int, ...], kernel: tuple[int, ...]) -> bool:
-    """Whether these functions are the better ones, by the shapes of inputs and kernel: of known, not empty axes."""
-    known = all(isinstance(n, int) and n > 0 for n in x)
-    return known and window.groups > 1 and kernel[-2] > 1
-
-
 def forward(x: Array, kernel: Array, window: Window) -> Array:
     """`x` [batch, *space, n] with `kernel` [*window, n / groups, out] -> [batch, *space', out].
 

@@ -139,3 +139,26 @@ def _same(found: Any, expected: Any) -> None:
         assert jnp.allclose(found, expected, rtol=1e-4, atol=1e-5 * float(jnp.abs(expected).max()))
 
     jax.tree.map(close, found, expected)
+
+
+def test_a_depthwise_window_of_many_taps_is_no_grouped_convolution_of_xla(getkey: Callable[[], Array]) -> None:
+    """XLA:CPU computes the gradients of those 100 to 400 times slower in a loop body."""
+    form = Form(Window((1, 1), ((4, 4), (4, 4)), (1, 1), 4), (10, 10), (9, 9))
+    x, kernel = jax.random.normal(getkey(), (2, 10, 10, 4)), jax.random.normal(getkey(), (9, 9, 1, 8))
+    grads = jax.jit(_all(functools.partial(contract, form, Y)))
+    text = export.export(grads, platforms=("cpu",))(x, kernel).mlir_module()
+    assert "feature_group_count = 1" in text
+    assert "feature_group_count = 4" not in text
+    assert "batch_group_count = 4" not in text
+    _same(grads(x, kernel), jax.jit(_all(functools.partial(_plain, form)))(x, kernel))
+
+
+def test_what_does_not_move_has_no_gradient(getkey: Callable[[], Array]) -> None:
+    """As the inputs of a first layer: the program has the convolution and the gradient by its kernel, no third one."""
+    form = Form(Window((1,), ((1, 1),), (1,)), (8,), (3,))
+    x, kernel = jax.random.normal(getkey(), (2, 8, 3)), jax.random.normal(getkey(), (3, 3, 4))
+    loss = lambda x, k: jnp.sum(contract(form, Y, x, k) ** 2)  # noqa: E731
+    text = {
+        by: export.export(jax.jit(jax.grad(loss, by)), platforms=("cuda",))(x, kernel).mlir_module() for by in (0, 1)
+    }
+    assert [text[by].count("stablehlo.convolution") for by in (0, 1)] == [2, 2]

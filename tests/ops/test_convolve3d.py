@@ -27,4 +27,3 @@ def test_it_is_for_windows_of_three_axes() -> None:
     window = Window((1, 1, 1), ((0, 0),) * 3, (1, 1, 1))
     assert convolve3d.suits(window, (2, 9, 9, 9, 4), (3, 1, 1, 4, 4))
     assert not convolve3d.suits(window, (2, 9, 9, 9, 4), (1, 1, 1, 4, 4))
-    assert not convolve3d.suits(window, (0, 9, 9, 9, 4), (3, 3, 3, 4, 4))

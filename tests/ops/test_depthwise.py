@@ -46,4 +46,3 @@ def test_it_is_for_one_channel_a_group_and_not_too_many_taps() -> None:
     assert depthwise.suits(window, (2, 9, 9, 4), (3, 3, 1, 8))
     assert not depthwise.suits(window, (2, 9, 9, 8), (3, 3, 2, 8))
     assert not depthwise.suits(window, (2, 9, 9, 4), (9, 9, 1, 4))
-    assert not depthwise.suits(window, (0, 9, 9, 4), (3, 3, 1, 4))

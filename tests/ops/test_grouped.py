@@ -29,9 +29,3 @@ def test_the_three_are_those_of_xla(
 
 def test_some_groups_are_merged_and_some_stand_apart(agree: Callable[..., None]) -> None:
     agree(grouped, (2, 5, 24), (3, 4, 12), Window((1,), ((1, 1),), (1,), 6))
-
-
-def test_it_is_for_groups_of_several_channels() -> None:
-    assert grouped.suits(Window((1,), ((0, 0),), (1,), 2), (2, 9, 4), (3, 2, 4))
-    assert not grouped.suits(Window((1,), ((0, 0),), (1,), 4), (2, 9, 4), (3, 1, 4))
-    assert not grouped.suits(Window((1,), ((0, 0),), (1,), 1), (2, 9, 4), (3, 4, 4))
