@@ -264,7 +264,7 @@ class Trainer:
         except BaseException as error:
             error.__dict__["run"] = run
             raise
-        return caching(self.compilation_cache)(train)(session, source, held_out)
+        return train(session, source, held_out)
 
     def fit_many(
         self,

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from jgraph.train.caching import caching
 from jgraph.train.programs import STEPS_PER_DISPATCH
 from jgraph.train.session import Session
 from jgraph.train.source import Source, measure, read_logs
@@ -20,25 +21,31 @@ def train(session: Session, source: Source, held_out: Source | None) -> Run:
     try:
         with session.signals:
             try:
-                session.outlets.open(session.setting.sinks)
-                source = source.place(session.run.train_state)
-                held_out = None if held_out is None else held_out.place(session.run.train_state)
-                how = f"up to {STEPS_PER_DISPATCH} steps per dispatch" if source.looping else "one step per dispatch"
-                session.say(f"epoch {session.run.position.epoch + 1}: {how}")
-                if held_out is not None:
-                    session.measuring = functools.partial(validated, session, held_out)
-                session.fire("on_train_begin")
-                while _goes_on(session):
-                    train_epoch(session, source, held_out)
-                session.fire("on_train_end")
-                session.outlets.close()
-                session.look()
+                with caching(session.setting.trainer.compilation_cache):
+                    _train(session, source, held_out)
             except BaseException as error:
                 session.fail(error)
                 raise
     finally:
         session.signals.again()
     return session.current()
+
+
+def _train(session: Session, source: Source, held_out: Source | None) -> None:
+    """Opens what is written to, trains epoch after epoch, and closes it."""
+    session.outlets.open(session.setting.sinks)
+    source = source.place(session.run.train_state)
+    held_out = None if held_out is None else held_out.place(session.run.train_state)
+    how = f"up to {STEPS_PER_DISPATCH} steps per dispatch" if source.looping else "one step per dispatch"
+    session.say(f"epoch {session.run.position.epoch + 1}: {how}")
+    if held_out is not None:
+        session.measuring = functools.partial(validated, session, held_out)
+    session.fire("on_train_begin")
+    while _goes_on(session):
+        train_epoch(session, source, held_out)
+    session.fire("on_train_end")
+    session.outlets.close()
+    session.look()
 
 
 def _goes_on(session: Session) -> bool:
