@@ -8,11 +8,12 @@ from typing import Any
 
 import jax
 
+from scripts.benchmark.versions import installed
 from scripts.layer_speed.clock import ROUNDS, interleaved
 from scripts.layer_speed.family import Case, Family, Work
 from scripts.layer_speed.goals import unsure
-from scripts.layer_speed.machine import described, roof
 from scripts.layer_speed.sides import Data, sides
+from scripts.machine import machine
 
 AGAIN = 2 * ROUNDS
 """How many rounds more there are where a goal is missed by little."""
@@ -36,7 +37,7 @@ def measure(family: Family, asked: Asked, top: dict[str, float]) -> dict[str, An
         runs, data, record["same"] = sides(work, direction, loop=mode == "loop")
         flops = work.flops * (1 if direction == "forward" else 3)
         moved = moved_bytes(work, data, direction)
-        record |= {"flops": flops, "bytes": moved, "roof": max(flops / top["gflops"], moved / top["gbs"]) / 1e9}
+        record |= {"flops": flops, "bytes": moved, "roof": max(flops / top["flops"], moved / top["bytes"])}
         record["rounds"] = interleaved(runs)
         if unsure(record):
             more = interleaved(runs, AGAIN)
@@ -64,10 +65,10 @@ def begun(family: Family, asked: Asked) -> dict[str, Any]:
 def serve(connection: Connection, modules: Sequence[str]) -> None:
     """Says what the machine is, then answers every case with its record, until it gets `None`."""
     families = by_name(modules)
-    top = roof()
-    connection.send({"machine": described(), "roof": top})
+    described = machine() | {"versions": installed()}
+    connection.send({"machine": described})
     while (asked := connection.recv()) is not None:
-        connection.send(measure(families[asked[0].family], asked, top))
+        connection.send(measure(families[asked[0].family], asked, described["roofs"]))
 
 
 class Worker:

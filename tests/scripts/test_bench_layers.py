@@ -20,7 +20,7 @@ from scripts.layer_speed.worker import by_name, measure
 
 FAMILIES = by_name(bench_layers.MODULES)
 OWN = ("tests.scripts.layer_families",)
-ROOF = {"gflops": 100.0, "gbs": 10.0}
+ROOF = {"flops": 100e9, "bytes": 10e9}
 
 
 def record(jgraph: float, plain: float, torch: float | None = None, **more: Any) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def test_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     words = ["--out", str(file), "--layers", "twice,deadly", "--sample", "2", "--directions", "forward"]
     assert bench_layers.main(words, OWN) == 1
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert set(lines[0]["roof"]) == {"gflops", "gbs"}
+    assert set(lines[0]["machine"]["roofs"]) == {"flops", "bytes"}
     twice, deadly = lines[1:]
     assert "plain" in twice["rounds"]
     assert deadly["fault"] == "ended its process"
