@@ -35,8 +35,9 @@ format: $(READY) ## write the format, and mend what can be mended safely
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(READY) ## write the pages of docs/layers from the docstrings
+docs: $(READY) ## write the pages of docs/layers from the docstrings, and the whole of docs as a site in build/site
 	$(BIN)/python -m scripts.document_layers
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 compare: $(READY) ## compare every layer with Keras over all its options (some hours)
 	$(BIN)/python -m scripts.compare_keras --jobs $(JOBS) $(CASES)
