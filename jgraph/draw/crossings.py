@@ -8,7 +8,7 @@ from jgraph.draw.ranks import Ranked, Segment
 SWEEPS = 12
 """How often the ranks are put in order from the top down and from the bottom up; the best order found is taken."""
 
-WORK = 400_000
+WORK = 150_000
 """How many segments are looked at before the sweeps end earlier."""
 
 

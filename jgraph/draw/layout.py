@@ -115,25 +115,24 @@ def whole_frames(homes: Sequence[int | None], parents: Sequence[int | None], lin
     kept = [True] * len(parents)
     while True:
         chains = [_home_chain(home, parents, kept) for home in homes]
-        bad = _in_cycles(links, chains, len(homes))
+        bad = _in_cycles(links, chains)
         if not bad:
             return kept
         kept[max(bad)] = False
 
 
-def _in_cycles(links: Sequence[Link], chains: Sequence[tuple[int, ...]], boxes: int) -> set[int]:
+def _in_cycles(links: Sequence[Link], chains: Sequence[tuple[int, ...]]) -> set[int]:
     """The frames that lie on cycles when each is taken for one item."""
-    between: dict[int | None, list[tuple[int, int]]] = {}
+    between: dict[int | None, list[tuple[_Thing, _Thing]]] = {}
     for link in links:
         level, source, target = _meeting(link, chains)
-        if source != target:
-            ends = [thing[1] + (boxes if thing[0] == "frame" else 0) for thing in (source, target)]
-            between.setdefault(level, []).append((ends[0], ends[1]))
+        between.setdefault(level, []).append((source, target))
     bad: set[int] = set()
-    frames = 1 + max((frame for chain in chains for frame in chain), default=-1)
     for pairs in between.values():
-        stuck = set(range(boxes + frames)) - {*topological(boxes + frames, pairs)}
-        bad |= {number - boxes for number in stuck if number >= boxes}
+        things = list(dict.fromkeys(end for pair in pairs for end in pair))
+        number = {thing: place for place, thing in enumerate(things)}
+        done = {*topological(len(things), [(number[source], number[target]) for source, target in pairs])}
+        bad |= {thing[1] for place, thing in enumerate(things) if place not in done and thing[0] == "frame"}
     return bad
 
 
@@ -300,10 +299,10 @@ def _bands(graph: Ranked, ranks: Sequence[Sequence[int]], xs: Sequence[float]) -
         sideways[number] = max(sideways[number], apart)
     heights = [max(graph.chains[v].height if v < len(graph.chains) else 0.0 for v in rank) for rank in ranks]
     tops, bottoms, y = [], [], 0.0
-    for height, below, bend in zip(heights, [*heights[1:], 1.0], sideways, strict=True):
+    for number, (height, bend) in enumerate(zip(heights, sideways, strict=True)):
         tops.append(y)
         bottoms.append(y + height)
-        least = GAPS[0] if height and below else PORT_GAP
+        least = GAPS[0] if height and all(heights[number + 1 : number + 2]) else PORT_GAP
         y = bottoms[-1] + min(least + STEEP * bend, GAPS[1])
     return tops, bottoms
 

@@ -7,7 +7,7 @@ MASK = "#8B3FC7"
 FROZEN = ("#BAE3FB", "#075985")
 """The fill and the words of the mark of frozen layers."""
 
-MARK = ("#F1F2F4", "#4B5563")
+MARK = ("#DFE2E8", "#374151")
 """Those of other marks, such as a dtype."""
 
 FILLS = {

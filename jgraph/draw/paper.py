@@ -66,9 +66,18 @@ def png(scene: Scene, dpi: float, where: str) -> bytes:
     Raises:
         ArgumentError: matplotlib is not installed.
     """
-    side, area = max(scene.width, scene.height) / 96, scene.width * scene.height / 96**2
-    dots = min(float(dpi), LONGEST_SIDE / side, (MOST_PIXELS / area) ** 0.5)
+    dots = resolution(scene.width, scene.height, dpi)
     return painted(where, lambda: _scene(scene, dots), ".png", {"Software": None})
+
+
+def resolution(width: float, height: float, dpi: float) -> float:
+    """The dots per inch of a scene of that size: `dpi`, or fewer where there would be too many.
+
+    >>> resolution(960, 960, 200), resolution(960, 960, 2000) < 2000
+    (200.0, True)
+    """
+    side, area = max(width, height) / 96, width * height / 96**2
+    return min(float(dpi), LONGEST_SIDE / side, (MOST_PIXELS / area) ** 0.5)
 
 
 def _scene(scene: Scene, dpi: float) -> Any:

@@ -8,7 +8,9 @@ from jgraph.draw.ranks import Ranked
 APART, BESIDE_LINE = 22.0, 9.0
 """The room between two items of a rank, and between an item and a line that passes."""
 
-ROUNDS, MOST_WISHES = 12, 64
+ROUNDS, PATIENCE, WORK, MOST_WISHES = 12, 3, 60_000, 64
+"""At most so many rounds, of which so many bring nothing, fewer in a graph of very many segments; and the most wishes
+that are looked at one by one."""
 
 Side = list[list[tuple[int, float, float]]]
 """For each vertex those on one side, with how much further right it would stand for a straight line, and the weight."""
@@ -30,7 +32,11 @@ def positions(graph: Ranked, ranks: Sequence[Sequence[int]]) -> list[float]:
         _settle(rank, needed, [-sum(needed) / 2] * len(rank), [1.0] * len(rank), xs)
     both = [[*a, *b] for a, b in zip(above, below, strict=True)]
     best, least = list(xs), _bend(graph, xs)
-    for turn in range(ROUNDS):
+    unchanged = 0
+    for turn in range(max(1, min(ROUNDS, WORK // (len(graph.segments) + 1)))):
+        if unchanged == PATIENCE:
+            break
+        unchanged += 1
         for side, order in (
             (above, range(len(ranks))),
             (below, reversed(range(len(ranks)))),
@@ -40,7 +46,7 @@ def positions(graph: Ranked, ranks: Sequence[Sequence[int]]) -> list[float]:
                 _move(graph, ranks[number], gaps[number], side, both, xs)
         _straighten(graph, ranks, gaps, both, xs)
         if (found := _bend(graph, xs)) < least - 1e-6:
-            best, least = list(xs), found
+            best, least, unchanged = list(xs), found, 0
     start = min((x - graph.lefts[v] for v, x in enumerate(best)), default=0.0)
     return [round(x - start, 3) for x in best]
 

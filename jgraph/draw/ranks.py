@@ -6,7 +6,7 @@ length stand side by side, and what is left to arrange is small.
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 STEP = 18.0
 """The distance of two items of a chain, in which the tip of an arrow has room."""
@@ -107,7 +107,7 @@ def ranked(
     chain_of = {m: (number, place) for number, chain in enumerate(chains) for place, m in enumerate(chain.members)}
     between = [(e.source, e.target) for e in edges if chain_of[e.source][0] != chain_of[e.target][0]]
     links = list(dict.fromkeys((chain_of[s][0], chain_of[t][0]) for s, t in between))
-    rank = _ranks(len(chains), links, {chain_of[i][0] for i in first}, {chain_of[i][0] for i in last})
+    rank = _ranks(chains, links, {chain_of[i][0] for i in first}, {chain_of[i][0] for i in last})
     lefts, rights = [chain.left for chain in chains], [chain.right for chain in chains]
     trunks: dict[tuple[int, float], list[int]] = {}  # edges from one place share their bends
     segments: dict[tuple[int, int, float], Segment] = {}
@@ -169,21 +169,28 @@ def _chain(items: Sequence[Item], start: int, follows: dict[int, Edge]) -> Chain
     return Chain(tuple(members), tuple(xs), tuple(ys), left, right, y)
 
 
-def _ranks(count: int, links: Sequence[tuple[int, int]], first: set[int], last: set[int]) -> list[int]:
+def _ranks(chains: Sequence[Chain], links: Sequence[tuple[int, int]], first: set[int], last: set[int]) -> list[int]:
     """The rank of each chain: as high as can be, but moved down where that makes its links shorter in all."""
+    count = len(chains)
     above, below = [list[int]() for _ in range(count)], [list[int]() for _ in range(count)]
     for source, target in links:
         above[target].append(source)
         below[source].append(target)
-    order = topological(count, links)
+    order, kept = topological(count, links), first | last
     rank = [0] * count
     for chain in order:
         rank[chain] = max((rank[a] + 1 for a in above[chain]), default=0)
         if first and chain not in first:
             rank[chain] = max(rank[chain], 1)
     for _ in range(2):
-        _pull(reversed(order), first | last, below, above, rank, lambda ranks: min(ranks) - 1)
-        _pull(order, first | last, above, below, rank, lambda ranks: max(ranks) + 1)
+        tallest = _tallest(chains, rank, above)
+        for chain in reversed(order):
+            if chain not in kept and len(below[chain]) > len(above[chain]):
+                lowest = min(rank[b] for b in below[chain]) - 1
+                rank[chain] = lowest if above[chain] else _roomy(tallest, chains[chain].height, rank[chain], lowest)
+        for chain in order:
+            if chain not in kept and len(above[chain]) > len(below[chain]):
+                rank[chain] = max(rank[a] for a in above[chain]) + 1
     if last:
         bottom = max(max((rank[c] + 1 for c in range(count) if c not in last), default=0), 1)
         for chain in last:
@@ -192,15 +199,19 @@ def _ranks(count: int, links: Sequence[tuple[int, int]], first: set[int], last: 
     return [used[r] for r in rank]
 
 
-def _pull(
-    order: Iterable[int],
-    kept: set[int],
-    towards: list[list[int]],
-    others: list[list[int]],
-    rank: list[int],
-    nearest: Callable[[list[int]], int],
-) -> None:
-    """Moves each chain next to those on one side, where it has more links to them than to the other side."""
-    for chain in order:
-        if chain not in kept and len(towards[chain]) > len(others[chain]):
-            rank[chain] = nearest([rank[t] for t in towards[chain]])
+def _tallest(chains: Sequence[Chain], rank: Sequence[int], above: Sequence[list[int]]) -> dict[int, float]:
+    """The height of each rank, of those chains that do not begin by themselves."""
+    tallest: dict[int, float] = {}
+    for chain, found, given in zip(chains, rank, above, strict=True):
+        if given:
+            tallest[found] = max(tallest.get(found, 0.0), chain.height)
+    return tallest
+
+
+def _roomy(tallest: dict[int, float], height: float, highest: int, lowest: int) -> int:
+    """The lowest of the ranks that a chain makes least taller, if at all; a little taller does no harm.
+
+    >>> _roomy({1: 100.0, 2: 40.0}, 30.0, 0, 2), _roomy({1: 100.0, 2: 40.0}, 120.0, 0, 2)
+    (2, 1)
+    """
+    return max(range(highest, lowest + 1), key=lambda rank: (min(tallest.get(rank, 0.0), 0.7 * height), rank))
