@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jgraph.draw.decisions import Decision, DecisionKind, decisions
 from jgraph.draw.files import write
-from jgraph.draw.panels import HUGE, History, Panel, Row, drawable, panels, rows
+from jgraph.draw.panels import HUGE, History, Panel, Row, chosen, drawable, panels, rows
 from jgraph.draw.paper import figure_of, fit, length_of, painted
 from jgraph.draw.ticks import epoch_ticks, even_ticks, labels, number, power_ticks, powers_between
 from jgraph.errors import ArgumentError, listing, nearest
@@ -34,6 +35,13 @@ FEW, MANY = 25, 100
 """Up to a few epochs every number is a dot too; lines of many epochs are thinner."""
 
 DOTS_PER_INCH = 120
+
+SIGNS: dict[DecisionKind, tuple[str, str]] = {
+    "rate": ("\N{BLACK DOWN-POINTING TRIANGLE}", "v"),
+    "restored": ("\N{BLACK LEFT-POINTING TRIANGLE}", "<"),
+    "frozen": ("\N{BLACK DIAMOND}", "D"),
+}
+"""How decisions are marked: the sign in the words, and the same as a marker of matplotlib."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +75,7 @@ class _Picture:
     epochs: int
     best: int | None
     stopped: bool
+    decided: tuple[Decision, ...] = ()
 
 
 def draw_curves(
@@ -76,15 +85,20 @@ def draw_curves(
     best: tuple[str, int] | None = None,
     stopped: str | None = None,
     title: str = "",
+    logs: Sequence[str] | None = None,
+    events: Sequence[str] = (),
 ) -> None:
     """Draws the logs of a run, one number an epoch, as a picture of small panels: PNG, SVG or PDF by the suffix.
 
     `best` is a log's name and its best epoch, counted from 0 (the picture counts from 1); `stopped` is the reason why
-    training ended after the last epoch. A number that is not finite is a gap. The folder is made, and the same
-    arguments give the same bytes. It needs matplotlib, but neither a screen nor pyplot.
+    training ended after the last epoch. `logs` are those that are shown, each with what it was in validation; of the
+    run's `events`, changes of the learning rate, restored states and frozen layers are marked. A number that is not
+    finite is a gap. The folder is made, and the same arguments give the same bytes. It needs matplotlib, but neither a
+    screen nor pyplot.
 
     Raises:
-        ArgumentError: another suffix, no epoch, logs of unequal length, a best epoch that is none, or no matplotlib.
+        ArgumentError: another suffix, no epoch, logs of unequal length, logs or a best epoch that are none, or no
+            matplotlib.
         WriteError: the file cannot be written.
 
     >>> import pathlib, tempfile
@@ -95,19 +109,53 @@ def draw_curves(
     True
     """
     place = Path(path)
-    epochs = _check(place, history, best)
-    drawn = tuple(panels(history))
-    sayings = (*_legend(drawn), *_marks(history, epochs, best, stopped))
-    picture = _Picture(drawn, sayings, _plain(title), epochs, best and best[1], stopped is not None)
-    suffix = place.suffix.lower()
-    write(place, painted("curves", lambda: _figure(picture), suffix, FORMATS[suffix]))
+    check_suffix(place)
+    shown = curves(place.suffix.lower(), history, best=best, stopped=stopped, title=title, logs=logs, events=events)
+    write(place, shown)
 
 
-def _check(place: Path, history: History, best: tuple[str, int] | None) -> int:
-    """Checks the arguments, and counts the epochs."""
+def curves(
+    suffix: str,
+    history: History,
+    *,
+    best: tuple[str, int] | None = None,
+    stopped: str | None = None,
+    title: str = "",
+    logs: Sequence[str] | None = None,
+    events: Sequence[str] = (),
+) -> bytes:
+    """What `draw_curves` writes into a file of that suffix.
+
+    Raises:
+        ArgumentError: as for `draw_curves`.
+    """
+    epochs = check_history(history, best, logs)
+    drawn = tuple(panels(history if logs is None else chosen(history, logs)))
+    decided = decisions(events, epochs)
+    sayings = (*_legend(drawn), *_marks(history, epochs, best, stopped), *_decided(decided))
+    picture = _Picture(drawn, sayings, _plain(title), epochs, best and best[1], stopped is not None, tuple(decided))
+    return painted("curves", lambda: _figure(picture), suffix, FORMATS[suffix])
+
+
+def check_suffix(place: Path) -> None:
+    """Checks that the curves can be written into a file of that name.
+
+    Raises:
+        ArgumentError: it has another suffix.
+    """
     if place.suffix.lower() not in FORMATS:
         expected, cure = f"a suffix among {listing(FORMATS)}", "Write 'curves.png', for example."
         raise ArgumentError("curves, path", expected=expected, got=repr(place.name), cure=cure)
+
+
+def check_history(history: History, best: tuple[str, int] | None, logs: Sequence[str] | None) -> int:
+    """Checks what is to be drawn, and counts the epochs.
+
+    Raises:
+        ArgumentError: there is no epoch, logs of unequal length, or logs or a best epoch that are none.
+    """
+    if logs is not None:
+        chosen(history, logs)
     epochs = max((len(values) for values in history.values()), default=0)
     if epochs == 0:
         raise ArgumentError("curves, history", expected="at least one epoch", got="none", cure="Train for an epoch.")
@@ -139,6 +187,10 @@ def _marks(history: History, epochs: int, best: tuple[str, int] | None, stopped:
     if stopped is not None:
         said.append(_Saying("\N{BLACK SQUARE}", DARK, f"stopped after epoch {epochs}: {_plain(stopped)}"))
     return said
+
+
+def _decided(found: Sequence[Decision]) -> list[_Saying]:
+    return [_Saying(SIGNS[decision.kind][0], MIDDLE, decision.words()) for decision in found]
 
 
 def _plain(text: str) -> str:
@@ -247,10 +299,26 @@ def _panel(axes: Any, panel: Panel, picture: _Picture, most_ticks: int) -> None:
     if picture.stopped:
         axes.axvline(picture.epochs, color=MIDDLE, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
         axes.plot(picture.epochs, 0, "s", markersize=6, transform=axes.get_xaxis_transform(), **edge)
+    _mark(axes, picture.decided)
     _scale(axes, panel)
     axes.set_xticks(epoch_ticks(picture.epochs, most_ticks))
     room = max(0.03 * (picture.epochs - 1), 0.25)
     axes.set_xlim(1 - room, picture.epochs + room)
+
+
+def _mark(axes: Any, decided: Sequence[Decision]) -> None:
+    """Thin lines where something was decided, with signs at their tops, one below the other."""
+    taken: dict[int, int] = {}
+    for decision in decided:
+        style = {"color": MIDDLE, "markeredgecolor": "white", "markeredgewidth": 0.6, "clip_on": False, "zorder": 4}
+        for epoch in decision.epochs:
+            if epoch not in taken:
+                axes.axvline(epoch + 1, color=MIDDLE, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
+            height = 1 - 0.085 * taken.setdefault(epoch, 0)
+            size = 4.5 if decision.kind == "frozen" else 5.5
+            place = {"transform": axes.get_xaxis_transform(), "markersize": size}
+            axes.plot(epoch + 1, height, SIGNS[decision.kind][1], **place, **style)
+            taken[epoch] += 1
 
 
 def _jumps(values: Sequence[float]) -> bool:
