@@ -76,7 +76,7 @@ def chosen(history: History, logs: Sequence[str]) -> History:
     >>> list(chosen({"loss": [1.0], "val_loss": [2.0], "mae": [3.0]}, ["loss"]))
     ['loss', 'val_loss']
     """
-    if isinstance(logs, str) or not logs:
+    if not isinstance(logs, list | tuple) or not logs:
         cure = "Write logs=['loss'], or leave it out for all."
         raise ArgumentError("curves, logs", expected="a list of names", got=repr(logs), cure=cure)
     for name in logs:

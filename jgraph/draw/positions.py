@@ -1,6 +1,7 @@
 """The third step of laying out a graph: where in its rank each vertex stands, so that lines are straight."""
 
 import itertools
+import math
 from collections.abc import Sequence
 
 from jgraph.draw.ranks import Ranked
@@ -32,6 +33,8 @@ def positions(graph: Ranked, ranks: Sequence[Sequence[int]]) -> list[float]:
         _settle(rank, needed, [-sum(needed) / 2] * len(rank), [1.0] * len(rank), xs)
     both = [[*a, *b] for a, b in zip(above, below, strict=True)]
     best, least = list(xs), _bend(graph, xs)
+    trunks = _trunks(graph)
+    places = {vertex: (number, place) for number, rank in enumerate(ranks) for place, vertex in enumerate(rank)}
     unchanged = 0
     for turn in range(max(1, min(ROUNDS, WORK // (len(graph.segments) + 1)))):
         if unchanged == PATIENCE:
@@ -44,7 +47,8 @@ def positions(graph: Ranked, ranks: Sequence[Sequence[int]]) -> list[float]:
         ):
             for number in order:
                 _move(graph, ranks[number], gaps[number], side, both, xs)
-        _straighten(graph, ranks, gaps, both, xs)
+        _straighten(ranks, gaps, both, xs)
+        _align(trunks, places, ranks, gaps, both, xs)
         if (found := _bend(graph, xs)) < least - 1e-6:
             best, least, unchanged = list(xs), found, 0
     start = min((x - graph.lefts[v] for v, x in enumerate(best)), default=0.0)
@@ -83,7 +87,7 @@ def _move(graph: Ranked, rank: Sequence[int], gaps: Sequence[float], side: Side,
     for vertex in rank:
         found = [(xs[other] + shift, weight) for other, shift, weight in side[vertex]]
         wishes.append(sum(_medians(found)) / 2 if found else xs[vertex])
-        heavy = sum(weight for _, _, weight in both[vertex])
+        heavy = 1.0 if vertex >= len(graph.chains) else sum(weight for _, _, weight in both[vertex])
         weights.append(heavy if found else 0.05)
     _settle(rank, gaps, wishes, weights, xs)
 
@@ -133,9 +137,7 @@ def _joined(some: list[tuple[float, float]], more: list[tuple[float, float]]) ->
     return [(sum(wish * w for wish, w in held) / weight, weight)]
 
 
-def _straighten(
-    graph: Ranked, ranks: Sequence[Sequence[int]], gaps: Sequence[Sequence[float]], both: Side, xs: list[float]
-) -> None:
+def _straighten(ranks: Sequence[Sequence[int]], gaps: Sequence[Sequence[float]], both: Side, xs: list[float]) -> None:
     """Moves single vertices to the median of all their lines, as far as their neighbours leave room.
 
     Where any place between two is a median, the nearest to where the vertex stands is taken.
@@ -153,3 +155,51 @@ def _straighten(
                 if place + 1 < len(rank):
                     wish = min(wish, xs[rank[place + 1]] - gaps[number][place])
                 xs[vertex] = wish
+
+
+def _trunks(graph: Ranked) -> list[list[int]]:
+    """The bends of long lines, those of one line together."""
+    count = len(graph.chains)
+    follows = {s.upper: s.lower for s in graph.segments if s.upper >= count and s.lower >= count}
+    inner = {*follows.values()}
+    trunks = []
+    for start in range(count, len(graph.rank)):
+        if start not in inner:
+            trunks.append([start])
+            while (following := follows.get(trunks[-1][-1])) is not None:
+                trunks[-1].append(following)
+    return trunks
+
+
+def _align(
+    trunks: Sequence[Sequence[int]],
+    places: dict[int, tuple[int, int]],
+    ranks: Sequence[Sequence[int]],
+    gaps: Sequence[Sequence[float]],
+    both: Side,
+    xs: list[float],
+) -> None:
+    """Moves whole long lines to where they are straight and their ends short, where there is room in all their ranks.
+
+    From the right and from the left in turn, so that outer lines make room for inner ones.
+    """
+    for turn in range(4):
+        for trunk in sorted(trunks, key=lambda t: (xs[t[len(t) // 2]], t[0]), reverse=turn % 2 == 0):
+            low, high = -math.inf, math.inf
+            for vertex in trunk:
+                number, place = places[vertex]
+                if place:
+                    low = max(low, xs[ranks[number][place - 1]] + gaps[number][place - 1])
+                if place + 1 < len(ranks[number]):
+                    high = min(high, xs[ranks[number][place + 1]] - gaps[number][place])
+            if low <= high:
+                inside = {*trunk}
+                found = [
+                    (xs[other] + shift, weight)
+                    for vertex in trunk
+                    for other, shift, weight in both[vertex]
+                    if other not in inside
+                ]
+                wish = sum(_medians(found)) / 2 if found else xs[trunk[0]]
+                for vertex in trunk:
+                    xs[vertex] = min(max(wish, low), high)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from jgraph.draw.curves import check_history, curves, draw_curves
@@ -30,7 +31,7 @@ class RunPicture:
     best: tuple[str, int] | None = None
     stopped: str | None = None
     title: str = ""
-    logs: tuple[str, ...] | None = None
+    logs: Sequence[str] | None = None
     events: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -108,10 +108,13 @@ def _content(diagram: Diagram, layout: Layout) -> Iterator[Group]:
         frame = diagram.frames[number]
         yield Group("frame", frame_parts(frame, place, FRAMES[depth[number] % 2][0]), frame.details)
     yield from _shared(diagram, layout)
+    labelled: set[tuple[int, int | None]] = set()
     for link, route in zip(diagram.links, layout.routes, strict=True):
         names = f"{diagram.boxes[link.source].name} → {diagram.boxes[link.target].name}"
         title = plain(names) + {"data": "", "mask": " (mask)", "both": " (with its mask)"}[link.kind]
-        yield Group("link", link_parts(route, link.kind, link.output, diagram.rankdir == "LR"), title)
+        output = None if (link.source, link.output) in labelled else link.output
+        labelled.add((link.source, link.output))
+        yield Group("link", link_parts(route, link.kind, output, diagram.rankdir == "LR"), title)
     for number, place in frames:
         frame = diagram.frames[number]
         yield Group("head", head_parts(frame, place, FRAMES[depth[number] % 2][1]), frame.details)

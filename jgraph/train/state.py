@@ -201,8 +201,7 @@ class Run:
         ['curves.svg']
         """
         best = best_epoch(self.history, monitor, mode) if self.history else None  # drawing refuses no history
-        chosen = logs if logs is None or isinstance(logs, str) else tuple(logs)
-        picture = RunPicture(self.history, best, self.stopped, title, chosen, self.events)
+        picture = RunPicture(self.history, best, self.stopped, title, logs, self.events)
         if path is not None:
             picture.save(path)
         return picture

@@ -36,6 +36,7 @@ def test_a_run_is_written_and_some_logs_may_be_chosen(tmp_path: Path) -> None:
     ("options", "kind", "message"),
     [
         ({"logs": ["acuracy"]}, ArgumentError, r"got 'acuracy'. Did you mean 'accuracy'\?"),
+        ({"logs": 3}, ArgumentError, "curves, logs: expected a list of names, got 3"),
         ({"path": "curves.gif"}, ArgumentError, "curves, path: expected a suffix among"),
         ({"monitor": "f1"}, MonitorError, "expected a log of the run, got 'f1'"),
         ({"mode": "least"}, ArgumentError, "expected 'auto', 'min' or 'max', got 'least'"),
@@ -47,5 +48,5 @@ def test_bad_arguments_are_refused(options: dict[str, Any], kind: type[Exception
 
 
 def test_a_run_without_an_epoch_has_no_picture() -> None:
-    with pytest.raises(ArgumentError, match="expected at least one epoch, got none. Train for an epoch"):
+    with pytest.raises(ArgumentError, match=r"expected at least one epoch, got none\. Train for an epoch"):
         Run(LOST).plot()
