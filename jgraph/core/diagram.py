@@ -8,13 +8,13 @@ import jax
 
 from jgraph.core.caption import caption, kind_of
 from jgraph.core.find import symbols_read
-from jgraph.core.graph import Graph, Node, Ref, refs_in
+from jgraph.core.graph import Graph, Node, Ref, refs_in, specs_of
 from jgraph.core.layer import InputLayer
 from jgraph.core.policy import changed, frozen_of
 from jgraph.core.summary import count, fate_of_mask, size
 from jgraph.draw.diagram import Box, Diagram, Frame, Link, LinkKind
 from jgraph.draw.specs import show, show_size
-from jgraph.tree import leaves_with_names
+from jgraph.tree import divide, leaves_with_names
 from jgraph.typing import Spec
 
 MOST_SHAPES = 3
@@ -64,19 +64,10 @@ def _subtitle(graph: Graph) -> str:
     """How large it is, in one line."""
     leaves = jax.tree.leaves([node.inference.params for node in graph.nodes if node.call == 0])
     words = [f"{len(graph.nodes):,} nodes", f"{count(leaves):,} parameters ({size(leaves)})"]
-    frozen = frozen_of(graph.nodes)
-    own = [
-        leaf
-        for node in graph.nodes
-        if node.call == 0
-        for path, leaf in jax.tree_util.tree_flatten_with_path(node.inference.params)[0]
-        if any((*node.names, *(k.key for k in path))[: len(f)] == f for f in _of(frozen, node))
-    ]
-    return " · ".join([*words, f"{count(own):,} frozen"] if own else words)
-
-
-def _of(frozen: frozenset[tuple[str, ...]], node: Node) -> list[tuple[str, ...]]:
-    return [path for path in frozen if path[: len(node.names)] == node.names]
+    homes = [node for node in graph.nodes if node.call == 0]
+    if frozen := jax.tree.leaves(divide(specs_of(homes, "params"), frozen_of(graph.nodes))[1]):
+        words.append(f"{count(frozen):,} frozen")
+    return " · ".join(words)
 
 
 class _Rows:
@@ -97,7 +88,11 @@ class _Rows:
         self.drawn = [p for p in range(len(nodes)) if p not in self.frame_number and outermost[p] == p]
         self.number = {place: number for number, place in enumerate(self.drawn)}
         self.weights = self._weights()
-        self.frozen = set(frozen_of(nodes))
+        self.frozen = frozen_of(nodes)
+        self.with_frozen = {path[:depth] for path in self.frozen for depth in range(1, len(path))}
+        self.inner: dict[int, list[Node]] = {}
+        for place, node in enumerate(nodes):
+            self.inner.setdefault(outermost[place], []).append(node)
 
     def _weights(self) -> dict[str, int]:
         """The number of each set of weights that is shown as shared: not those in a nested model that is itself."""
@@ -145,13 +140,21 @@ class _Rows:
             )
 
     def read(self, place: int) -> Iterator[tuple[int, int | None, LinkKind]]:
-        """What a drawn node reads: the box, its output if it has several, and whether it is data, a mask or both."""
+        """What a drawn node reads: the box, its output if it has several, and whether it is data, a mask or both.
+
+        A nested model in one box reads what it was called on, or, where the graph was cut inside of it, what its nodes
+        read from outside.
+        """
         node = self.graph.nodes[place]
-        for ref in symbols_read(node):
-            masked = self.graph.symbol(ref).mask is not None and not node.by_hand
-            yield *self.source(ref), "both" if masked else "data"
-        for ref in refs_in(node.mask) if node.by_hand else ():
-            yield *self.source(ref), "mask"
+        several = self.inner[place] if node.layer.is_graph and node.given is None else [node]
+        for reader in several:
+            for ref in symbols_read(reader):
+                masked = self.graph.symbol(ref).mask is not None and not reader.by_hand
+                if self.outermost[ref.node] != place:
+                    yield *self.source(ref), "both" if masked else "data"
+            for ref in refs_in(reader.mask) if reader.by_hand else ():
+                if self.outermost[ref.node] != place:
+                    yield *self.source(ref), "mask"
 
     def source(self, ref: Ref) -> tuple[int, int | None]:
         """The box that a reference leads to, and which of its outputs it is where there are several."""
@@ -185,8 +188,7 @@ class _Rows:
 
     def _parameters(self, place: int) -> str:
         """How many parameters a node has; for a nested model in one box all that are made in it."""
-        inner = [n for p, n in enumerate(self.graph.nodes) if self.outermost[p] == place]
-        own = count([n.inference.params for n in inner if n.call == 0])
+        own = count([node.inference.params for node in self.inner[place] if node.call == 0])
         node = self.graph.nodes[place]
         if node.call and not own:
             again = count(node.inference.params)
@@ -196,10 +198,9 @@ class _Rows:
     def _marks(self, node: Node) -> tuple[str, ...]:
         marks = [word for word in changed(node.treatment).split(", ") if word and word != "frozen"]
         params = list(node.inference.params)
-        frozen = [path for path in self.frozen if path[: len(node.names)] == node.names]
         if not node.layer.is_graph and (params or node.inference.state):
             whole = not node.treatment.trainable or (params and all((*node.names, n) in self.frozen for n in params))
-            marks += ["frozen"] if whole else ["partly frozen"] if frozen else []
+            marks += ["frozen"] if whole else ["partly frozen"] if node.names in self.with_frozen else []
         return tuple(marks)
 
     def _details(self, node: Node) -> str:

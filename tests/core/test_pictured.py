@@ -1,5 +1,6 @@
 """What the picture of a model says: layers, shapes, masks, shared weights, nested models, treatments."""
 
+import itertools
 import operator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,11 @@ import pytest
 import jgraph as jg
 from jgraph.core.pictured import MOST_BOXES
 from jgraph.draw.diagram import Box, Diagram
+from jgraph.draw.picture import Picture
+from jgraph.draw.ranks import topological
+from jgraph.draw.shapes import Rect
 from jgraph.errors import ArgumentError, WriteError
+from tests.core import gallery
 
 
 def twins() -> jg.Model:
@@ -268,3 +273,38 @@ def test_plotting_computes_nothing() -> None:
     model = twins()
     with jax.transfer_guard("disallow"):
         model.plot()
+
+
+def whole_and_apart(picture: Picture) -> None:
+    places = [next(p for p in g.parts if isinstance(p, Rect)) for g in picture.scene.groups if g.kind == "box"]
+    assert len(places) == len(picture.diagram.boxes)
+    for a, b in itertools.combinations(places, 2):
+        beside = a.x + a.width <= b.x or b.x + b.width <= a.x
+        assert beside or a.y + a.height <= b.y or b.y + b.height <= a.y
+    count = len(picture.diagram.boxes)
+    ends = [(link.source, link.target) for link in picture.diagram.links]
+    assert sorted(topological(count, ends)) == list(range(count))
+
+
+@pytest.mark.parametrize("expand_nested", [True, False])
+@pytest.mark.parametrize("name", gallery.MODELS)
+def test_models_with_all_that_a_drawing_can_hold(name: str, expand_nested: bool) -> None:
+    model = gallery.MODELS[name]()
+    picture = model.plot(expand_nested=expand_nested)
+    whole_and_apart(picture)
+    closed = {node.owner for node in model.nodes} - {None} if expand_nested else set()
+    drawn = [
+        place for place, node in enumerate(model.nodes) if place not in closed and (expand_nested or node.owner is None)
+    ]
+    assert sum(box.kind != "output" for box in picture.diagram.boxes) == len(drawn)
+    assert len(picture.diagram.frames) == len(closed)
+
+
+def test_a_graph_cut_inside_a_nested_model_is_drawn_in_both_ways() -> None:
+    model = towers()
+    part = jg.Model(model.output_of("tower/inner/deep", call=0), model.output_of("tower", call=0))
+    whole_and_apart(part.plot())
+    assert [box.name for box in part.plot().diagram.boxes][1:] == ["inner", "drop", "output"]
+    closed = part.plot(expand_nested=False)
+    whole_and_apart(closed)
+    assert len(closed.diagram.links) == 2
