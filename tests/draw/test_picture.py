@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jgraph.draw.diagram import KINDS, Box, Diagram, Frame, Link
 from jgraph.draw.dot import dot
@@ -132,6 +134,49 @@ def test_odd_names_are_held_by_the_svg() -> None:
     texts = [text.text or "" for text in odd.findall("{*}text")]
     assert texts[0] == r'a"b<c>&\{d}|[e]\n%#;`\x00\ud800模--> end subgraph'[:45] + "…"
     assert "�" in (odd.findtext("{*}title") or "")
+
+
+@st.composite
+def diagrams(draw: st.DrawFn) -> Diagram:
+    """Boxes, links and frames around runs of boxes, with any texts at all."""
+    count = draw(st.integers(1, 10))
+    text = st.text(max_size=12)
+    cuts = sorted(draw(st.lists(st.integers(0, count), max_size=4)))
+    frames = tuple(Frame(draw(text), marks=("frozen",)) for _ in cuts[::2]) if len(cuts) % 2 == 0 else ()
+    homes = {box: number for number in range(len(frames)) for box in range(cuts[2 * number], cuts[2 * number + 1])}
+    kinds, weights = st.sampled_from(sorted(KINDS)), st.one_of(st.none(), st.integers(0, 2))
+    boxes = tuple(
+        Box(
+            draw(text),
+            draw(kinds),
+            (draw(text),),
+            homes.get(number),
+            draw(text),
+            draw(weights),
+            draw(st.integers(0, 3)),
+        )
+        for number in range(count)
+    )
+    ends = draw(st.lists(st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)), max_size=12, unique=True))
+    kind = st.sampled_from(("data", "mask", "both"))
+    links = tuple(Link(a, b, draw(st.one_of(st.none(), st.integers(0, 2))), draw(kind)) for a, b in ends if a < b)
+    return Diagram(draw(text), draw(text), boxes, links, frames, draw(st.sampled_from(("TB", "LR"))))
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(diagrams())
+def test_any_diagram_is_whole_in_every_language(diagram: Diagram) -> None:
+    picture = Picture(diagram)
+    sizes = {"box": len(diagram.boxes), "link": len(diagram.links), "frame": len(diagram.frames)}
+    for kind, size in sizes.items():
+        assert len(groups(diagram, kind)) == size
+    assert sum(1 for kind, token in tokens(picture.dot) if (kind, token) == ("arrow", "->")) == sizes["link"]
+    lines = [line.strip() for line in picture.mermaid.splitlines()]
+    assert all(any(re.fullmatch(form, line) for form in MERMAID) for line in lines)
+    assert sum(":::" in line for line in lines) == sizes["box"]
+    assert lines.count("end") == sizes["frame"] == picture.dot.count("subgraph cluster_")
+    for text in (picture.svg, picture.dot, picture.mermaid):
+        text.encode()
 
 
 TOKENS = re.compile(
