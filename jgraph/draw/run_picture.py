@@ -61,7 +61,8 @@ class RunPicture:
 
     def __repr__(self) -> str:
         epochs = max(map(len, self.history.values()), default=0)
-        return f"RunPicture({epochs} epoch{'s' * (epochs != 1)}, {len(self.history)} logs)"
+        logs = len(self.history)
+        return f"RunPicture({epochs} epoch{'s' * (epochs != 1)}, {logs} log{'s' * (logs != 1)})"
 
     def _repr_svg_(self) -> str:
         """What a notebook shows."""

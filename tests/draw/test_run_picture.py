@@ -29,7 +29,7 @@ def test_a_picture_is_shown_and_saved_as_the_same_text(tmp_path: Path) -> None:
     ):
         assert words in picture.svg
     assert repr(picture) == "RunPicture(2 epochs, 4 logs)"
-    assert repr(RunPicture({"loss": [1.0]})) == "RunPicture(1 epoch, 1 logs)"
+    assert repr(RunPicture({"loss": [1.0]})) == "RunPicture(1 epoch, 1 log)"
 
 
 def test_only_some_logs_are_shown_each_with_its_validation() -> None:
