@@ -40,7 +40,7 @@ def _row(graph: Graph, place: int, node: Node) -> list[str]:
     sources = [_place(graph, r) for r in refs]
     sources += [f"mask={_place(graph, r)}" for r in jax.tree.leaves(node.mask) if node.by_hand]
     path = f"{node.path} [{node.call}]" if node.call else node.path
-    return [path, node.layer.describe(), shapes, parameters, _some(sources) or "-", _mask(graph, place)]
+    return [path, node.layer.describe(), shapes, parameters, _some(sources) or "-", fate_of_mask(graph, place)]
 
 
 def _some(words: list[str]) -> str:
@@ -56,7 +56,7 @@ def _place(graph: Graph, ref: Ref) -> str:
     return f"{node.path}{call}{leaf}"
 
 
-def _mask(graph: Graph, place: int) -> str:
+def fate_of_mask(graph: Graph, place: int) -> str:
     """Where the mask of a node's outputs comes from; `ends` where it was given one and its outputs have none."""
     node = graph.nodes[place]
     if any(isinstance(fate, jax.ShapeDtypeStruct) for fate in node.inference.masks):

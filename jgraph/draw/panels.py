@@ -67,6 +67,25 @@ def panels(history: History) -> list[Panel]:
     ]
 
 
+def chosen(history: History, logs: Sequence[str]) -> History:
+    """The history of some logs, each with what it was in validation.
+
+    Raises:
+        ArgumentError: there is no such log, or none is named.
+
+    >>> list(chosen({"loss": [1.0], "val_loss": [2.0], "mae": [3.0]}, ["loss"]))
+    ['loss', 'val_loss']
+    """
+    if not isinstance(logs, list | tuple) or not logs:
+        cure = "Write logs=['loss'], or leave it out for all."
+        raise ArgumentError("curves, logs", expected="a list of names", got=repr(logs), cure=cure)
+    for name in logs:
+        if name not in history:
+            cure = f"{nearest(name, history)}Name some of {listing(history)}."
+            raise ArgumentError("curves, logs", expected="logs of the run", got=repr(name), cure=cure)
+    return {name: values for name, values in history.items() if name in logs or _measured(name, history) in logs}
+
+
 def _measured(name: str, history: History) -> str:
     """What a log measures: `loss` for `val_loss` (but an output may itself be called `val_...`)."""
     bare = name.removeprefix("val_")

@@ -2,13 +2,14 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 
-from jgraph.draw.curves import draw_curves
 from jgraph.draw.panels import best_epoch
+from jgraph.draw.run_picture import RunPicture
 from jgraph.errors import ArgumentError
 from jgraph.tree import match, overlaid
 from jgraph.typing import Array, Key, Params, PyTree, State
@@ -171,15 +172,22 @@ class Run:
         )
 
     def plot(
-        self, path: str | os.PathLike[str], *, monitor: str = "val_loss", mode: str = "auto", title: str = ""
-    ) -> None:
-        """Draws the history as a picture (PNG, SVG or PDF by the suffix).
+        self,
+        path: str | os.PathLike[str] | None = None,
+        logs: Sequence[str] | None = None,
+        *,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+        title: str = "",
+    ) -> RunPicture:
+        """Draws the history as a picture, which a notebook shows; with a path it is written as PNG, SVG or PDF.
 
-        It shows every loss and metric, the learning rate, the best epoch by `monitor`, and where and why training
-        stopped. `mode` is `min`, `max` or `auto`, which is `min` for a loss. Without validation, `val_loss` is `loss`.
+        It shows every loss and metric, or those of `logs` with their validation, the learning rate, the best epoch by
+        `monitor`, where and why training stopped, and where the learning rate was changed, a state restored or layers
+        frozen. `mode` is `min`, `max` or `auto`, which is `min` for a loss. Without validation, `val_loss` is `loss`.
 
         Raises:
-            ArgumentError: another suffix or mode, no epoch yet, or matplotlib is not installed.
+            ArgumentError: another suffix or mode, no such log, no epoch yet, or matplotlib is not installed.
             MonitorError: the history has no such log, or it is not known whether more of it is better.
             WriteError: the file cannot be written.
 
@@ -188,12 +196,15 @@ class Run:
         >>> trainer = jg.Trainer(model, optax.sgd(0.1), loss="mse")
         >>> run = trainer.fit((np.ones((4, 2)), np.ones(4)), epochs=3, progress=False)
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     run.plot(pathlib.Path(folder) / "curves.svg")
+        ...     picture = run.plot(pathlib.Path(folder) / "curves.svg")
         ...     [file.name for file in pathlib.Path(folder).iterdir()]
         ['curves.svg']
         """
-        best = best_epoch(self.history, monitor, mode) if self.history else None  # draw_curves refuses no history
-        draw_curves(path, self.history, best=best, stopped=self.stopped, title=title)
+        best = best_epoch(self.history, monitor, mode) if self.history else None  # drawing refuses no history
+        picture = RunPicture(self.history, best, self.stopped, title, logs, self.events)
+        if path is not None:
+            picture.save(path)
+        return picture
 
     def __repr__(self) -> str:
         step = "its train state is lost" if self.train_state is None else f"step {int(self.train_state.step)}"

@@ -65,6 +65,17 @@ CASES: dict[str, tuple[dict[str, list[float]], dict[str, Any]]] = {
         {"best": ("a", 1)},
     ),
     "negative": ({"loss": [-1.0, -300.0], "learning_rate": [0.0, 0.1]}, {}),
+    "decisions": (
+        history(17, "loss", "accuracy"),
+        {
+            "best": ("val_loss", 11),
+            "events": [
+                *(f"epoch {epoch}, step 9: plateau: learning rate 1 -> 0.5" for epoch in range(2, 18)),
+                "epoch 4, step 9: mine: freezes 'a'",
+                "epoch 4, step 9: mine: restores a train state",
+            ],
+        },
+    ),
     "rates alone": ({"lr_scale": [1.0, 0.1], "learning_rate": [1e-3, 1e-4]}, {}),
     "long names": (
         {f"{output}/{log}": [0.5, 0.25] for output in (LONG, LONG[4:], "W" * 90) for log in ("loss", "accuracy")},
@@ -170,6 +181,16 @@ def test_epochs_count_from_1_and_marks_stand_at_theirs(tmp_path: Path, figures: 
     assert ("s", [[3, 0]]) in lines
     assert ("None", [[2, 0], [2, 1]]) in lines
     assert ("None", [[3, 0], [3, 1]]) in lines
+
+
+def test_decisions_are_lines_with_signs_one_below_the_other(tmp_path: Path, figures: list[Figure]) -> None:
+    events = [f"epoch 2, step 9: mine: {said}" for said in ("learning rate 1 -> 0.5", "freezes 'a'")]
+    draw_curves(tmp_path / "a.png", {"loss": [3.0, 2.0, 1.0]}, events=events)
+    [axes] = figures[0].axes
+    lines = [(line.get_marker(), np.asarray(line.get_xydata()).tolist()) for line in axes.lines]
+    assert lines.count(("None", [[2, 0], [2, 1]])) == 1
+    assert ("v", [[2, 1]]) in lines
+    assert ("D", [[2, 0.915]]) in lines
 
 
 @pytest.mark.parametrize(
