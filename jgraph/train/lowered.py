@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jgraph.core.sizes import names_in, value_of
+from jgraph.draw.amounts import amount
 from jgraph.draw.specs import show
 from jgraph.draw.terminal import table
 from jgraph.errors import ArgumentError, DataError, DTypeError, KeyMismatchError, ShapeError
@@ -22,8 +23,6 @@ from jgraph.tree import leaves_with_names
 from jgraph.typing import Array, PyTree, Spec
 
 GIVE_A_BATCH = "Give lower a batch of arrays, or of jax.ShapeDtypeStruct, with the batch axis."
-
-UNITS = ("", "k", "M", "G", "T", "P")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -135,13 +134,13 @@ class Lowered:
 
     def __repr__(self) -> str:
         rows = next(leaf.shape[0] for leaf in _leaves(self.batch) if leaf is not None)
-        return f"Lowered(batch of {rows}, {_amount(self.flops)}flop, {_amount(self.peak_memory)}B)"
+        return f"Lowered(batch of {rows}, {amount(self.flops, 'flop')}, {amount(self.peak_memory, 'B')})"
 
     def __str__(self) -> str:
         memory = ("peak memory", "arguments", "outputs", "temporaries")
         sizes = (self.peak_memory, self.arguments, self.outputs, self.temporaries)
-        rows = [["operations", f"{_amount(self.flops)}flop"], ["read and written", f"{_amount(self.bytes)}B"]]
-        rows += [[name, f"{_amount(size)}B"] for name, size in zip(memory, sizes, strict=True)]
+        rows = [["operations", amount(self.flops, "flop")], ["read and written", amount(self.bytes, "B")]]
+        rows += [[name, amount(size, "B")] for name, size in zip(memory, sizes, strict=True)]
         named = zip(self.binding.names, _leaves(self.batch), strict=True)
         rows += [[name, show(spec)] for name, spec in named if spec is not None]
         notes = [f"{self.loops} loops, whose bodies are counted once"] if self.loops else []
@@ -240,11 +239,3 @@ def _dtype(array: Any) -> Any:
 def _outline(tree: PyTree) -> Any:
     leaves, structure = jax.tree.flatten(tree)
     return structure, [(leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else type(leaf) for leaf in leaves]
-
-
-def _amount(number: float) -> str:
-    """A number for people, with three digits: `1.23 M`."""
-    if not math.isfinite(number):
-        return f"{number} "
-    power = min(max(int(math.log10(number)) // 3, 0), len(UNITS) - 1) if number >= 1 else 0
-    return f"{number / 1000**power:.3g} {UNITS[power]}"
