@@ -153,7 +153,8 @@ def _cost_at(nodes: Sequence[Node], node: Node, moving: tuple[bool, ...], known:
         if not isinstance(leaf, Ref):
             return leaf
         inference = nodes[leaf.node].inference
-        return _sized((*inference.outputs, *inference.masks)[leaf.index], known) or _UNKNOWN
+        spec: Any = (*inference.outputs, *inference.masks)[leaf.index]
+        return _sized(spec, known) or _UNKNOWN
 
     args, kwargs, mask = jax.tree.map(sized, (node.args, node.kwargs, node.mask))
     if any(leaf is _UNKNOWN for leaf in jax.tree.leaves((args, kwargs, mask))):

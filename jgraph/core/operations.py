@@ -1,9 +1,10 @@
 """How many floating-point operations a traced program has, counted from its jaxpr, without compiling it."""
 
 import collections
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +35,8 @@ REDUCERS = names("reduce reduce_window scatter scatter-add scatter-max scatter-m
 """They have a jaxpr of two numbers, which is no program of its own."""
 
 
-class Operations(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Operations:
     """The operations of a program; `loops` counts loops of unknown length, whose bodies were counted once."""
 
     count: int

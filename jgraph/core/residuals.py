@@ -27,8 +27,14 @@ CHEAP = names(
 RANDOM = names("random_bits random_fold_in random_seed random_split random_unwrap random_wrap threefry2x32")
 """Random bits are not kept, but what is made of them is: a mask."""
 
-CALLS = {"closed_call": "call_jaxpr", "core_call": "call_jaxpr", "custom_jvp_call": "call_jaxpr"}
-CALLS |= {"custom_vjp_call": "call_jaxpr", "jit": "jaxpr", "pjit": "jaxpr"}
+CALLS = {
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+}
 """Primitives that stand for the program in one of their parameters."""
 
 

@@ -139,7 +139,7 @@ def test_a_call_that_is_treated_otherwise_has_its_own_row_and_keeps_its_treatmen
     ("rules", "said"),
     [
         ({"head": {"remta": True}}, "Did you mean 'remat'?"),
-        ({"head": {"remat": 1}}, "rule 'head', remat: expected True or False, got 1"),
+        ({"head": {"remat": 1}}, "rule 'head', remat: expected True or False, or a text that names a block, got 1"),
         ({"head": {"trainable": "no"}}, "expected True or False, got 'no'"),
         ({"head": {"dtype": "int8"}}, "expected a floating dtype, got 'int8'"),
         ({"head": {"dtype": "bfloat61"}}, "expected a floating dtype, got 'bfloat61'"),
