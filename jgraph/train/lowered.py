@@ -33,7 +33,7 @@ class Lowered:
     that it is for. `flops` and `bytes` are XLA's count of the operations of one step, and of what it reads and writes;
     XLA counts the body of a loop, as of an LSTM over time, once, so where `loops` is not 0 both are too low.
     `peak_memory` is all that must be there at once: `arguments`, `outputs` and `temporaries`, in bytes. In `fit`, which
-    donates the train state, the outputs take the place of the arguments.
+    donates the train state, the outputs take the place of the arguments; so they do with `lower(..., donate=True)`.
 
     >>> import jax, jax.numpy as jnp, jgraph as jg, optax
     >>> model = jg.Sequential([jg.Input((4,)), jg.layers.Dense(3)])
@@ -147,8 +147,17 @@ class Lowered:
         return table("One step, compiled", ["", "one step"], rows, notes, numbers=["one step"])
 
 
-def lower(programs: Programs, binding: Binding, train_state: TrainState, batch: Any, batch_size: int | None) -> Lowered:
+def lower(
+    programs: Programs,
+    binding: Binding,
+    train_state: TrainState,
+    batch: Any,
+    batch_size: int | None,
+    donate: bool = False,
+) -> Lowered:
     """Compiles the step for a train state of specs and a batch of arrays or specs, or for `batch_size` rows.
+
+    With `donate` it takes over the memory of the train state, as the programs of `fit` do.
 
     Raises:
         ArgumentError: neither is given, or both. ShapeError, DataError: a size does not follow from the model alone.
@@ -167,7 +176,8 @@ def lower(programs: Programs, binding: Binding, train_state: TrainState, batch: 
     else:
         bound = binding.bind(batch, "lower")[0]
     specs: Any = jax.tree.map(_spec, bound)
-    compiled = programs.logged.lower(train_state, jax.eval_shape(binding.cast, specs)).compile()
+    program = jax.jit(programs.step.logged, donate_argnums=0) if donate else programs.logged
+    compiled = program.lower(train_state, jax.eval_shape(binding.cast, specs)).compile()
     return Lowered(compiled, binding, train_state, specs)
 
 
