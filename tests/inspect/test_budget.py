@@ -98,7 +98,7 @@ def temporaries(trainer: jg.Trainer, rows: int) -> int:
     return step.compile(compiler_options=options).memory_analysis().temp_size_in_bytes
 
 
-@pytest.mark.parametrize(("model", "rows", "share"), [(mlp(16), 1024, 0.6), (convolutional(), 64, 0.7)])
+@pytest.mark.parametrize(("model", "rows", "share"), [(mlp(16), 1024, 0.7), (convolutional(), 64, 0.75)])
 def test_a_plan_takes_the_memory_that_it_says_and_gives_the_same_step(model: jg.Model, rows: int, share: float) -> None:
     trainer = trainer_of(model)
     whole = jg.inspect.budget(trainer, batch_size=rows)
@@ -120,7 +120,7 @@ def test_a_plan_computes_again_no_more_than_it_must() -> None:
     trainer = trainer_of(mlp(16))
     whole = jg.inspect.budget(trainer, batch_size=512)
     plans = [
-        jg.inspect.budget(trainer, batch_size=512, limit=share * whole.memory).plan for share in (1.0, 0.9, 0.7, 0.6)
+        jg.inspect.budget(trainer, batch_size=512, limit=share * whole.memory).plan for share in (1.0, 0.9, 0.8, 0.7)
     ]
     operations = [plan.operations for plan in plans if plan is not None]
     assert operations[0] == 0
@@ -138,21 +138,26 @@ def test_what_is_called_twice_or_has_a_block_already_is_left_as_it_is() -> None:
         h = L.Dense(64, activation="tanh", name=f"d{i}")(h)
     model = jg.Model(x, h).with_policy(jg.Policy({"d0": {"remat": True}}))
     whole = jg.inspect.budget(trainer_of(model), batch_size=512)
-    plan = jg.inspect.budget(trainer_of(model), batch_size=512, limit=0.9 * whole.memory).plan
+    plan = jg.inspect.budget(trainer_of(model), batch_size=512, limit=whole.memory - 1).plan
     assert plan is not None
     assert not {"shared", "d0"} & {path for block in plan.blocks for path in block}
     model.with_policy(plan.policy)
 
 
 def test_a_nested_model_stays_whole() -> None:
-    x, i = jg.Input((64,)), jg.Input((64,))
-    inner = jg.Model(i, L.Dense(64, activation="gelu")(L.Dense(256, activation="gelu")(i)), name="inner")
-    model = jg.Model(x, L.Dense(64)(inner(L.Dense(64)(x))))
+    def inner(name: str) -> jg.Model:
+        i = jg.Input((32,))
+        return jg.Model(i, L.Dense(32, activation="gelu")(L.Dense(128, activation="gelu")(i)), name=name)
+
+    h = x = jg.Input((32,))
+    for name in "abcd":
+        h = inner(name)(h)
+    model = jg.Model(x, L.Dense(32)(h))
     whole = jg.inspect.budget(trainer_of(model), batch_size=512)
-    plan = jg.inspect.budget(trainer_of(model), batch_size=512, limit=whole.memory - 1).plan
+    plan = jg.inspect.budget(trainer_of(model), batch_size=512, limit=0.7 * whole.memory).plan
     assert plan is not None
-    assert "inner" in plan.policy.rules
-    assert model.with_policy(plan.policy).nodes[-2].treatment.remat
+    assert {"a", "b"} <= {*plan.policy.rules} <= {"a", "b", "c", "d", "dense"}
+    assert all(node.treatment.remat for node in model.with_policy(plan.policy).nodes[1:7])
 
 
 def test_a_limit_that_cannot_be_reached_says_the_least() -> None:
