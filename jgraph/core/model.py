@@ -18,6 +18,7 @@ from jgraph.core.graph import Graph, Node, Ref, flatten, specs_of
 from jgraph.core.layer import InputLayer, Layer
 from jgraph.core.lookups import index_range_of
 from jgraph.core.nest import draw_within, with_masks
+from jgraph.core.pictured import Pictured
 from jgraph.core.policy import Policy, frozen_of, trainable
 from jgraph.core.predict import predict, predict_batches
 from jgraph.core.run import constrained, initialize, regularization, run
@@ -30,7 +31,7 @@ from jgraph.tree import check_keys, match
 from jgraph.typing import Array, Key, Params, PyTree, State
 
 
-class Model(Layer):
+class Model(Pictured, Layer):
     """The graph between input and output symbols, as a layer: it can be initialised, applied, called and nested.
 
     Inputs and outputs are any pytree of symbols (one symbol, a list, a dict, nested). Layers get their names here,
@@ -321,8 +322,7 @@ class Model(Layer):
             return self
         pairs = zip(records_of(self.graph), treatments, strict=True)
         records = tuple(dataclasses.replace(record, treatment=new) for record, new in pairs)
-        places = [place for place, node in enumerate(self.nodes) if isinstance(node.layer, InputLayer)]
-        given = {(place, 0): self.graph.symbols[place][0] for place in places}
+        given = {(p, 0): self.graph.symbols[p][0] for p, n in enumerate(self.nodes) if isinstance(n.layer, InputLayer)}
         return rebuild(records, self.graph.inputs, self.graph.outputs, self.name, self.graph.kept, given)
 
     def select(self, tree: PyTree, of: "Model | None" = None) -> PyTree:

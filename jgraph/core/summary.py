@@ -133,7 +133,7 @@ def _row(graph: Graph, place: int, parts: Sequence[int], costs: Sequence[NodeCos
         operations=sum(operations) if whole else None,
         activations=sum(kept[part] for part in parts) if whole else None,
         sources=_some(sources) or "-",
-        mask=_mask(graph, place),
+        mask=fate_of_mask(graph, place),
         policy=changed(node.treatment),
     )
 
@@ -177,7 +177,7 @@ def _place(graph: Graph, ref: Ref) -> str:
     return f"{node.path}{call}{leaf}"
 
 
-def _mask(graph: Graph, place: int) -> str:
+def fate_of_mask(graph: Graph, place: int) -> str:
     """Where the mask of a node's outputs comes from; `ends` where it was given one and its outputs have none."""
     node: Node = graph.nodes[place]
     if any(isinstance(fate, jax.ShapeDtypeStruct) for fate in node.inference.masks):

@@ -2,19 +2,19 @@
 
 import bisect
 import dataclasses
-import io
 import itertools
 import math
 import os
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jgraph.draw.files import write
 from jgraph.draw.panels import HUGE, History, Panel, Row, drawable, panels, rows
+from jgraph.draw.paper import figure_of, fit, length_of, painted
 from jgraph.draw.ticks import epoch_ticks, even_ticks, labels, number, power_ticks, powers_between
-from jgraph.errors import ArgumentError, WriteError, listing, nearest
+from jgraph.errors import ArgumentError, listing, nearest
 
 FORMATS = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 """The suffixes, each with the metadata that is left out because it would differ from one second to the next."""
@@ -34,7 +34,6 @@ FEW, MANY = 25, 100
 """Up to a few epochs every number is a dot too; lines of many epochs are thinner."""
 
 DOTS_PER_INCH = 120
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "jgraph"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,13 +99,8 @@ def draw_curves(
     drawn = tuple(panels(history))
     sayings = (*_legend(drawn), *_marks(history, epochs, best, stopped))
     picture = _Picture(drawn, sayings, _plain(title), epochs, best and best[1], stopped is not None)
-    content = _render(picture, place.suffix.lower())
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
-    except OSError as error:
-        got, cure = f"{error.strerror or error} ({error.filename})", "Give a path that this process may write."
-        raise WriteError(str(place), expected="a place that can be written", got=got, cure=cure) from error
+    suffix = place.suffix.lower()
+    write(place, painted("curves", lambda: _figure(picture), suffix, FORMATS[suffix]))
 
 
 def _check(place: Path, history: History, best: tuple[str, int] | None) -> int:
@@ -152,24 +146,8 @@ def _plain(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
-def _render(picture: _Picture, suffix: str) -> bytes:
-    """The file's content, whatever the user's own settings of matplotlib, which stay as they are."""
-    try:
-        from matplotlib import style
-    except ImportError as error:
-        cure = "Install it: pip install jgraph[plot]."
-        raise ArgumentError("curves", expected="matplotlib", got="none that is installed", cure=cure) from error
-    content = io.BytesIO()
-    with style.context(["default", STYLE]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"Glyph \d+", category=UserWarning)  # drawn as an empty box
-        _figure(picture).savefig(content, format=suffix[1:], metadata=FORMATS[suffix])
-    return content.getvalue()
-
-
 def _figure(picture: _Picture) -> Any:
     """The texts at the top, and below them the grid of panels."""
-    from matplotlib.figure import Figure
-
     placed = rows(picture.panels)
     columns = max(row.columns for row in placed)
     width = WIDTHS[columns]
@@ -177,7 +155,7 @@ def _figure(picture: _Picture) -> Any:
     headings = [[_heading(p, picture, (width - 2 * EDGE) / row.columns - TICKS) for p in row.panels] for row in placed]
     heights = [_height(row, headed) for row, headed in zip(placed, headings, strict=True)]
     height = top + sum(heights) + EDGE / 2
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
+    figure = figure_of(width, height, DOTS_PER_INCH)
     for line in texts:
         font = {"size": line.size, "weight": line.weight, "color": line.colour}
         figure.text(line.x / width, 1 - line.y / height, line.text, va="top", parse_math=False, **font)
@@ -190,17 +168,8 @@ def _figure(picture: _Picture) -> Any:
             _panel(axes, panel, picture, 18 if row.columns == 1 else 6)
             if number_of_row == len(placed) - 1:
                 axes.set_xlabel("epoch", size=TEXT_SIZE, color=MIDDLE)
-    _lay_out(figure, (EDGE / width, EDGE / 2 / height, 1 - 2 * EDGE / width, sum(heights) / height))
+    fit(figure, (EDGE / width, EDGE / 2 / height, 1 - 2 * EDGE / width, sum(heights) / height))
     return figure
-
-
-def _lay_out(figure: Any, rectangle: tuple[float, float, float, float]) -> None:
-    """Fits the panels into a part of the figure; rounded, because the last bits differ from one time to the next."""
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    ConstrainedLayoutEngine(rect=rectangle, w_pad=0.08, h_pad=0.09, wspace=0, hspace=0).execute(figure)
-    for axes in figure.axes:
-        axes.set_position([round(edge, 6) for edge in axes.get_position().bounds])
 
 
 def _height(row: Row, headings: Sequence[tuple[list[str], str]]) -> float:
@@ -216,7 +185,7 @@ def _texts(picture: _Picture, width: float) -> tuple[list[_Text], float]:
         y += 1.5 * LINE
     for saying in picture.sayings:
         lines = _wrapped(saying.words, width - SIGN, TEXT_SIZE, "normal", WORDS_LINES)
-        taken = SIGN + max(_length(line, TEXT_SIZE, "normal") for line in lines)
+        taken = SIGN + max(length_of(line, TEXT_SIZE, "normal") for line in lines)
         if x + taken > width and x > 0:
             x, y = 0.0, y + LINE
         texts.append(_Text(EDGE + x, y, saying.sign, TEXT_SIZE, "bold", saying.colour))
@@ -229,9 +198,9 @@ def _heading(panel: Panel, picture: _Picture, width: float) -> tuple[list[str], 
     """What stands above a panel: its name on the left, in lines, and its value at the best epoch on the right."""
     best = math.nan if picture.best is None else panel.value_at(picture.best)
     value = "" if math.isnan(best) else f"\N{BLACK CIRCLE} {number(best)}"
-    free = width - (_length(value, TEXT_SIZE, "normal") + GAP / 2 if value else 0.0)
+    free = width - (length_of(value, TEXT_SIZE, "normal") + GAP / 2 if value else 0.0)
     lines = _wrapped(_plain(panel.name), width, NAME_SIZE, "bold", NAME_LINES)
-    if lines and _length(lines[-1], NAME_SIZE, "bold") > free:
+    if lines and length_of(lines[-1], NAME_SIZE, "bold") > free:
         lines = _wrapped(_plain(panel.name), free, NAME_SIZE, "bold", NAME_LINES)
     return lines, value
 
@@ -240,10 +209,10 @@ def _wrapped(text: str, width: float, size: float, weight: str, most: int) -> li
     """A text in lines of at most so many inches, cut behind spaces, `/` and `_`, or anywhere in what is longer."""
     lines = [""]
     for piece in re.findall(r"\s+|[^\s/_]*[/_]+|[^\s/_]+", text):
-        if _length((lines[-1] + piece).rstrip(), size, weight) > width:
+        if length_of((lines[-1] + piece).rstrip(), size, weight) > width:
             lines.append("")
         rest = piece if lines[-1] else piece.lstrip()
-        while _length(rest, size, weight) > width and len(rest) > 1:
+        while length_of(rest, size, weight) > width and len(rest) > 1:
             fitting = _fitting(rest, width, size, weight)
             lines[-1:] = [rest[:fitting], ""]
             rest = rest[fitting:]
@@ -257,16 +226,7 @@ def _wrapped(text: str, width: float, size: float, weight: str, most: int) -> li
 def _fitting(text: str, width: float, size: float, weight: str) -> int:
     """How many letters of a text, at least one, take at most so many inches."""
     ends = range(1, len(text) + 1)
-    return max(1, bisect.bisect_right(ends, width, key=lambda end: _length(text[:end], size, weight)))
-
-
-def _length(text: str, size: float, weight: str) -> float:
-    """The inches that a line of text takes."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    font = FontProperties(size=size, weight=weight)
-    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
+    return max(1, bisect.bisect_right(ends, width, key=lambda end: length_of(text[:end], size, weight)))
 
 
 def _panel(axes: Any, panel: Panel, picture: _Picture, most_ticks: int) -> None:
