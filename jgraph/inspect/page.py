@@ -18,6 +18,9 @@ from jgraph.inspect.told import Told
 MOST_BOXES = 400
 """The graph of a larger model is drawn with its nested models as one box each, or not at all."""
 
+WIDEST = 1104.0
+"""A graph goes from left to right where it is no wider than the page, else from top to bottom."""
+
 
 def page(told: Told, best: tuple[str, int] | None, timings: Timings | None) -> str:
     """The whole document. `best` is the log that was watched and its best epoch, counted from 0."""
@@ -122,12 +125,15 @@ def _sentence(decision: Any) -> str:
 def _graph(told: Told) -> str:
     if told.model is None:
         return ""
-    lines = ["<h2>Graph</h2>"]
+    heading = "<h2>Graph</h2>"
     for expand_nested in (True, False):
         picture = told.model.plot(expand_nested=expand_nested)
-        if len(picture.diagram.boxes) <= MOST_BOXES:
-            return "\n".join([*lines, f'<div class="card graph">{picture.svg}</div>'])
-    return "\n".join([*lines, f'<p class="faint">It has {len(told.model.nodes):,} nodes, too many to draw.</p>'])
+        if len(picture.diagram.boxes) > MOST_BOXES:
+            continue
+        across = told.model.plot(expand_nested=expand_nested, rankdir="LR")
+        shown = across if across.scene.width <= WIDEST else picture
+        return f'{heading}\n<div class="graph">{shown.svg}</div>'
+    return f'{heading}\n<p class="faint">It has {len(told.model.nodes):,} nodes, too many to draw.</p>'
 
 
 def _summary(told: Told, timings: Timings | None) -> str:
@@ -152,7 +158,7 @@ def _summary(told: Told, timings: Timings | None) -> str:
         )
     cells = [_cells(row, second, most, slowest, bool(times)) for row, second in zip(rows, seconds, strict=True)]
     notes = "<br>".join(_text(note) for note in notes_of(told.model.graph, rows) if note)
-    return "\n".join([*lines, "</p>", _table(columns, cells), f'<p class="faint">{notes}</p>'])
+    return "\n".join([*lines, "</p>", _table(columns, cells), f'<p class="faint notes">{notes}</p>'])
 
 
 def _seconds(told: Told, row: Row, times: Mapping[tuple[str, int], float]) -> float | None:

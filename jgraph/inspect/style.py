@@ -42,7 +42,8 @@ td.s{color:var(--faint);max-width:260px;overflow-wrap:anywhere}
 .b{display:block;margin-left:auto;height:3px;border-radius:2px;background:var(--bar);margin-top:2px}
 .b.m{background:var(--bar2)}.b.t{background:var(--bar3)}
 .graph svg{max-width:100%;height:auto;display:block;margin:0 auto}
-.graph{max-height:900px;overflow:auto}
+.graph{max-height:1500px;overflow:auto}
+.notes{font-size:13px;margin-top:10px}
 details{margin-top:10px}summary{cursor:pointer;color:var(--faint);font-size:13px}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;font:12px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,
 "DejaVu Sans Mono",monospace;margin:8px 0 0}
