@@ -41,11 +41,13 @@ def scale_of(panel: Panel) -> Scale:
     values = [value for value in (*panel.training, *panel.validation) if drawable(value)]
     low, high = min(values, default=0.0), max(values, default=0.0)
     if panel.kind != "metric" and low > 1 / HUGE and high / low > 10:
-        room = (high / low) ** 0.05
-        return Scale(low / room, high * room, True, tuple(power_ticks(low / room, high * room)))
+        room = (high / low) ** 0.06
+        low, high = low / room**2, high * room  # below there are the marks
+        return Scale(low, high, True, tuple(power_ticks(low, high)))
     if high - low > max(1e-9 * max(abs(low), abs(high)), 1 / HUGE):
-        room = 0.06 * (high - low)
-        return Scale(low - room, high + room, False, tuple(even_ticks(low - room, high + room)))
+        room = 0.07 * (high - low)
+        low, high = low - 2 * room, high + room
+        return Scale(low, high, False, tuple(even_ticks(low, high)))
     room = abs(low) / 2 if abs(low) > 1 / HUGE else 1.0
     return Scale(low - room, high + room, False, (low,) if values else ())
 

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jgraph.core.costs import NodeCost, activations_of, costs_of
 from jgraph.core.model import Model
@@ -179,7 +180,7 @@ def _costs(trainer: Any, compiled: Any) -> tuple[list[NodeCost], int]:
 def _bytes(tree: PyTree) -> int:
     """The bytes of a tree of specs or arrays; of a key, those of its numbers."""
     leaves = [
-        jax.eval_shape(jax.random.key_data, leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+        jax.eval_shape(jax.random.key_data, leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
         for leaf in jax.tree.leaves(tree)
     ]
     return sum(map(size_of, leaves))

@@ -173,7 +173,7 @@ def _cells(row: Row, seconds: float | None, most: Sequence[int], slowest: float,
     activations = "?" if row.activations is None else bytes_of(row.activations) if row.activations else "-"
     treated = f" \N{MIDDLE DOT} {row.policy}" if row.policy else ""
     time = "-" if seconds is None else f"{1e3 * seconds:.3g}"
-    cells = [(row.path, "c"), (row.layer + treated, ""), (row.shapes, "c"), (params, "n")]
+    cells: list[tuple[Any, str]] = [(row.path, "c"), (row.layer + treated, ""), (row.shapes, "c"), (params, "n")]
     cells.append((_Barred(operations, (row.operations or 0) / (most[0] or 1), ""), "n"))
     cells.append((_Barred(activations, (row.activations or 0) / (most[1] or 1), "m"), "n"))
     cells += [(_Barred(time, (seconds or 0.0) / (slowest or 1), "t"), "n")] * timed

@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -23,6 +22,13 @@ class Recompute:
 
     `activations` are the bytes that are then in memory at once, the largest block that is being computed again with
     them; `operations` are those that come on top, for the rows of the budget; `blocks` are the paths of each block.
+
+    >>> import jgraph as jg, optax
+    >>> model = jg.Sequential([jg.Input((8,)), *(jg.layers.Dense(8, activation="tanh") for _ in range(9))])
+    >>> trainer = jg.Trainer(model, optax.sgd(0.1), loss="mse")
+    >>> plan = jg.inspect.budget(trainer, batch_size=512, limit=170_000).plan
+    >>> plan.blocks[0], plan.policy.rules["dense"]["remat"]
+    (('dense',), 'block 1')
     """
 
     policy: Policy
@@ -89,12 +95,12 @@ def _weights(model: Any, costs: Sequence[NodeCost], units: Sequence[Unit]) -> li
 
 def _cut(units: Sequence[Unit], weights: Sequence[int], count: int) -> list[Unit]:
     """Units that follow each other as so many blocks of about equal weight."""
-    share, blocks, weight = sum(weights) / count, [], 0.0
-    for before, (unit, own) in itertools.pairwise([(None, 0), *zip(units, weights, strict=True)]):
-        follows = before[0] is not None and before[0][-1] + 1 == unit[0]
-        if not blocks or not follows or int((weight + own / 2) / share) > int(weight / share):
-            blocks.append(())
-        blocks[-1] += unit
+    share, blocks, weight = sum(weights) / max(count, 1) or 1.0, list[Unit](), 0.0
+    for unit, own in zip(units, weights, strict=True):
+        if not blocks or blocks[-1][-1] + 1 != unit[0] or int((weight + own / 2) / share) > int(weight / share):
+            blocks.append(unit)
+        else:
+            blocks[-1] += unit
         weight += own
     return blocks
 
