@@ -160,22 +160,36 @@ def _cost_at(nodes: Sequence[Node], node: Node, moving: tuple[bool, ...], known:
     if any(leaf is _UNKNOWN for leaf in jax.tree.leaves((args, kwargs, mask))):
         return None
     question = Question(node.layer, args, kwargs, mask, node.treatment, frozenset())
+    asked = _Asked(question, moving, node.inference.params, node.inference.state)
     try:
         hash(question)
     except TypeError:  # an unhashable constant or field: nothing to look the answer up by
-        return _cost.__wrapped__(question, moving)
-    return _cost(question, moving)
+        return _cost.__wrapped__(asked)
+    try:
+        return _cost(asked)
+    except Exception:
+        infer(node.layer, args, kwargs, mask, node.treatment)  # which says what does not fit
+        raise
 
 
 _UNKNOWN = object()
 
 
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """A call at sizes that are known, and which of its inputs need a gradient; params and state follow from it."""
+
+    question: Question
+    moving: tuple[bool, ...]
+    params: PyTree = dataclasses.field(compare=False)
+    state: PyTree = dataclasses.field(compare=False)
+
+
 @functools.lru_cache(maxsize=4096)
-def _cost(question: Question, moving: tuple[bool, ...]) -> Cost:
-    """The cost of a call whose inputs need a gradient or not."""
-    (layer, args, kwargs, mask), treatment = question.call, question.treatment
-    inference = infer(layer, args, kwargs, mask, treatment)
-    params, state = inference.params, inference.state
+def _cost(asked: _Asked) -> Cost:
+    """The cost of a call."""
+    (layer, args, kwargs, mask), treatment = asked.question.call, asked.question.treatment
+    params, state = asked.params, asked.state
     leaves, tree = jax.tree.flatten((args, kwargs, mask))
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)]
     specs = [leaves[i] for i in places]
@@ -192,13 +206,15 @@ def _cost(question: Question, moving: tuple[bool, ...]) -> Cost:
     counted = operations_of(used(forward))
     first = len(jax.tree.leaves(params))
     learnt = _learnt(layer, params) if treatment.trainable else []
-    moved = [i for i, moves in enumerate(moving) if moves]
+    moved = [i for i, moves in enumerate(asked.moving) if moves]
     if not learnt and not moved:
         return Cost(counted.count, counted.count, counted.loops, same=_same(_made(forward, values_of(forward)), first))
-    program, cotangents = _both(outputs, params, specs, state, learnt, moved)
+    shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in forward.out_avals]
+    cotangents = [shape for shape in shapes if _floats(shape)]
+    program = _both(outputs, (params, specs, state), learnt, moved, cotangents)
     training, values = operations_of(used(program)).count, values_of(program)
-    kept = kept_of([values[v] for v in carried(used(program), cotangents) if v in values])
-    made = _made(program, values)[: len(inference.outputs)]
+    kept = kept_of([values[v] for v in carried(used(program), len(cotangents)) if v in values])
+    made = _made(program, values)[: len(shapes)]
     own = {id(value): index for index, value in reversed(list(enumerate(made)))}
     return Cost(
         counted.count,
@@ -219,9 +235,10 @@ def _learnt(layer: Any, params: PyTree) -> list[int]:
 
 
 def _both(
-    outputs: Any, params: PyTree, specs: Sequence[Spec], state: PyTree, learnt: Sequence[int], moved: Sequence[int]
-) -> tuple[ClosedJaxpr, int]:
-    """The forward and the backward pass as one program, from cotangents as its last inputs, and their number."""
+    outputs: Any, given: tuple, learnt: Sequence[int], moved: Sequence[int], cotangents: Sequence[Spec]
+) -> ClosedJaxpr:
+    """The forward and the backward pass as one program, whose last inputs are the cotangents."""
+    params, specs, state = given
     flat, tree = jax.tree.flatten(params)
 
     def both(flat: list, specs: list, state: PyTree, key: Any, cotangents: list) -> list:
@@ -238,9 +255,7 @@ def _both(
         return [*made, *jax.tree.leaves(back(cotangents))]
 
     key = jax.eval_shape(lambda: jax.random.key(0))
-    shapes = jax.eval_shape(lambda p, x, s, k: outputs(p, x, s, True, k), params, list(specs), state, key)
-    cotangents = [s for s in shapes if _floats(s)]
-    return jax.make_jaxpr(both)(flat, list(specs), state, key, cotangents), len(cotangents)
+    return jax.make_jaxpr(both)(flat, list(specs), state, key, list(cotangents))
 
 
 def _made(program: ClosedJaxpr, values: Mapping[Any, Value]) -> list[Value]:
