@@ -36,6 +36,10 @@ class Budget:
     Operations: `forward` is one pass of the model, `training` a pass forward and back, `step` the whole step with
     losses, metrics and optimizer, for the `rows` of the batch.
 
+    Activations are those that a compiler keeps that computes cheap elementwise functions again where they are read.
+    Where XLA fuses less it keeps more: on a CPU a stack of products and convolutions needs what is estimated to about a
+    quarter, attention and recurrences one and a half times to twice as much. The ratio says so.
+
     `compiled` is the step as XLA compiled it, a `Lowered` that takes over the memory of its train state, as `fit` does.
     `plan` says what to compute again so that all fits into the `limit`.
 
