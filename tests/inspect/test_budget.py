@@ -23,15 +23,6 @@ def trainer_of(model: jg.Model, optimizer: Any = None, **options: Any) -> jg.Tra
     return jg.Trainer(model, optimizer or optax.sgd(0.1), loss="mse", **options)
 
 
-def convolutional() -> jg.Model:
-    blocks = [
-        L.Conv2D(8, 3, padding="same", name=f"c{i}") if k == 0 else L.Activation("relu", name=f"a{i}")
-        for i in range(6)
-        for k in range(2)
-    ]
-    return jg.Sequential([jg.Input((16, 16, 8)), *blocks, L.GlobalAveragePooling2D(), L.Dense(4)])
-
-
 BUDGET = jg.inspect.budget(trainer_of(mlp(6), optax.adam(1e-3), ema=0.9), batch_size=256)
 
 
@@ -96,11 +87,11 @@ def temporaries(trainer: jg.Trainer, like: Any) -> int:
     return step.compile(compiler_options=options).memory_analysis().temp_size_in_bytes
 
 
-@pytest.mark.parametrize(("model", "rows", "share"), [(mlp(12), 1024, 0.75), (convolutional(), 32, 0.8)])
-def test_a_plan_takes_the_memory_that_it_says(model: jg.Model, rows: int, share: float) -> None:
+def test_a_plan_takes_the_memory_that_it_says() -> None:
+    model, share = mlp(12), 0.75
     trainer = trainer_of(model)
-    whole = jg.inspect.budget(trainer, batch_size=rows)
-    plan = jg.inspect.budget(trainer, batch_size=rows, limit=share * whole.memory).plan
+    whole = jg.inspect.budget(trainer, batch_size=1024)
+    plan = jg.inspect.budget(trainer, batch_size=1024, limit=share * whole.memory).plan
     assert plan is not None
     assert len(plan.blocks) >= 1
     assert whole.memory - whole.activations + plan.activations <= share * whole.memory
