@@ -5,6 +5,7 @@ from jgraph import callbacks as callbacks
 from jgraph import constraints as constraints
 from jgraph import errors as errors
 from jgraph import initializers as initializers
+from jgraph import inspect as inspect
 from jgraph import interop as interop
 from jgraph import layers as layers
 from jgraph import losses as losses

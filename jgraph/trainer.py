@@ -191,17 +191,18 @@ class Trainer:
         check_kind("step", train_state)
         return self.programs.logged(train_state, self._binding.batch(batch, "step"))
 
-    def lower(self, batch: Any = None, *, batch_size: int | None = None) -> Lowered:
+    def lower(self, batch: Any = None, *, batch_size: int | None = None, donate: bool = False) -> Lowered:
         """The step compiled ahead of time, without data: what it costs, and a `step` for batches of this kind alone.
 
         `batch` is (inputs, targets[, weights]) of arrays or `jax.ShapeDtypeStruct`, with the batch axis; `batch_size`
-        alone is enough where the sizes of inputs and targets follow from the model and its losses.
+        alone is enough where the sizes of inputs and targets follow from the model and its losses. With `donate`, it
+        takes the memory of its train state over, as in `fit`.
 
         Raises:
             ArgumentError: neither is given, or both. As `step`, for the batch; ShapeError: an axis is free.
         """
         with caching(self.compilation_cache):
-            return lower(self.programs, self._binding, self.template, batch, batch_size)
+            return lower(self.programs, self._binding, self.template, batch, batch_size, donate)
 
     # Over data
 

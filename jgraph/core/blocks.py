@@ -1,4 +1,7 @@
-"""Which nodes are computed together: a nested model whose activations are to be computed again is one block."""
+"""Which nodes are computed together: a nested model whose activations are to be computed again is one block.
+
+So are nodes whose treatment has the same text for `remat`, in the same call.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,9 +20,12 @@ def blocks_of(nodes: Sequence[Node]) -> list[Block]:
         GraphError: what is to be one block is read from outside before it is closed.
     """
     home: dict[int, int] = {}
+    named: dict[tuple[str, int], int] = {}  # what is called twice is two blocks
     for place in reversed(range(len(nodes))):  # a model is closed after its nodes
         node = nodes[place]
-        if node.owner in home:
+        if isinstance(node.treatment.remat, str):
+            home[place] = named.setdefault((node.treatment.remat, node.call), place)
+        elif node.owner in home and not isinstance(nodes[node.owner].treatment.remat, str):
             home[place] = home[node.owner]
         elif node.layer.is_graph and node.treatment.remat:
             home[place] = place
@@ -48,7 +54,9 @@ def _check(nodes: Sequence[Node], home: dict[int, int], members: dict[int, list[
                 f"{nodes[close].path!r} as one block",
                 expected="nodes that others read, or whose state they change, only when the block is done",
                 got=f"{node.path!r}, which does so before",
-                cure=f"Give the rule to its nodes one by one: '{nodes[close].path}/*'.",
+                cure=f"Give the rule to its nodes one by one: '{nodes[close].path}/*'."
+                if nodes[close].layer.is_graph
+                else "Choose nodes that follow each other, each of which reads the one before.",
             )
 
 

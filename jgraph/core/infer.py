@@ -48,7 +48,7 @@ def infer(
         ShapeError: the layer cannot be applied to these specs; the message holds what the layer said.
         ArgumentError: it takes other arguments. SymbolError: it gives nothing.
     """
-    question = _Question(layer, args, kwargs, mask, treatment.typing(), absent)
+    question = Question(layer, args, kwargs, mask, treatment.typing(), absent)
     try:
         hash(question)
     except TypeError:  # an unhashable constant or field: nothing to look the answer up by
@@ -56,8 +56,8 @@ def infer(
     return _answer(question)
 
 
-class _Question:
-    """A call to infer; equal when class, configuration, constants (with their types) and specs are."""
+class Question:
+    """A call to ask of; equal when class, configuration, constants (with their types) and specs are."""
 
     def __init__(
         self, layer: Any, args: tuple, kwargs: dict[str, Any], mask: Any, treatment: Treatment, absent: frozenset[int]
@@ -72,7 +72,7 @@ class _Question:
         return hash(self.key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Question) and self.key == other.key
+        return isinstance(other, Question) and self.key == other.key
 
 
 def typed(value: Any) -> Any:
@@ -89,7 +89,7 @@ def typed(value: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=4096)
-def _answer(question: _Question) -> Inference:
+def _answer(question: Question) -> Inference:
     (layer, args, kwargs, mask), treatment = question.call, question.treatment
     key = jax.eval_shape(lambda: jax.random.key(0))
     try:

@@ -117,8 +117,6 @@ class Model(Pictured, Layer):
         """That of the layers that look the model's one input up."""
         return index_range_of(self.graph)
 
-    # The pair
-
     def init(self, key: Key, *specs: Any) -> tuple[Params, State]:
         """Makes `(params, state)`, nested by path; layers without arrays are absent. `specs` are known already.
 
@@ -301,11 +299,7 @@ class Model(Pictured, Layer):
         return self.with_policy(trainable(False, patterns, "freeze"))
 
     def unfreeze(self, *patterns: str) -> "Model":
-        """The model in which the layers that match are trained again.
-
-        Raises:
-            PathError, ArgumentError: no pattern, or one that matches nothing that could be trained.
-        """
+        """The model in which the layers that match are trained again; raises as `freeze` does."""
         return self.with_policy(trainable(True, patterns, "unfreeze"))
 
     def with_policy(self, policy: Policy) -> "Model":
@@ -340,9 +334,14 @@ class Model(Pictured, Layer):
         """
         return select(self, tree, of)
 
-    def summary(self) -> str:
-        """A table of the nodes: path, layer, output shape, parameters, what it is connected to, mask; and totals."""
-        return summarize(self.graph, self.name or "Model")
+    def summary(self, *, expand_nested: bool = True, sizes: int | Mapping[str, int] | None = None) -> str:
+        """A table of the nodes: layer, shape, params, operations and activation bytes of one row of the batch; totals.
+
+        `expand_nested=False` shows each nested model as one row; `sizes` are those of free axes, one number or by name.
+
+        Raises: ArgumentError: `sizes` name no free axis. ShapeError: a layer cannot take them.
+        """
+        return summarize(self.graph, self.name or "Model", expand_nested, sizes)
 
     # Copies and files
 

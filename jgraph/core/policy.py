@@ -26,10 +26,10 @@ class Policy:
 
     A pattern is a path in which `*` stands for anything, slashes too, `?` for one character and `[ab]` for one of
     these. A rule for a nested model is one for everything in it. The settings: `remat` (activations are computed again
-    for the gradient; for a nested model as one block, of which only the inputs are kept), `dtype` (what the node
-    computes in; floating inputs and params are cast, state stays), `param_dtype` (what its params are made and kept
-    in), `trainable` (whether its params are trained; a frozen layer with state is applied as it is outside of
-    training, as Keras does).
+    for the gradient; for a nested model as one block, of which only the inputs are kept; a text, such as "first half",
+    makes one block of all nodes that have it), `dtype` (what the node computes in; floating inputs and params are cast,
+    state stays), `param_dtype` (what its params are made and kept in), `trainable` (whether its params are trained; a
+    frozen layer with state is applied as it is outside of training, as Keras does).
 
     A policy is a value: `model.with_policy(policy)` and `jg.Model(inputs, outputs, policy=policy)` give a model that
     has it. It travels with the model into files and checkpoints.
@@ -89,7 +89,9 @@ class Policy:
             _check_holders(f"the rule {pattern!r} for {model!r}", settings, hits, holders)
             for layer in hits:
                 inherited = not _meant(pattern, names[layer])
-                found[layer][pattern] = {n: v for n, v in settings.items() if not (inherited and n == "remat")}
+                found[layer][pattern] = {
+                    n: v for n, v in settings.items() if not (inherited and v is True and n == "remat")
+                }
         first = {node.path: node for node in reversed(nodes)}
         shown = [node for node in nodes if node.call == 0 or node.treatment != first[node.path].treatment]
         return Plan(tuple(_row(node, found[node.layer]) for node in shown), repr(model))
@@ -145,7 +147,8 @@ class Plan:
         for row in self.rows:
             how = row.treatment
             trained = "-" if row.kept == "-" else "yes" if how.trainable else "no"
-            remat, rules = "yes" if how.remat else "-", ", ".join(row.rules) or "-"
+            remat = how.remat if isinstance(how.remat, str) else "yes" if how.remat else "-"
+            rules = ", ".join(row.rules) or "-"
             path = f"{row.path} [{row.call}]" if row.call else row.path
             cells.append([path, row.kind, how.dtype or "as given", row.kept, remat, trained, rules])
         return table(f"Plan for {self.title}", COLUMNS, cells, [], numbers=[])
@@ -161,9 +164,11 @@ def _checked(pattern: str, name: str, value: Any) -> Any:
             cure=f"{nearest(name, SETTINGS)}Write {{{pattern!r}: {{'remat': True}}}}.",
         )
     if name in ("remat", "trainable"):
-        if isinstance(value, bool):
+        named = name == "remat" and isinstance(value, str) and value
+        if isinstance(value, bool) or named:
             return value
-        raise ArgumentError(f"{where}, {name}", expected="True or False", got=repr(value), cure="Write one of them.")
+        expected = "True or False" + ", or a text that names a block" * (name == "remat")
+        raise ArgumentError(f"{where}, {name}", expected=expected, got=repr(value), cure="Write one of them.")
     try:
         dtype = None if value is None else jnp.dtype(value)
     except TypeError:
@@ -254,5 +259,6 @@ def changed(treatment: Treatment) -> str:
     'bfloat16, frozen'
     """
     words = [treatment.dtype, treatment.param_dtype and f"kept in {treatment.param_dtype}"]
-    words += ["remat" * treatment.remat, "frozen" * (not treatment.trainable)]
+    again = f"remat {treatment.remat}" if isinstance(treatment.remat, str) else "remat" * treatment.remat
+    words += [again, "frozen" * (not treatment.trainable)]
     return "" if treatment == PLAIN else ", ".join(filter(None, words))

@@ -18,7 +18,8 @@ from jgraph.typing import Array, Key, Params, PyTree, State
 class Treatment:
     """What a policy says of a node.
 
-    `remat`: activations inside are computed again for the gradient, not kept; that of a nested model is one block.
+    `remat`: activations inside are computed again for the gradient, not kept; that of a nested model is one block, and
+    so are nodes that follow each other and have the same text here.
     `dtype`: floating inputs and params are cast to it before the layer is applied, floating outputs after; state is
     not. `param_dtype`: the dtype that floating params are made and kept in. `trainable`: whether params are trained;
     where not, no gradient reaches them, and a layer with state is applied as it is outside of training, so that its
@@ -26,7 +27,7 @@ class Treatment:
     it is trained through its other calls alone.
     """
 
-    remat: bool = False
+    remat: bool | str = False
     dtype: str | None = None
     param_dtype: str | None = None
     trainable: bool = True

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jgraph.core.sizes import names_in, value_of
+from jgraph.draw.amounts import amount
 from jgraph.draw.specs import show
 from jgraph.draw.terminal import table
 from jgraph.errors import ArgumentError, DataError, DTypeError, KeyMismatchError, ShapeError
@@ -23,8 +24,6 @@ from jgraph.typing import Array, PyTree, Spec
 
 GIVE_A_BATCH = "Give lower a batch of arrays, or of jax.ShapeDtypeStruct, with the batch axis."
 
-UNITS = ("", "k", "M", "G", "T", "P")
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Lowered:
@@ -34,7 +33,7 @@ class Lowered:
     that it is for. `flops` and `bytes` are XLA's count of the operations of one step, and of what it reads and writes;
     XLA counts the body of a loop, as of an LSTM over time, once, so where `loops` is not 0 both are too low.
     `peak_memory` is all that must be there at once: `arguments`, `outputs` and `temporaries`, in bytes. In `fit`, which
-    donates the train state, the outputs take the place of the arguments.
+    donates the train state, the outputs take the place of the arguments; so they do with `lower(..., donate=True)`.
 
     >>> import jax, jax.numpy as jnp, jgraph as jg, optax
     >>> model = jg.Sequential([jg.Input((4,)), jg.layers.Dense(3)])
@@ -135,21 +134,30 @@ class Lowered:
 
     def __repr__(self) -> str:
         rows = next(leaf.shape[0] for leaf in _leaves(self.batch) if leaf is not None)
-        return f"Lowered(batch of {rows}, {_amount(self.flops)}flop, {_amount(self.peak_memory)}B)"
+        return f"Lowered(batch of {rows}, {amount(self.flops, 'flop')}, {amount(self.peak_memory, 'B')})"
 
     def __str__(self) -> str:
         memory = ("peak memory", "arguments", "outputs", "temporaries")
         sizes = (self.peak_memory, self.arguments, self.outputs, self.temporaries)
-        rows = [["operations", f"{_amount(self.flops)}flop"], ["read and written", f"{_amount(self.bytes)}B"]]
-        rows += [[name, f"{_amount(size)}B"] for name, size in zip(memory, sizes, strict=True)]
+        rows = [["operations", amount(self.flops, "flop")], ["read and written", amount(self.bytes, "B")]]
+        rows += [[name, amount(size, "B")] for name, size in zip(memory, sizes, strict=True)]
         named = zip(self.binding.names, _leaves(self.batch), strict=True)
         rows += [[name, show(spec)] for name, spec in named if spec is not None]
         notes = [f"{self.loops} loops, whose bodies are counted once"] if self.loops else []
         return table("One step, compiled", ["", "one step"], rows, notes, numbers=["one step"])
 
 
-def lower(programs: Programs, binding: Binding, train_state: TrainState, batch: Any, batch_size: int | None) -> Lowered:
+def lower(
+    programs: Programs,
+    binding: Binding,
+    train_state: TrainState,
+    batch: Any,
+    batch_size: int | None,
+    donate: bool = False,
+) -> Lowered:
     """Compiles the step for a train state of specs and a batch of arrays or specs, or for `batch_size` rows.
+
+    With `donate` it takes over the memory of the train state, as the programs of `fit` do.
 
     Raises:
         ArgumentError: neither is given, or both. ShapeError, DataError: a size does not follow from the model alone.
@@ -168,7 +176,8 @@ def lower(programs: Programs, binding: Binding, train_state: TrainState, batch: 
     else:
         bound = binding.bind(batch, "lower")[0]
     specs: Any = jax.tree.map(_spec, bound)
-    compiled = programs.logged.lower(train_state, jax.eval_shape(binding.cast, specs)).compile()
+    program = jax.jit(programs.step.logged, donate_argnums=0) if donate else programs.logged
+    compiled = program.lower(train_state, jax.eval_shape(binding.cast, specs)).compile()
     return Lowered(compiled, binding, train_state, specs)
 
 
@@ -240,11 +249,3 @@ def _dtype(array: Any) -> Any:
 def _outline(tree: PyTree) -> Any:
     leaves, structure = jax.tree.flatten(tree)
     return structure, [(leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else type(leaf) for leaf in leaves]
-
-
-def _amount(number: float) -> str:
-    """A number for people, with three digits: `1.23 M`."""
-    if not math.isfinite(number):
-        return f"{number} "
-    power = min(max(int(math.log10(number)) // 3, 0), len(UNITS) - 1) if number >= 1 else 0
-    return f"{number / 1000**power:.3g} {UNITS[power]}"

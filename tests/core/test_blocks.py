@@ -12,7 +12,7 @@ import pytest
 import jgraph as jg
 from jgraph.core.blocks import blocks_of
 from jgraph.core.run import run
-from jgraph.errors import GraphError
+from jgraph.errors import ArgumentError, GraphError
 
 L = jg.layers
 TOLERANCE = 1e-6  # a block is compiled as one program, which rounds otherwise where operations are fused
@@ -221,3 +221,50 @@ def test_many_blocks_are_found_in_linear_time() -> None:
         y = block(y)
     model = jg.Model(x, y).with_policy(jg.Policy({"block": {"remat": True}}))
     assert [len(b) for b in blocks_of(model.nodes)] == [1] + [3] * 150
+
+
+def stack(depth: int) -> jg.Model:
+    return jg.Sequential([jg.Input((4,)), *(L.Dense(4, activation="tanh") for _ in range(depth))])
+
+
+def test_nodes_with_one_text_are_one_block_with_the_same_gradients() -> None:
+    model = stack(6)
+    halves = {"dense": "first", "dense_1": "first", "dense_2": "first", "dense_3": "second", "dense_4": "second"}
+    named = model.with_policy(jg.Policy({path: {"remat": text} for path, text in halves.items()}))
+    assert blocks_of(named.nodes) == [(0,), (1, 2, 3), (4, 5), (6,)]
+    (plain, params), (again, _) = run_of(model), run_of(named)
+    want, got = (jax.grad(f, has_aux=True)(params)[0] for f in (plain, again))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE), want, got)
+    assert [*primitives(jax.make_jaxpr(jax.grad(again, has_aux=True))(params).jaxpr)].count("remat2") == 2
+
+
+def test_a_text_for_a_nested_model_is_one_for_its_nodes_and_each_call_is_a_block() -> None:
+    x, i = jg.Input((4,)), jg.Input((4,))
+    inner = jg.Model(i, L.Dense(4, name="b")(L.Dense(4, name="a")(i)), name="inner")
+    model = jg.Model(x, L.Dense(4, name="end")(inner(inner(x))))
+    named = model.with_policy(jg.Policy({"inner": {"remat": "both"}}))
+    assert blocks_of(named.nodes) == [(0,), (1, 2, 3), (4, 5, 6), (7,)]
+    once = jg.Model(x, L.Dense(4, name="end")(inner(L.Dense(4, name="start")(x))))
+    named = once.with_policy(jg.Policy({"inner": {"remat": "rest"}, "end": {"remat": "rest"}}))
+    assert blocks_of(named.nodes) == [(0,), (1,), (2, 3, 4, 5)]
+
+
+def test_a_text_travels_with_the_model() -> None:
+    model = stack(2).with_policy(jg.Policy({"dense": {"remat": "start"}}))
+    again = jg.Model.from_json(model.to_json())
+    assert [node.treatment.remat for node in again.nodes] == [False, "start", False]
+    assert again.fingerprint == model.fingerprint != stack(2).fingerprint
+    assert "remat start" in model.summary()
+    assert " start " in str(jg.Policy({"dense": {"remat": "start"}}).plan(model))
+
+
+def test_nodes_that_others_read_between_are_no_block() -> None:
+    rules = {"dense": {"remat": "odd"}, "dense_2": {"remat": "odd"}}
+    with pytest.raises(GraphError, match="Choose nodes that follow each other"):
+        stack(3).with_policy(jg.Policy(rules))
+
+
+@pytest.mark.parametrize("value", ["", 1, None])
+def test_a_remat_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(ArgumentError, match="True or False, or a text that names a block"):
+        jg.Policy({"dense": {"remat": value}})

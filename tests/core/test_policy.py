@@ -139,7 +139,7 @@ def test_a_call_that_is_treated_otherwise_has_its_own_row_and_keeps_its_treatmen
     ("rules", "said"),
     [
         ({"head": {"remta": True}}, "Did you mean 'remat'?"),
-        ({"head": {"remat": 1}}, "rule 'head', remat: expected True or False, got 1"),
+        ({"head": {"remat": 1}}, "rule 'head', remat: expected True or False, or a text that names a block, got 1"),
         ({"head": {"trainable": "no"}}, "expected True or False, got 'no'"),
         ({"head": {"dtype": "int8"}}, "expected a floating dtype, got 'int8'"),
         ({"head": {"dtype": "bfloat61"}}, "expected a floating dtype, got 'bfloat61'"),
@@ -287,19 +287,22 @@ def test_what_changed_in_short() -> None:
 TREATED = """\
 Net
 
- path              layer                output shape   params   connected to      mask   policy
- ────────────────────────────────────────────────────────────────────────────────────────────────────────
- x                 Input float32        (batch, 4)          -   -                 -      -
- dense             Dense                (batch, 5)         25   x                 -      -
- encoder/dense     Dense                (batch, 6)         36   dense             -      bfloat16, frozen
- encoder/drop      Dropout              (batch, 6)          -   encoder/dense     -      remat, frozen
- encoder/dense_1   Dense                (batch, 3)         21   encoder/drop      -      bfloat16, frozen
- encoder/norm      BatchNormalization   (batch, 3)          6   encoder/dense_1   -      frozen
- encoder           Model                (batch, 3)          -   encoder/norm      -      remat, frozen
- head              Dense                (batch, 2)          8   encoder           -      kept in float16
+ path              layer                output shape   params   operations   activations   policy
+ ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+ x                 Input float32        (batch, 4)          -            -             -   -
+ dense             Dense                (batch, 5)         25           45          20 B   -
+ encoder/dense     Dense                (batch, 6)         36           66             -   bfloat16, frozen
+ encoder/drop      Dropout              (batch, 6)          -            -             -   remat, frozen
+ encoder/dense_1   Dense                (batch, 3)         21           39             -   bfloat16, frozen
+ encoder/norm      BatchNormalization   (batch, 3)          6           21           6 B   frozen
+ encoder           Model                (batch, 3)          -            -             -   remat, frozen
+ head              Dense                (batch, 2)          8           14           8 B   kept in float16
 
-Parameters: 96 (368 B), of which 63 frozen
-State: 6 (24 B)"""
+Parameters: 96 (368 B)
+Trainable: 33 (116 B)
+Frozen: 63 (252 B)
+State: 6 (24 B)
+One row: 185 operations, 34 B of activations"""
 
 
 def test_the_summary_says_how_nodes_are_treated() -> None:

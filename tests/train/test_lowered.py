@@ -120,6 +120,21 @@ def test_the_figures_are_xlas_own_and_nothing_runs() -> None:
     assert lowered.temporaries == compiled.memory_analysis().temp_size_in_bytes
 
 
+def test_with_donate_the_next_train_state_takes_the_place_of_the_last() -> None:
+    kept, donated = (dense().lower(batch_size=128, donate=donate) for donate in (False, True))
+    assert kept.outputs > 4 * 513 * 256
+    assert donated.outputs < 1000
+    assert donated.arguments == kept.arguments
+    assert donated.peak_memory < kept.peak_memory
+    trainer = dense()
+    train_state = trainer.init(jax.random.key(0))
+    batch = np.ones((128, 512), "float32"), np.ones((128, 256), "float32")
+    want, _ = trainer.step(train_state, batch)
+    got, _ = trainer.lower(batch, donate=True).step(train_state, batch)
+    jax.tree.map(np.testing.assert_array_equal, got.params, want.params)
+    assert train_state.params["dense"]["kernel"].is_deleted()
+
+
 def test_it_prints_its_costs_and_what_it_is_for() -> None:
     text = str(LOWERED)
     for part in ("peak memory", "operations", "kflop", "input 'text'", "int32[16, 10]", "target 'answer'", "int32[16]"):
