@@ -87,6 +87,7 @@ CALLBACKS: dict[str, Callback] = {
     "early stopping": EarlyStopping(patience=2),
     "early stopping that restores": EarlyStopping(patience=3, restore_best=True, start_from_epoch=1),
     "early stopping with a baseline": EarlyStopping(patience=3, baseline=0.3, min_delta=0.1),
+    "early stopping at thresholds": EarlyStopping(patience=9, stopping_threshold=0.25, divergence_threshold=0.45),
     "plateau": ReduceLROnPlateau(patience=1, factor=0.5, min_lr=0.01, cooldown=1),
     "mirror": RaiseLROnPlateau(patience=2, max_lr=0.5),
     "scheduler": LearningRateScheduler(halve),
