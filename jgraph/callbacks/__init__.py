@@ -3,6 +3,7 @@
 from jgraph.callbacks.checkpoint import Checkpoint as Checkpoint
 from jgraph.callbacks.csv_logger import CSVLogger as CSVLogger
 from jgraph.callbacks.early_stopping import EarlyStopping as EarlyStopping
+from jgraph.callbacks.evaluate_every import EvaluateEvery as EvaluateEvery
 from jgraph.callbacks.functions import on_epoch_begin as on_epoch_begin
 from jgraph.callbacks.functions import on_epoch_end as on_epoch_end
 from jgraph.callbacks.functions import on_evaluate_end as on_evaluate_end
@@ -11,6 +12,7 @@ from jgraph.callbacks.functions import on_step_begin as on_step_begin
 from jgraph.callbacks.functions import on_step_end as on_step_end
 from jgraph.callbacks.functions import on_train_begin as on_train_begin
 from jgraph.callbacks.functions import on_train_end as on_train_end
+from jgraph.callbacks.json_logger import JSONLogger as JSONLogger
 from jgraph.callbacks.plateau import RaiseLROnPlateau as RaiseLROnPlateau
 from jgraph.callbacks.plateau import ReduceLROnPlateau as ReduceLROnPlateau
 from jgraph.callbacks.progress_bar import ProgressBar as ProgressBar

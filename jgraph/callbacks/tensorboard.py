@@ -21,7 +21,8 @@ class TensorBoard(Callback):
     At the end of each epoch, at the number of updates so far: every log under its own name (`loss`, `age/loss`, those
     of validation without `val_`), `epoch`, `steps_per_second`, and `learning_rate` or, where the trainer does not know
     it, `lr_scale`. With `every_steps=n` also the means over the epoch so far at every n steps, as `steps/loss`; that
-    reads them from the device. Look at them with `tensorboard --logdir DIRECTORY`.
+    reads them from the device. What `EvaluateEvery` measures in between stands in the charts of validation. Look at
+    them with `tensorboard --logdir DIRECTORY`.
 
     Keras calls them `epoch_loss` and `batch_loss`, and draws those of epochs over the number of the epoch. TensorFlow
     is not needed here. Weights as histograms, images, the graph and profiles are not written.
@@ -76,6 +77,11 @@ class TensorBoard(Callback):
             name.removeprefix(VALIDATION): value for name, value in event.logs.items() if name.startswith(VALIDATION)
         }
         return self._written(memory, event, {"train": train, "validation": validation})
+
+    def on_evaluate_end(self, memory: PyTree, event: Event) -> Result:
+        """Writes the logs of an evaluation that a callback asked for, in the charts of validation."""
+        found = {name.removeprefix(VALIDATION): value for name, value in event.logs.items()}
+        return self._written(memory, event, {"validation": found})
 
     def _written(self, memory: PyTree, event: Event, runs: Mapping[str, Mapping[str, float]]) -> Result:
         """The memory and the actions after a record for each run that has something to say."""

@@ -197,5 +197,7 @@ def test_a_threshold_is_a_number(argument: str) -> None:
 def test_thresholds_that_contradict_each_other_are_refused(mode: str, good: float, bad: float) -> None:
     callback = EarlyStopping(mode=mode, stopping_threshold=good, divergence_threshold=bad)
     side = "below" if mode == "min" else "above"
-    with pytest.raises(ArgumentError, match=f"better than divergence_threshold={bad:g}, which for 'val_loss' is {side}"):
+    with pytest.raises(
+        ArgumentError, match=f"better than divergence_threshold={bad:g}, which for 'val_loss' is {side}"
+    ):
         callback.check(Setup(logs=("loss", "val_loss"), directions={"val_loss": "min"}))
