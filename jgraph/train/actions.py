@@ -219,9 +219,10 @@ class Evaluate:
 class Save:
     """Saves the run as it is after this event in a directory of steps, while training goes on.
 
-    Only the newest `max_to_keep` steps are kept (`None`: all), the steps in `protect` among or beside them. `score`,
-    the value of the log `monitor`, and `mode`, `min` or `max`, tell `jg.load(directory, step="best")` which is the best
-    one; they are given together or not at all. A score may be infinite, as a loss may, but not NaN.
+    Only the newest `max_to_keep` steps are kept (`None`: all), the steps in `protect` among or beside them; one that
+    was saved with `keep` stays for ever, and does not count. `score`, the value of the log `monitor`, and `mode`, `min`
+    or `max`, tell `jg.load(directory, step="best")` which is the best one; they are given together or not at all. A
+    score may be infinite, as a loss may, but not NaN.
 
     Raises:
         ArgumentError: an argument has a value that it cannot have, or does not go with another.
@@ -237,9 +238,13 @@ class Save:
     monitor: str | None = None
     score: float | None = None
     mode: str | None = None
+    keep: bool = False
 
     def __post_init__(self) -> None:
         check_path("Save, directory", self.directory)
+        if not isinstance(self.keep, bool):
+            cure = "Write keep=True, or leave it out."
+            raise ArgumentError("Save, keep", expected="True or False", got=repr(self.keep), cure=cure)
         if self.max_to_keep is not None and not _count(self.max_to_keep, 1):
             got, cure = repr(self.max_to_keep), "Write max_to_keep=None to keep all."
             raise ArgumentError("Save, max_to_keep", expected="an integer of at least 1, or None", got=got, cure=cure)

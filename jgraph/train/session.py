@@ -217,7 +217,7 @@ class Session:
 
     def _save(self, run: Run, action: Save) -> None:
         score = {"monitor": action.monitor, "mode": action.mode, "value": action.score}
-        record = record_of(run) | {"score": None if action.score is None else score}
+        record = record_of(run) | {"score": None if action.score is None else score, "kept": action.keep}
         describe = self.setting.describe
         self.outlets.save(action, self.step, arrays_of(run), lambda: record | dataclasses.asdict(describe()))
 
@@ -299,7 +299,7 @@ class Session:
             error.add_note("The train state is lost with the program that failed: go on with fit(resume=directory).")
         else:
             try:
-                self.fire("on_exception", exception=error)
+                self.fire("on_exception", run=run, exception=error)
                 error.__dict__["run"] = self._rescued()
             except Exception as another:
                 error.add_note(f"on_exception raised {type(another).__name__}: {another}")
