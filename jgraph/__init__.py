@@ -3,6 +3,7 @@
 from jgraph import balance as balance
 from jgraph import callbacks as callbacks
 from jgraph import constraints as constraints
+from jgraph import debug as debug
 from jgraph import errors as errors
 from jgraph import initializers as initializers
 from jgraph import interop as interop

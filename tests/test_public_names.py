@@ -28,6 +28,7 @@ DOCUMENTED = {
     "training": ("Trainer", "Run", "TrainState", "Loss", "callbacks", "losses", "metrics", "balance", "optimizers"),
     "weights": ("initializers", "regularizers", "constraints"),
     "files": ("save", "load"),
+    "debugging": ("debug",),
     "other libraries": ("interop",),
     "errors": ("errors",),
 }

@@ -151,11 +151,17 @@ class Callback:
         return {}
 
     def guards(self) -> str | None:
-        """What has to be finite for a step to be taken: "loss", "gradients" (the loss too), or nothing.
+        """What has to be finite for a step to be taken.
+
+        "loss", "gradients" (the loss too), "update" (the params after the step too), or nothing.
 
         Where it is not, the state is kept as it was before the step, and training stops.
         """
         return None
+
+    def locates(self) -> bool:
+        """Whether a step that was refused is replayed, to say where it began."""
+        return False
 
     def step_interval(self) -> int | None:
         """Every how many steps the step hooks are called: `every_steps` where the class has it, else 1."""

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -15,9 +16,10 @@ from jgraph.errors import CallbackError
 from jgraph.train.actions import INTERRUPTED, Action, Evaluate, Save, Write
 from jgraph.train.callback import Callback, Event, StepLogs
 from jgraph.train.hooks import ENDING, apply, ask, has_hook, in_order
+from jgraph.train.locate import Finding, locate
 from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan
-from jgraph.train.programs import Feed, Pace, Programs
+from jgraph.train.programs import QUEUE, Feed, Pace, Programs
 from jgraph.train.record import arrays_of, record_of
 from jgraph.train.signals import Signals
 from jgraph.train.source import read_logs
@@ -29,6 +31,9 @@ LOG = logging.getLogger("jgraph")
 
 BEGINNINGS = ("on_epoch_begin", "on_step_begin")
 """Hooks of what has not happened until a step is taken: a run that is left before it goes on from before them."""
+
+GUARDED = {"loss": "the loss", "gradients": "the gradients", "update": "the gradients or the update"}
+"""What a guard has refused where the losses that are logged are finite."""
 
 GLANCE_SECONDS = 0.1
 """How often, at most, the loop looks up from dispatching: for clocks, progress, and steps that the guard refused."""
@@ -81,6 +86,8 @@ class Session:
             for hook in ("on_step_begin", "on_step_end")
         }
         self._glancing = {n for n, c in self._stepping.items() if c.glances()}
+        self._locating = any(c.locates() for c in setting.callbacks.values())
+        self._recent = deque[tuple[Feed, Any, int, int]](maxlen=QUEUE + 2)
         self._undone: Run | None = None
         if run.sums is not None:  # a step that was refused may be tried again
             run = dataclasses.replace(run, sums=jnp.stack([run.sums[0], self._empty[1]]))
@@ -234,12 +241,16 @@ class Session:
             return False
         self.outlets.check()
         self.signals.holding = True
+        if self._locating:
+            self._recent.append((feed, work, self.step, count))
         self.carry = feed.run(self.carry, work)
         self.done, self.step, self._undone = self.done + count, self.step + count, None
         self.signals.release()
         finished = self.pace.follow(self.carry[1], count)
         due = self._due("on_step_end")
         glancing = time.perf_counter() - self._glanced > GLANCE_SECONDS
+        if self._locating and finished is not None:  # while its batch is there
+            self.check_guard(finished)
         if due or (glancing and self._glancing):
             self.check_guard(self.carry[1])
         elif glancing and finished is not None:
@@ -268,13 +279,22 @@ class Session:
         logs = read_logs(self.setting.step.objective, seen[1])
         bad = [f"{name} {value}" for name, value in logs.items() if name.endswith("loss") and not np.isfinite(value)]
         where = f"step {self.step + 1} (epoch {self.run.position.epoch + 1}, batch {self.done + 1})"
-        reason = f"not finite at {where}: {', '.join(bad) or 'the gradients'}"
+        reason = f"not finite at {where}: {', '.join(bad) or GUARDED[self.setting.step.guard]}"
         if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(train_state.params)):
             reason += (
                 "; the parameters were not finite before it: TerminateOnNaN(gradients=True) keeps the last good ones"
             )
+        if (finding := self._located(train_state)) is not None:
+            reason += f". {finding}"
         self.run = dataclasses.replace(self.run, stopped=reason)
         self.say(f"stops: {reason}", logging.WARNING)
+
+    def _located(self, train_state: TrainState) -> Finding | None:
+        """Where what is not finite began, in the step that was refused, if it is to be replayed."""
+        for feed, work, first, count in self._recent:
+            if first <= self.step < first + count:
+                return locate(self.setting.step, train_state, *feed.batch(work, self.step - first))
+        return None
 
     def _step_logs(self) -> StepLogs:
         sums, objective = self.carry[1], self.setting.step.objective

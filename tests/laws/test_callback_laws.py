@@ -37,6 +37,7 @@ from jgraph.callbacks import (
     Stop,
     TensorBoard,
     TerminateOnNaN,
+    Timer,
     on_epoch_begin,
     on_epoch_end,
     on_evaluate_end,
@@ -100,8 +101,11 @@ CALLBACKS: dict[str, Callback] = {
     "checkpoint of the three best": Checkpoint("runs/d", monitor="val_loss", top_k=3, max_to_keep=4, keep_every=2),
     "checkpoint of the two best alone": Checkpoint("runs/e", monitor="val_loss", top_k=2, best_only=True),
     "checkpoint after an error": Checkpoint("runs/f", every_epochs=5, on_error=True),
+    "timer": Timer(seconds=20),
+    "timer of epochs": Timer(minutes=0.2, whole_epochs=True),
     "guard": TerminateOnNaN(),
     "guard of gradients": TerminateOnNaN(gradients=True),
+    "guard that locates": TerminateOnNaN(locate=True),
     "csv": CSVLogger("runs/log.csv"),
     "csv of evaluations": CSVLogger("runs/log.csv", evaluations="runs/evaluations.csv"),
     "json": JSONLogger("runs/log.jsonl"),
@@ -251,7 +255,7 @@ def test_a_memory_that_was_saved_goes_on_alike(name: str, cut: int) -> None:
 
 def test_the_events_make_every_callback_that_acts_act() -> None:
     silent = {name for name, callback in CALLBACKS.items() if not any(actions for _, actions in fold(callback))}
-    assert silent == {"guard", "guard of gradients", "named", "on_train_begin"}
+    assert silent == {"guard", "guard of gradients", "guard that locates", "named", "on_train_begin"}
 
 
 @pytest.mark.parametrize("name", WATCHERS)
