@@ -19,6 +19,7 @@ from jgraph.callbacks.progress_bar import ProgressBar as ProgressBar
 from jgraph.callbacks.scheduler import LearningRateScheduler as LearningRateScheduler
 from jgraph.callbacks.tensorboard import TensorBoard as TensorBoard
 from jgraph.callbacks.terminate_on_nan import TerminateOnNaN as TerminateOnNaN
+from jgraph.callbacks.throughput import Throughput as Throughput
 from jgraph.callbacks.timer import Timer as Timer
 from jgraph.train.actions import Evaluate as Evaluate
 from jgraph.train.actions import Freeze as Freeze

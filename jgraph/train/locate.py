@@ -28,6 +28,10 @@ class Finding:
     `"backward"`, `"update"`, or `"nowhere"`. `path` is that of the node, or the name of the leaf, input or loss;
     `layer` is what computes the node. `ranges` are what it worked on, each a name with the smallest and largest finite
     number. `step` counts from 1, as steps do for people.
+
+    >>> from jgraph.debug import Finding
+    >>> print(Finding(1204, "forward", "log", "Op(jax.numpy.log)", (("its input 'dense_2'", -0.31, 4.2),)))
+    It began in the forward pass of 'log' (Op(jax.numpy.log)): its input 'dense_2' had values from -0.31 to 4.2
     """
 
     step: int

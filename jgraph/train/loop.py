@@ -72,13 +72,13 @@ def end_epoch(session: Session, held_out: Source | None, begin: float, steps: in
     own = tuple(f"val_{name}" for name in logs)
     logs |= {name: float(value) for name, value in step.state_log(run.train_state).items()}
     seconds = time.perf_counter() - begin
+    timings = session.measured({"epoch_seconds": seconds, "steps_per_second": steps / seconds})
     due = held_out is not None and (run.position.epoch + 1) % plan.validation.every == 0
     if held_out is not None and due:
         logs |= validated(session, held_out, run.train_state)
         session.look()
         if not session.going():  # a signal came: the epoch ends, validated anew, when the run goes on
             return
-    timings = {"epoch_seconds": seconds, "steps_per_second": steps / seconds}
     ended = session.current().after_epoch(run.train_state, logs, timings)
     skipped = () if held_out is None or due else own
     session.fire("on_epoch_end", run=ended, epoch=run.position.epoch, logs=logs, timings=timings, skipped=skipped)

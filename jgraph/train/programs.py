@@ -109,7 +109,7 @@ class Feed(Protocol):
         """Folds them into the carry, whose train state is donated."""
         ...
 
-    def batch(self, work: Any, offset: int) -> tuple[Any, Any]:
+    def batch(self, work: Any, offset: int = 0) -> tuple[Any, Any]:
         """A batch of what `next` gave, counted from 0, and which of its rows are real (`None`: all)."""
         ...
 
@@ -189,7 +189,7 @@ class DeviceFeed:
         start, count = work
         return self.several(carry, self.data, self._order, np.int32(start), np.int32(count))
 
-    def batch(self, work: tuple[int, int] | None, offset: int) -> tuple[Any, Any]:
+    def batch(self, work: tuple[int, int] | None, offset: int = 0) -> tuple[Any, Any]:
         """The rows of one of its batches."""
         return gather(self.data, jnp.asarray(self._last if work is None else self.order[work[0] + offset]))
 
@@ -215,7 +215,7 @@ class HostFeed:
         """Dispatches it."""
         return self.one(carry, *work)
 
-    def batch(self, work: tuple[PyTree, np.ndarray], offset: int) -> tuple[Any, Any]:
+    def batch(self, work: tuple[PyTree, np.ndarray], offset: int = 0) -> tuple[Any, Any]:
         """The batch that was dispatched."""
         del offset
         return work

@@ -5,7 +5,7 @@ import logging
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jax
@@ -86,6 +86,7 @@ class Session:
             for hook in ("on_step_begin", "on_step_end")
         }
         self._glancing = {n for n, c in self._stepping.items() if c.glances()}
+        self._measuring = {n: c for n, c in setting.callbacks.items() if has_hook(c, "measures")}
         self._locating = any(c.locates() for c in setting.callbacks.values())
         self._recent = deque[tuple[Feed, Any, int, int]](maxlen=QUEUE + 2)
         self._undone: Run | None = None
@@ -219,8 +220,17 @@ class Session:
             "directions": self._directions,
             "stopped": run.stopped,
             "member": setting.member,
+            "batch_size": None if run.batches.get("rows") is None else run.batches["batch_size"],
         }
         return Event(**{**known, "timings": timings, **facts})
+
+    def measured(self, timings: Mapping[str, float]) -> dict[str, float]:
+        """The timings, and what callbacks measure of the machine."""
+        run, told = self.current(), {}
+        event = self._event(run, epoch=run.position.epoch, timings=dict(timings)) if self._measuring else None
+        for name, callback in self._measuring.items():
+            told |= callback.measures(run.memories[name], event)
+        return {**told, **timings}
 
     def _save(self, run: Run, action: Save) -> None:
         score = {"monitor": action.monitor, "mode": action.mode, "value": action.score}
@@ -256,7 +266,8 @@ class Session:
         elif glancing and finished is not None:
             self.check_guard(finished)
         if self.run.stopped is None and (due or (glancing and self._glancing)):
-            self.fire("on_step_end", only=due | (self._glancing if glancing else set()), logs=self._step_logs())
+            only = due | (self._glancing if glancing else set())
+            self.fire("on_step_end", only=only, logs=self._step_logs(), timings=self.measured({}) if due else {})
         if glancing:
             self._glanced = time.perf_counter()
         self.look()

@@ -37,6 +37,7 @@ from jgraph.callbacks import (
     Stop,
     TensorBoard,
     TerminateOnNaN,
+    Throughput,
     Timer,
     on_epoch_begin,
     on_epoch_end,
@@ -103,6 +104,8 @@ CALLBACKS: dict[str, Callback] = {
     "checkpoint after an error": Checkpoint("runs/f", every_epochs=5, on_error=True),
     "timer": Timer(seconds=20),
     "timer of epochs": Timer(minutes=0.2, whole_epochs=True),
+    "throughput": Throughput(operations=1e6, peak=1e9),
+    "throughput by step": Throughput(every_steps=2),
     "guard": TerminateOnNaN(),
     "guard of gradients": TerminateOnNaN(gradients=True),
     "guard that locates": TerminateOnNaN(locate=True),
@@ -255,7 +258,15 @@ def test_a_memory_that_was_saved_goes_on_alike(name: str, cut: int) -> None:
 
 def test_the_events_make_every_callback_that_acts_act() -> None:
     silent = {name for name, callback in CALLBACKS.items() if not any(actions for _, actions in fold(callback))}
-    assert silent == {"guard", "guard of gradients", "guard that locates", "named", "on_train_begin"}
+    assert silent == {
+        "throughput",
+        "throughput by step",
+        "guard",
+        "guard of gradients",
+        "guard that locates",
+        "named",
+        "on_train_begin",
+    }
 
 
 @pytest.mark.parametrize("name", WATCHERS)
