@@ -1,5 +1,6 @@
 """The callbacks: frozen configurations with pure hooks; what they remember is saved and resumed with the run."""
 
+from jgraph.callbacks.average_weights import AverageWeights as AverageWeights
 from jgraph.callbacks.checkpoint import Checkpoint as Checkpoint
 from jgraph.callbacks.csv_logger import CSVLogger as CSVLogger
 from jgraph.callbacks.early_stopping import EarlyStopping as EarlyStopping

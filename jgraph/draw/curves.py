@@ -8,7 +8,7 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ FEW, MANY = 25, 100
 """Up to a few epochs every number is a dot too; lines of many epochs are thinner."""
 
 DOTS_PER_INCH = 120
+MARK: dict[str, Any] = {"color": DARK, "markeredgecolor": "white", "zorder": 4}
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "jgraph"}
 
 
@@ -100,7 +101,29 @@ def draw_curves(
     drawn = tuple(panels(history))
     sayings = (*_legend(drawn), *_marks(history, epochs, best, stopped))
     picture = _Picture(drawn, sayings, _plain(title), epochs, best and best[1], stopped is not None)
-    content = _render(picture, place.suffix.lower())
+    _write(place, lambda: _figure(picture))
+
+
+def draw_search(
+    path: str | os.PathLike[str],
+    rates: Sequence[float],
+    losses: Sequence[float],
+    smoothed: Sequence[float],
+    suggestion: float | None = None,
+    *,
+    title: str = "",
+) -> None:
+    """Draws the losses of a learning-rate range test over the rates, as measured and smoothed, with the suggestion.
+
+    Raises:
+        ArgumentError: another suffix, or no matplotlib. WriteError: the file cannot be written.
+    """
+    _check(place := Path(path), {"loss": losses}, None)
+    _write(place, lambda: _search(rates, losses, smoothed, suggestion, _plain(title)))
+
+
+def _write(place: Path, figure: Callable[[], Any]) -> None:
+    content = _render(figure, place.suffix.lower())
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
@@ -152,7 +175,7 @@ def _plain(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
-def _render(picture: _Picture, suffix: str) -> bytes:
+def _render(figure: Callable[[], Any], suffix: str) -> bytes:
     """The file's content, whatever the user's own settings of matplotlib, which stay as they are."""
     try:
         from matplotlib import style
@@ -162,7 +185,7 @@ def _render(picture: _Picture, suffix: str) -> bytes:
     content = io.BytesIO()
     with style.context(["default", STYLE]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+", category=UserWarning)  # drawn as an empty box
-        _figure(picture).savefig(content, format=suffix[1:], metadata=FORMATS[suffix])
+        figure().savefig(content, format=suffix[1:], metadata=FORMATS[suffix])
     return content.getvalue()
 
 
@@ -192,6 +215,41 @@ def _figure(picture: _Picture) -> Any:
                 axes.set_xlabel("epoch", size=TEXT_SIZE, color=MIDDLE)
     _lay_out(figure, (EDGE / width, EDGE / 2 / height, 1 - 2 * EDGE / width, sum(heights) / height))
     return figure
+
+
+def _search(
+    rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], suggestion: float | None, title: str
+) -> Any:
+    """One panel: what was measured as dots, what is smoothed as a line, the suggestion as a line with a dot."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTHS[1], 3.4), dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title or "loss by learning rate", loc="left", size=NAME_SIZE, weight="bold", color=DARK)
+    axes.set_xscale("log")
+    _bare(axes)
+    axes.plot(rates, losses, "o", color=LIGHT, markersize=3, zorder=2)
+    axes.plot(rates, smoothed, color=TRAINING, linewidth=1.8, solid_capstyle="round", zorder=3)
+    low, high = min(smoothed), max(smoothed)  # single batches may lie far outside
+    room = max(high - low, 1e-9 * abs(low), 1 / HUGE)
+    axes.set_ylim(low - 0.25 * room, high + 0.25 * room)
+    axes.set_xlabel("learning rate", size=TEXT_SIZE, color=MIDDLE)
+    if suggestion is not None:
+        at = min(range(len(rates)), key=lambda place: abs(math.log(rates[place] / suggestion)))
+        axes.axvline(suggestion, color=MIDDLE, linewidth=0.8, zorder=1)
+        axes.plot(suggestion, smoothed[at], "o", markersize=6.5, **MARK)
+        words = f"\N{BLACK CIRCLE} suggestion {number(suggestion)}"
+        axes.set_title(words, loc="right", size=TEXT_SIZE, color=DARK)
+    return figure
+
+
+def _bare(axes: Any) -> None:
+    """Takes away what is in the way of the curves."""
+    axes.tick_params(which="both", length=0, labelsize=TICK_SIZE, labelcolor=MIDDLE)
+    axes.tick_params(axis="x", pad=6)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(MIDDLE)
+    axes.grid(axis="y", color=LIGHT, linewidth=0.8)
 
 
 def _lay_out(figure: Any, rectangle: tuple[float, float, float, float]) -> None:
@@ -272,15 +330,11 @@ def _length(text: str, size: float, weight: str) -> float:
 def _panel(axes: Any, panel: Panel, picture: _Picture, most_ticks: int) -> None:
     """Draws a panel: its lines, the best epoch as a line with a dot, the end as a dashed line with a square."""
     rate = panel.kind == "rate"
-    axes.tick_params(which="both", length=0, labelsize=TICK_SIZE, labelcolor=MIDDLE)
-    axes.tick_params(axis="x", pad=6)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(MIDDLE)
-    axes.grid(axis="y", color=LIGHT, linewidth=0.8)
+    _bare(axes)
     axes.grid(axis="y", which="minor", color=LIGHT, linewidth=0.4)
     _curve(axes, panel.training, RATE if rate else TRAINING, rate and _jumps(panel.training))
     _curve(axes, panel.validation, VALIDATION, False)
-    edge = {"color": DARK, "markeredgecolor": "white", "clip_on": False, "zorder": 4}
+    edge = {**MARK, "clip_on": False}
     if picture.best is not None:
         axes.axvline(picture.best + 1, color=MIDDLE, linewidth=0.8, zorder=1)
         axes.plot(picture.best + 1, panel.value_at(picture.best), "o", markersize=6.5, **edge)

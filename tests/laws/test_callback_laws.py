@@ -23,6 +23,7 @@ import pytest
 
 from jgraph import callbacks
 from jgraph.callbacks import (
+    AverageWeights,
     Callback,
     Checkpoint,
     CSVLogger,
@@ -106,6 +107,8 @@ CALLBACKS: dict[str, Callback] = {
     "timer of epochs": Timer(minutes=0.2, whole_epochs=True),
     "throughput": Throughput(operations=1e6, peak=1e9),
     "throughput by step": Throughput(every_steps=2),
+    "average": AverageWeights(start_from_epoch=2),
+    "moving average of steps": AverageWeights("ema", momentum=0.9, every_steps=2),
     "guard": TerminateOnNaN(),
     "guard of gradients": TerminateOnNaN(gradients=True),
     "guard that locates": TerminateOnNaN(locate=True),
