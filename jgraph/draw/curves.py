@@ -228,9 +228,9 @@ def _search(
     axes.set_title(title or "loss by learning rate", loc="left", size=NAME_SIZE, weight="bold", color=DARK)
     axes.set_xscale("log")
     _bare(axes)
-    axes.plot(rates, losses, "o", color=LIGHT, markersize=3, zorder=2)
+    axes.plot(rates, losses, "o", color=TRAINING, alpha=0.3, markeredgewidth=0, markersize=4, zorder=2)
     axes.plot(rates, smoothed, color=TRAINING, linewidth=1.8, solid_capstyle="round", zorder=3)
-    low, high = min(smoothed), max(smoothed)  # single batches may lie far outside
+    low, high = min(*losses, *smoothed), max(smoothed)  # single batches may lie far above
     room = max(high - low, 1e-9 * abs(low), 1 / HUGE)
     axes.set_ylim(low - 0.25 * room, high + 0.25 * room)
     axes.set_xlabel("learning rate", size=TEXT_SIZE, color=MIDDLE)
