@@ -14,6 +14,7 @@ from jgraph.callbacks.functions import on_step_end as on_step_end
 from jgraph.callbacks.functions import on_train_begin as on_train_begin
 from jgraph.callbacks.functions import on_train_end as on_train_end
 from jgraph.callbacks.json_logger import JSONLogger as JSONLogger
+from jgraph.callbacks.learning_rate_finder import LearningRateFinder as LearningRateFinder
 from jgraph.callbacks.plateau import RaiseLROnPlateau as RaiseLROnPlateau
 from jgraph.callbacks.plateau import ReduceLROnPlateau as ReduceLROnPlateau
 from jgraph.callbacks.progress_bar import ProgressBar as ProgressBar
@@ -23,6 +24,7 @@ from jgraph.callbacks.terminate_on_nan import TerminateOnNaN as TerminateOnNaN
 from jgraph.callbacks.throughput import Throughput as Throughput
 from jgraph.callbacks.timer import Timer as Timer
 from jgraph.train.actions import Evaluate as Evaluate
+from jgraph.train.actions import FindLearningRate as FindLearningRate
 from jgraph.train.actions import Freeze as Freeze
 from jgraph.train.actions import Restore as Restore
 from jgraph.train.actions import Save as Save

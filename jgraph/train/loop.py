@@ -6,10 +6,12 @@ import time
 
 import numpy as np
 
+from jgraph.train.actions import FindLearningRate
 from jgraph.train.programs import STEPS_PER_DISPATCH
+from jgraph.train.rate_search import RateSearch, endless, rates_between, searched
 from jgraph.train.session import Session
 from jgraph.train.source import Source, measure, read_logs
-from jgraph.train.state import Run, TrainState
+from jgraph.train.state import Run, TrainState, fresh_copy
 
 
 def train(session: Session, source: Source, held_out: Source | None) -> Run:
@@ -27,6 +29,7 @@ def train(session: Session, source: Source, held_out: Source | None) -> Run:
                 session.say(f"epoch {session.run.position.epoch + 1}: {how}")
                 if held_out is not None:
                     session.measuring = functools.partial(validated, session, held_out)
+                session.searching = functools.partial(search, session, source)
                 session.fire("on_train_begin")
                 while _goes_on(session):
                     train_epoch(session, source, held_out)
@@ -39,6 +42,15 @@ def train(session: Session, source: Source, held_out: Source | None) -> Run:
     finally:
         session.signals.again()
     return session.current()
+
+
+def search(session: Session, source: Source, train_state: TrainState, asked: FindLearningRate) -> RateSearch:
+    """A range test on a copy of a train state, over the batches that training begins with."""
+    batches, rates = endless(source, session.setting.plan), rates_between(asked.least, asked.most, asked.steps)
+    found = searched(session.setting.programs, fresh_copy(train_state), batches, rates)
+    if asked.plot is not None:
+        found.plot(asked.plot)
+    return found
 
 
 def _goes_on(session: Session) -> bool:

@@ -101,9 +101,17 @@ def find_learning_rate(
     start = fresh_copy(train_state or trainer.init(jax.random.key(seed)))
     binding = Binding(trainer.model, trainer.objective)
     source = source_of(binding, programs, data, "find_learning_rate", 1).place(start)
-    rates = [least * (most / least) ** (step / (steps - 1)) for step in range(steps)]
     plan = Plan(1, batch_size, seed, True, None, False)
-    return searched(programs, start, _endless(source, plan), rates)
+    return searched(programs, start, endless(source, plan), rates_between(least, most, steps))
+
+
+def rates_between(least: float, most: float, steps: int) -> list[float]:
+    """Rates that grow by one factor from step to step.
+
+    >>> [round(rate, 6) for rate in rates_between(0.001, 0.1, 3)]
+    [0.001, 0.01, 0.1]
+    """
+    return [least * (most / least) ** (step / (steps - 1)) for step in range(steps)]
 
 
 def searched(programs: Programs, train_state: TrainState, batches: Iterator[tuple], rates: list[float]) -> RateSearch:
@@ -181,7 +189,7 @@ def _check(least: Any, most: Any, steps: Any) -> tuple[float, float]:
     return low, high
 
 
-def _endless(source: Source, plan: Plan) -> Iterator[tuple]:
+def endless(source: Source, plan: Plan) -> Iterator[tuple]:
     """The batches of one epoch after the other, in their order, each with which of its rows are real."""
     epoch = 0
     while True:

@@ -13,13 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jgraph.errors import CallbackError
-from jgraph.train.actions import INTERRUPTED, Action, Evaluate, Save, Write
+from jgraph.train.actions import INTERRUPTED, Action, Evaluate, FindLearningRate, Save, SetLearningRate, Write
 from jgraph.train.callback import Callback, Event, StepLogs
 from jgraph.train.hooks import ENDING, apply, ask, has_hook, in_order
 from jgraph.train.locate import Finding, locate
 from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan
 from jgraph.train.programs import QUEUE, Feed, Pace, Programs
+from jgraph.train.rate_search import RateSearch
 from jgraph.train.record import arrays_of, record_of
 from jgraph.train.signals import Signals
 from jgraph.train.source import read_logs
@@ -74,6 +75,7 @@ class Session:
         self.setting, self.signals, self.outlets, self.pace = setting, Signals(), Outlets(), Pace()
         self.steps: int | None = None
         self.measuring: Callable[[TrainState], dict[str, float]] | None = None
+        self.searching: Callable[[TrainState, FindLearningRate], RateSearch] | None = None
         self._empty, self._directions = setting.step.init(), setting.step.objective.directions()
         self._begun = self._glanced = time.perf_counter()
         self._made = len(setting.programs.made)
@@ -162,6 +164,8 @@ class Session:
                 self.outlets.write(name, action.sink, action.record)
             elif isinstance(action, Evaluate):
                 self._check_evaluates(name, hook)
+            elif isinstance(action, FindLearningRate):
+                self._check_searches(name, hook)
             else:
                 after, said = apply(after, name, action, self.setting.step, self.setting.frozen)
                 after = _noted(after, f"epoch {facts['epoch'] + 1}, step {self.step}: {said}") if said else after
@@ -182,6 +186,9 @@ class Session:
             if after.stopped is not None:  # what was to begin does not: it begins when the run goes on
                 after = dataclasses.replace(self._undone, stopped=after.stopped, events=after.events)
         self._commit(after)
+        for name, action in asked:
+            if isinstance(action, FindLearningRate):
+                self._search(name, action)
         if any(isinstance(action, Evaluate) for _, action in asked):
             self._evaluate(facts["epoch"])
 
@@ -203,6 +210,31 @@ class Session:
             shown = ", ".join(f"{name} {value:.4g}" for name, value in logs.items())
             self.say(f"epoch {epoch + 1}, step {self.step}: evaluated: {shown}")
             self.fire("on_evaluate_end", epoch=epoch, logs=logs)
+
+    def _check_searches(self, name: str, hook: str) -> None:
+        """Raises CallbackError where training has begun, or there is no search."""
+        if self.searching is None or hook != "on_train_begin":
+            raise CallbackError(
+                f"callback {name!r}, {hook}",
+                expected="FindLearningRate from on_train_begin, in fit",
+                got=f"it from {hook}"
+                if self.searching is not None
+                else "fit_many, whose members have rates of their own",
+                cure="Return it from on_train_begin, or call jg.find_learning_rate.",
+            )
+
+    def _search(self, name: str, action: FindLearningRate) -> None:
+        """Makes a range test, and sets the rate that it suggests."""
+        assert self.searching is not None, "it has been checked"
+        found = self.searching(self.run.train_state, action)
+        reason = f"range test from {found.rates[0]:.3g} to {found.rates[-1]:.3g}: the loss fell fastest there"
+        if found.suggestion is None:
+            self.say(f"{name}: a range test up to {found.rates[-1]:.3g} suggests no rate, as the loss never fell")
+            return
+        chosen = SetLearningRate(found.suggestion, reason)
+        after, said = apply(self.run, name, chosen, self.setting.step, self.setting.frozen)
+        self._commit(after)
+        self.say(said)
 
     def _event(self, run: Run, **facts: Any) -> Event:
         setting = self.setting
