@@ -41,7 +41,7 @@ def update_statistics(trainer: Any, train_state: TrainState, data: Any, *, batch
     >>> trainer = jg.Trainer(model, optax.sgd(0.1), loss="mse")
     >>> data = np.array([[1.0], [3.0]]), np.array([0.0, 0.0])
     >>> train_state = jg.update_statistics(trainer, trainer.fit(data, epochs=1, progress=False).train_state, data)
-    >>> [float(value[0]) for value in train_state.model_state["batch_normalization"].values()]
+    >>> [round(float(value[0]), 3) for value in train_state.model_state["batch_normalization"].values()]
     [2.0, 1.0]
     """
     check_train_state("update_statistics", train_state, trainer.template)
