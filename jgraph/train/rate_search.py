@@ -116,7 +116,7 @@ def rates_between(least: float, most: float, steps: int) -> list[float]:
 
 def searched(programs: Programs, train_state: TrainState, batches: Iterator[tuple], rates: list[float]) -> RateSearch:
     """Trains a step at each rate, until the loss diverges. The train state is given up: its buffers are donated."""
-    step, losses = programs.step, list[float]()
+    step, losses, loss = programs.step, list[float](), math.nan
     for rate in rates:
         scale = rate / _base(step, train_state)
         train_state = train_state.replace(lr_scale=jnp.asarray(scale, train_state.lr_scale.dtype))

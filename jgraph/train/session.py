@@ -258,8 +258,10 @@ class Session:
 
     def measured(self, timings: Mapping[str, float]) -> dict[str, float]:
         """The timings, and what callbacks measure of the machine."""
+        if not self._measuring:
+            return dict(timings)
         run, told = self.current(), {}
-        event = self._event(run, epoch=run.position.epoch, timings=dict(timings)) if self._measuring else None
+        event = self._event(run, epoch=run.position.epoch, timings=dict(timings))
         for name, callback in self._measuring.items():
             told |= callback.measures(run.memories[name], event)
         return {**told, **timings}

@@ -131,6 +131,27 @@ def found(trainer: jg.Trainer, batch: Any, train_state: Any = None) -> Finding:
     return jg.debug.locate_nan(trainer, train_state or trainer.init(jax.random.key(0)), batch)
 
 
+@pytest.mark.parametrize("on_device", [True, False])
+def test_a_last_batch_that_is_not_full_is_replayed_as_it_was(on_device: bool) -> None:
+    """Ten rows in batches of 4, whose last two mix, as batch normalisation makes them; the second of them is bad."""
+    x = jg.Input((3,), name="x")
+    normed = jg.layers.BatchNormalization(name="normed")(jg.op(jnp.log)(x))
+    values, targets = data()
+    values, targets = values[2:], targets[2:]
+    values[-1] = -1.0
+    run = fit(trainer_of(jg.Model(x, jg.layers.Dense(1)(normed))), (values, targets), data_on_device=on_device)
+    assert run.stopped is not None
+    assert "not finite at step 3" in run.stopped
+    assert "It began in the forward pass of 'log' (Op(" in run.stopped
+    assert "its input 'x' had values from -1 to 0." in run.stopped
+
+
+def test_a_step_in_parts_is_replayed_as_a_whole() -> None:
+    run = fit(trainer_of(through(log_of_minus), accumulate=2), data(-1.0))
+    assert run.stopped is not None
+    assert "forward pass of 'tower/log_of_minus'" in run.stopped
+
+
 def test_infinities_on_purpose_are_not_followed() -> None:
     """A node gives them, and what follows takes them away; the bad one stands behind."""
     x = jg.Input((2,), name="x")
@@ -196,4 +217,4 @@ def test_a_run_that_is_fine_has_the_same_numbers(epochs: int) -> None:
 
 def test_a_train_state_of_another_trainer_is_refused() -> None:
     with pytest.raises(ArgumentError, match="locate_nan, train_state: expected a TrainState"):
-        jg.debug.locate_nan(trainer_of(PLAIN), None, rows_of([[1.0, 1.0, 1.0]]))
+        jg.debug.locate_nan(trainer_of(PLAIN), None, rows_of([[1.0, 1.0, 1.0]]))  # pyright: ignore[reportArgumentType]
