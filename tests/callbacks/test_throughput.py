@@ -78,6 +78,14 @@ def test_an_iterable_has_no_examples_unless_it_is_said_how_many() -> None:
     assert "examples_per_second" in fit(Throughput(batch_size=8), iterable=True).timings
 
 
+def test_members_measure_the_steps_that_they_take_together() -> None:
+    x = np.ones((24, 4), "float32")
+    trainer = jg.Trainer(jg.Sequential([jg.Input((4,)), jg.layers.Dense(1)]), optax.sgd(0.1), loss="mse")
+    runs = trainer.fit_many((x, x.sum(1)), epochs=2, seeds=2, batch_size=8, callbacks=[Throughput()], progress=False)
+    for run in runs:
+        assert run.timings["examples_per_second"] == [8 * rate for rate in run.timings["steps_per_second"]]
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

@@ -152,6 +152,13 @@ def test_a_step_in_parts_is_replayed_as_a_whole() -> None:
     assert "forward pass of 'tower/log_of_minus'" in run.stopped
 
 
+def test_members_stop_where_their_updates_break_and_nothing_is_replayed() -> None:
+    trainer, bad, *_ = PLANTED["update"]
+    options: dict[str, Any] = {"epochs": 1, "batch_size": 4, "shuffle": False, "progress": False}
+    for run in trainer.fit_many(data(bad), seeds=2, callbacks=[TerminateOnNaN(locate=True)], **options):
+        assert run.stopped == "not finite at step 3 (epoch 1, batch 3): the gradients or the update"
+
+
 def test_infinities_on_purpose_are_not_followed() -> None:
     """A node gives them, and what follows takes them away; the bad one stands behind."""
     x = jg.Input((2,), name="x")
