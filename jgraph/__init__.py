@@ -3,6 +3,7 @@
 from jgraph import balance as balance
 from jgraph import callbacks as callbacks
 from jgraph import constraints as constraints
+from jgraph import debug as debug
 from jgraph import errors as errors
 from jgraph import initializers as initializers
 from jgraph import inspect as inspect
@@ -25,6 +26,8 @@ from jgraph.layers.lora import merge_lora as merge_lora
 from jgraph.losses.loss import Loss as Loss
 from jgraph.saving import load as load
 from jgraph.saving import save as save
+from jgraph.train.rate_search import find_learning_rate as find_learning_rate
 from jgraph.train.state import Run as Run
 from jgraph.train.state import TrainState as TrainState
+from jgraph.train.statistics import update_statistics as update_statistics
 from jgraph.trainer import Trainer as Trainer

@@ -1,8 +1,10 @@
 """The callbacks: frozen configurations with pure hooks; what they remember is saved and resumed with the run."""
 
+from jgraph.callbacks.average_weights import AverageWeights as AverageWeights
 from jgraph.callbacks.checkpoint import Checkpoint as Checkpoint
 from jgraph.callbacks.csv_logger import CSVLogger as CSVLogger
 from jgraph.callbacks.early_stopping import EarlyStopping as EarlyStopping
+from jgraph.callbacks.evaluate_every import EvaluateEvery as EvaluateEvery
 from jgraph.callbacks.functions import on_epoch_begin as on_epoch_begin
 from jgraph.callbacks.functions import on_epoch_end as on_epoch_end
 from jgraph.callbacks.functions import on_evaluate_end as on_evaluate_end
@@ -11,13 +13,18 @@ from jgraph.callbacks.functions import on_step_begin as on_step_begin
 from jgraph.callbacks.functions import on_step_end as on_step_end
 from jgraph.callbacks.functions import on_train_begin as on_train_begin
 from jgraph.callbacks.functions import on_train_end as on_train_end
+from jgraph.callbacks.json_logger import JSONLogger as JSONLogger
+from jgraph.callbacks.learning_rate_finder import LearningRateFinder as LearningRateFinder
 from jgraph.callbacks.plateau import RaiseLROnPlateau as RaiseLROnPlateau
 from jgraph.callbacks.plateau import ReduceLROnPlateau as ReduceLROnPlateau
 from jgraph.callbacks.progress_bar import ProgressBar as ProgressBar
 from jgraph.callbacks.scheduler import LearningRateScheduler as LearningRateScheduler
 from jgraph.callbacks.tensorboard import TensorBoard as TensorBoard
 from jgraph.callbacks.terminate_on_nan import TerminateOnNaN as TerminateOnNaN
+from jgraph.callbacks.throughput import Throughput as Throughput
+from jgraph.callbacks.timer import Timer as Timer
 from jgraph.train.actions import Evaluate as Evaluate
+from jgraph.train.actions import FindLearningRate as FindLearningRate
 from jgraph.train.actions import Freeze as Freeze
 from jgraph.train.actions import Restore as Restore
 from jgraph.train.actions import Save as Save

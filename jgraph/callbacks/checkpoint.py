@@ -3,6 +3,9 @@
 import math
 import os
 
+import jax
+import jax.numpy as jnp
+
 from jgraph.callbacks.monitor import check_count, check_flag, check_log, check_monitor, check_number, improves, watched
 from jgraph.errors import ArgumentError
 from jgraph.storage.appended_file import check_path
@@ -19,8 +22,13 @@ class Checkpoint(Callback):
     `fit` ends, also where it is interrupted. Saving goes on beside training, and only the newest `max_to_keep`
     checkpoints stay (`None`: all).
 
-    With a `monitor`, the checkpoint of the best epoch is kept among them, for `jg.load(directory, step="best")`. With
-    `best_only`, an epoch is only saved where it is better than all before, and the end of `fit` is not.
+    With a `monitor`, the checkpoint of the best epoch is kept among them, for `jg.load(directory, step="best")`, or
+    those of the `top_k` best. With `best_only`, an epoch is only saved where it is among the best so far, and the end
+    of `fit` is not. Of equal epochs the earlier is the better; NaN never is.
+
+    The checkpoint of every `keep_every`-th epoch stays for ever, beside the `max_to_keep`. With `on_exception`, the
+    last good state is saved too when an error or a second Ctrl-C leaves `fit`, unless it has params that are not finite
+    already; the error is the same, with a note where the saving failed.
 
     What is saved every so many minutes depends on the machine; what a resumed run computes does not.
 
@@ -43,13 +51,18 @@ class Checkpoint(Callback):
     every_steps: int | None = None
     every_minutes: float | None = None
     max_to_keep: int | None = 3
+    top_k: int = 1
+    keep_every: int | None = None
+    on_error: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         where = type(self).__name__
         check_path(f"{where}, directory", self.directory)
         check_flag(where, "best_only", self.best_only)
-        for argument in ("every_epochs", "every_steps", "max_to_keep"):
+        check_flag(where, "on_error", self.on_error)
+        check_count(where, "top_k", self.top_k, least=1)
+        for argument in ("every_epochs", "every_steps", "max_to_keep", "keep_every"):
             if getattr(self, argument) is not None:
                 check_count(where, argument, getattr(self, argument), least=1)
         if self.every_minutes is not None:
@@ -69,14 +82,25 @@ class Checkpoint(Callback):
             got = "every_steps or every_minutes beside it"
             cure = "Use a second Checkpoint in another directory for those."
             raise _error("best_only", "to judge at the end of an epoch, where the logs are", got, cure)
-        if self.monitor is not None and not self.best_only and self.max_to_keep == 1:
-            expected = "at least 2, for the best checkpoint and the newest"
-            raise _error("max_to_keep", expected, "1", "Write max_to_keep=2, or best_only=True.")
+        if self.monitor is None and self.top_k > 1:
+            raise _error("top_k", "a log to judge by", f"{self.top_k} alone", "Write monitor='val_loss', for example.")
+        least = self.top_k + (not self.best_only)
+        if self.monitor is not None and self.max_to_keep is not None and self.max_to_keep < least:
+            best = "the best checkpoint" if self.top_k == 1 else f"the {self.top_k} best checkpoints"
+            expected = f"at least {least}, for {best}{' and the newest' * (not self.best_only)}"
+            cure = f"Write max_to_keep={least}" + (", or best_only=True." if self.top_k == 1 else ".")
+            raise _error("max_to_keep", expected, str(self.max_to_keep), cure)
+        rarely = self.every_epochs is None or (self.keep_every or 0) % self.every_epochs
+        if self.keep_every is not None and rarely:
+            expected = "a multiple of every_epochs, as only what is saved can be kept"
+            cure = "Write every_epochs=1, keep_every=10, for example."
+            raise _error("keep_every", expected, f"{self.keep_every} beside every_epochs={self.every_epochs}", cure)
 
     def init(self, train_state: TrainState) -> PyTree:
-        """The step that was saved last, and when; the best value, and its step."""
+        """The step that was saved last, and when; the best value, and its step; with `top_k`, the next best too."""
         del train_state
-        return {"last_step": -1, "saved_at": 0.0, "best": math.nan, "best_step": -1}
+        more = {"next": [[math.nan, -1] for _ in range(self.top_k - 1)]} if self.top_k > 1 else {}
+        return {"last_step": -1, "saved_at": 0.0, "best": math.nan, "best_step": -1, **more}
 
     def check(self, setup: Setup) -> None:
         """Checks that there will be the log to judge by, and that it is known which way it is better.
@@ -118,17 +142,17 @@ class Checkpoint(Callback):
         """Saves where a number of epochs is over; with `best_only`, where the epoch is the best one."""
         if not self._ends(event):
             return memory, []
+        keep = self.keep_every is not None and (event.epoch + 1) % self.keep_every == 0
         if self.monitor is None:
-            return self._save(memory, event)
+            return self._save(memory, event, keep=keep)
         seen = watched(type(self).__name__, self.monitor, self.mode, event)
         if seen is None:  # an epoch without validation cannot be judged
-            return (memory, []) if self.best_only else self._save(memory, event)
+            return (memory, []) if self.best_only else self._save(memory, event, keep=keep)
         value, mode = seen
-        if improves(value, memory["best"], mode):
-            memory = {**memory, "best": value, "best_step": event.step}
-        elif self.best_only:
+        memory = _ranked(memory, value, event.step, mode)
+        if self.best_only and event.step not in _best(memory):
             return memory, []
-        return self._save(memory, event, None if math.isnan(value) else value, mode)
+        return self._save(memory, event, None if math.isnan(value) else value, mode, keep)
 
     def on_train_end(self, memory: PyTree, event: Event) -> Result:
         """Saves the end of the run, where it is not saved already."""
@@ -136,15 +160,45 @@ class Checkpoint(Callback):
             return memory, []
         return self._save(memory, event)
 
+    def on_exception(self, memory: PyTree, event: Event) -> Result:
+        """Saves the last good state, where that was asked for and it is not saved already."""
+        if not self.on_error or memory["last_step"] == event.step or not _finite(event.train_state):
+            return memory, []
+        return self._save(memory, event)
+
     def _ends(self, event: Event) -> bool:
         return self.every_epochs is not None and (event.epoch + 1) % self.every_epochs == 0
 
-    def _save(self, memory: PyTree, event: Event, score: float | None = None, mode: str | None = None) -> Result:
+    def _save(
+        self, memory: PyTree, event: Event, score: float | None = None, mode: str | None = None, keep: bool = False
+    ) -> Result:
         seconds = memory["saved_at"] if self.every_minutes is None else float(event.timings["seconds"])
-        protect = (memory["best_step"],) if memory["best_step"] >= 0 and not self.best_only else ()
+        protect = () if self.best_only and self.top_k == 1 else _best(memory)
         monitor = None if score is None else self.monitor
-        save = Save(self.directory, self.max_to_keep, protect, monitor, score, mode if monitor else None)
+        save = Save(self.directory, self.max_to_keep, protect, monitor, score, mode if monitor else None, keep)
         return {**memory, "last_step": event.step, "saved_at": seconds}, [save]
+
+
+def _ranked(memory: PyTree, value: float, step: int, mode: str) -> PyTree:
+    """The memory with a value among the best ones, if it is; of equal values the earlier is the better."""
+    ranks = [[memory["best"], memory["best_step"]], *memory.get("next", [])]
+    place = next((n for n, (other, _) in enumerate(ranks) if improves(value, other, mode)), None)
+    if place is None:
+        return memory
+    (best, best_step), *others = [*ranks[:place], [value, step], *ranks[place:-1]]
+    return {**memory, "best": best, "best_step": best_step, **({"next": others} if "next" in memory else {})}
+
+
+def _best(memory: PyTree) -> tuple[int, ...]:
+    """The steps of the best values, the best first."""
+    steps = (memory["best_step"], *(step for _, step in memory.get("next", [])))
+    return tuple(step for step in steps if step >= 0)
+
+
+def _finite(train_state: TrainState) -> bool:
+    """Whether all params and all of the model's state are finite."""
+    leaves = jax.tree.leaves((train_state.params, train_state.model_state))
+    return all(bool(jnp.isfinite(leaf).all()) for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact))
 
 
 def _error(argument: str, expected: str, got: str, cure: str) -> ArgumentError:

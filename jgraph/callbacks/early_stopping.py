@@ -8,10 +8,12 @@ from jgraph.callbacks.monitor import (
     check_log,
     check_monitor,
     check_number,
+    direction,
     epochs,
     improves,
     watched,
 )
+from jgraph.errors import ArgumentError
 from jgraph.train.actions import INTERRUPTED, Restore, Stop
 from jgraph.train.callback import Callback, Event, Result, Setup
 from jgraph.train.state import TrainState, fresh_copy
@@ -25,6 +27,10 @@ class EarlyStopping(Callback):
     `start_from_epoch` (counted from 0), and those without validation (`validation_every`), are not looked at. With a
     `baseline`, only improvements that beat it too are waited on. Training never stops after its first epoch, so a
     patience of 0 is one of 1.
+
+    Without any patience it stops where the log is at `stopping_threshold` or better, as there is nothing more to gain,
+    and where it is worse than `divergence_threshold`: the two thresholds of Lightning's `EarlyStopping`. NaN is
+    neither: `TerminateOnNaN` sees to it.
 
     With `restore_best`, the train state of the best epoch is put back when `fit` ends, whoever stopped it: params,
     model state, optimizer and the scale of the learning rate. The state is kept in the memory: it takes as much room
@@ -52,6 +58,8 @@ class EarlyStopping(Callback):
     baseline: float | None = None
     start_from_epoch: int = 0
     restore_best: bool = False
+    stopping_threshold: float | None = None
+    divergence_threshold: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,16 +69,27 @@ class EarlyStopping(Callback):
         check_count(where, "patience", self.patience)
         check_count(where, "start_from_epoch", self.start_from_epoch)
         check_flag(where, "restore_best", self.restore_best)
-        if self.baseline is not None:
-            check_number(where, "baseline", self.baseline, "", 0.5)
+        for argument in ("baseline", "stopping_threshold", "divergence_threshold"):
+            if getattr(self, argument) is not None:
+                check_number(where, argument, getattr(self, argument), "", 0.5)
 
     def check(self, setup: Setup) -> None:
-        """Checks that there will be the log, and that it is known which way it is better.
+        """Checks that there will be the log, that it is known which way it is better, and that thresholds go together.
 
         Raises:
-            MonitorError: it is not so.
+            MonitorError: it is not so. ArgumentError: what is good enough is no better than what has diverged.
         """
         check_log(type(self).__name__, self.monitor, self.mode, setup)
+        good, bad = self.stopping_threshold, self.divergence_threshold
+        mode = direction(type(self).__name__, self.monitor, self.mode, setup.directions)
+        if good is not None and bad is not None and not improves(good, bad, mode):
+            raise ArgumentError(
+                "EarlyStopping, stopping_threshold",
+                expected=f"a value better than divergence_threshold={bad:g}, which for {self.monitor!r} is "
+                + ("below" if mode == "min" else "above"),
+                got=f"{good:g}",
+                cure="Exchange the two, or give the other mode.",
+            )
 
     def init(self, train_state: TrainState) -> PyTree:
         """The best value, and its epoch, so far; the epochs since then; and where it is to be restored, its state."""
@@ -87,17 +106,27 @@ class EarlyStopping(Callback):
         if better or memory["best_epoch"] < 0:  # the first epoch is kept, whatever it is
             kept = {"train_state": fresh_copy(event.train_state)} if self.restore_best else {}
             memory = {**memory, "best": value if better else memory["best"], "best_epoch": event.epoch, **kept}
-        if better:
-            beaten = self.baseline is None or improves(value, self.baseline, mode, self.min_delta)
-            return {**memory, "wait": 0 if beaten else wait}, []
-        stops = wait >= self.patience and event.epoch > 0
-        return {**memory, "wait": wait}, [Stop(self._reason(memory, wait, mode))] if stops else []
+        if better and (self.baseline is None or improves(value, self.baseline, mode, self.min_delta)):
+            wait = 0
+        memory, reason = {**memory, "wait": wait}, self._passed(value, mode)
+        if reason is None and not better and wait >= self.patience and event.epoch > 0:
+            reason = self._reason(memory, wait, mode)
+        return memory, [] if reason is None else [Stop(reason)]
 
     def on_train_end(self, memory: PyTree, event: Event) -> Result:
         """Puts the best train state back, where that was asked for."""
         if not self.restore_best or memory["best_epoch"] < 0 or event.stopped == INTERRUPTED:
             return memory, []
         return memory, [Restore(memory["train_state"], reason=f"{self.monitor}: {self._best(memory)}")]
+
+    def _passed(self, value: float, mode: str) -> str | None:
+        """Why a value is reason enough to stop by itself, if it is."""
+        good, bad = self.stopping_threshold, self.divergence_threshold
+        if good is not None and not math.isnan(value) and not improves(good, value, mode):
+            return f"{self.monitor} has reached {value:.4g}, and stopping_threshold is {good:.4g}"
+        if bad is not None and not math.isnan(value) and improves(bad, value, mode):
+            return f"{self.monitor} has diverged to {value:.4g}, beyond divergence_threshold {bad:.4g}"
+        return None
 
     def _reason(self, memory: PyTree, wait: int, mode: str) -> str:
         if math.isnan(memory["best"]):

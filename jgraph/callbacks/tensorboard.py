@@ -19,9 +19,10 @@ class TensorBoard(Callback):
     """Writes event files for TensorBoard, as two runs, `train` and `validation`, that share their charts.
 
     At the end of each epoch, at the number of updates so far: every log under its own name (`loss`, `age/loss`, those
-    of validation without `val_`), `epoch`, `steps_per_second`, and `learning_rate` or, where the trainer does not know
-    it, `lr_scale`. With `every_steps=n` also the means over the epoch so far at every n steps, as `steps/loss`; that
-    reads them from the device. Look at them with `tensorboard --logdir DIRECTORY`.
+    of validation without `val_`), `epoch`, `steps_per_second` and what `Throughput` measures, and `learning_rate` or,
+    where the trainer does not know it, `lr_scale`. With `every_steps=n` also the means over the epoch so far at every n
+    steps, as `steps/loss`; that reads them from the device. What `EvaluateEvery` measures in between stands in the
+    charts of validation. Look at them with `tensorboard --logdir DIRECTORY`.
 
     Keras calls them `epoch_loss` and `batch_loss`, and draws those of epochs over the number of the epoch. TensorFlow
     is not needed here. Weights as histograms, images, the graph and profiles are not written.
@@ -61,7 +62,7 @@ class TensorBoard(Callback):
 
     def on_step_end(self, memory: PyTree, event: Event) -> Result:
         """Writes the means over the epoch so far."""
-        means = {f"steps/{name}": value for name, value in event.logs.items()}
+        means = {f"steps/{name}": value for name, value in {**event.logs, **_measured(event)}.items()}
         return self._written(memory, event, {"train": means})
 
     def on_epoch_end(self, memory: PyTree, event: Event) -> Result:
@@ -69,13 +70,17 @@ class TensorBoard(Callback):
         train = {name: value for name, value in event.logs.items() if not name.startswith(VALIDATION)}
         if "learning_rate" not in train and event.train_state is not None:
             train["lr_scale"] = float(event.train_state.lr_scale)
-        if "steps_per_second" in event.timings:
-            train["steps_per_second"] = event.timings["steps_per_second"]
+        train |= _measured(event)
         train["epoch"] = event.epoch
         validation = {
             name.removeprefix(VALIDATION): value for name, value in event.logs.items() if name.startswith(VALIDATION)
         }
         return self._written(memory, event, {"train": train, "validation": validation})
+
+    def on_evaluate_end(self, memory: PyTree, event: Event) -> Result:
+        """Writes the logs of an evaluation that a callback asked for, in the charts of validation."""
+        found = {name.removeprefix(VALIDATION): value for name, value in event.logs.items()}
+        return self._written(memory, event, {"validation": found})
 
     def _written(self, memory: PyTree, event: Event, runs: Mapping[str, Mapping[str, float]]) -> Result:
         """The memory and the actions after a record for each run that has something to say."""
@@ -85,3 +90,8 @@ class TensorBoard(Callback):
 
     def _file(self, run: str) -> EventFile:
         return EventFile(str(Path(self.directory) / run))
+
+
+def _measured(event: Event) -> dict[str, float]:
+    """What was measured of the machine, but for the clock."""
+    return {name: value for name, value in event.timings.items() if not name.endswith("seconds")}

@@ -14,6 +14,11 @@ class TerminateOnNaN(Callback):
     A loss may be finite while its gradients are not: the params are then lost with that step, and the next one stops.
     With `gradients=True` a step whose gradients are not finite is refused too.
 
+    With `locate=True` a step is also refused whose update would leave params that are not finite; and the one that is
+    refused is replayed, with all that its nodes hand to each other, to find where it began. `run.stopped` then names
+    the node and the pass, forward, loss, backward or update, and the ranges of its inputs. It costs little until then:
+    the params are looked at once a step, and the last few batches are kept. `jg.debug.locate_nan` does it by hand.
+
     Raises:
         ArgumentError: an argument is neither `True` nor `False`.
 
@@ -24,11 +29,13 @@ class TerminateOnNaN(Callback):
 
     enabled: bool = True
     gradients: bool = False
+    locate: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_flag(type(self).__name__, "enabled", self.enabled)
         check_flag(type(self).__name__, "gradients", self.gradients)
+        check_flag(type(self).__name__, "locate", self.locate)
 
     def default_name(self) -> str:
         """Its name, without the underline that the rule would put into NaN."""
@@ -36,4 +43,8 @@ class TerminateOnNaN(Callback):
 
     def guards(self) -> str | None:
         """What has to be finite for a step to be taken."""
-        return None if not self.enabled else "gradients" if self.gradients else "loss"
+        return None if not self.enabled else "update" if self.locate else "gradients" if self.gradients else "loss"
+
+    def locates(self) -> bool:
+        """Whether a step that was refused is replayed."""
+        return self.enabled and self.locate

@@ -3,7 +3,7 @@
 import functools
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -21,8 +21,24 @@ Values = dict[int, Sequence[Any]]
 """What each node gave: its outputs, and behind them the masks that it made."""
 
 
+class Probes(NamedTuple):
+    """Zeros that are added to what each node reads and gives, by its place; `None` where nothing is.
+
+    Gradients with respect to them are those of the edges: how a loss depends on what one node hands to another.
+    """
+
+    reads: Mapping[int, Sequence[Array | None]]
+    gives: Mapping[int, Sequence[Array | None]]
+
+
 def run(
-    nodes: Sequence[Node], fed: dict[int, Any], params: Params, state: State, train: bool, key: Key | None
+    nodes: Sequence[Node],
+    fed: dict[int, Any],
+    params: Params,
+    state: State,
+    train: bool,
+    key: Key | None,
+    probes: Probes | None = None,
 ) -> tuple[Values, State, Array | float]:
     """Computes every node: `fed` holds the inputs' arrays by node. Returns values, the next state and the penalties.
 
@@ -36,7 +52,7 @@ def run(
         if isinstance(nodes[block[0]].layer, InputLayer):
             values[block[0]] = (fed[block[0]],)
             continue
-        body = functools.partial(_through, nodes, block, train)
+        body = functools.partial(_through, nodes, block, train, probes=probes)
         outside = values
         if nodes[block[-1]].treatment.remat:
             body, outside = (
@@ -105,6 +121,7 @@ def _through(
     outside: Values,
     key: Key | None,
     penalty: Array | float,
+    probes: Probes | None = None,
 ) -> tuple[Values, dict[str, State], Array | float]:
     """Computes the nodes of a block; params and states come and go by path, penalties are added up."""
     made: Values = {}
@@ -116,7 +133,10 @@ def _through(
             made[place] = jax.tree.leaves(_resolve(node.args, values))
             continue
         try:
-            made[place], new, cost = _apply(node, values, params[node.path], states[node.path], train, key)
+            reads = None if probes is None else probes.reads.get(place)
+            made[place], new, cost = _apply(node, values, params[node.path], states[node.path], train, key, reads)
+            if probes is not None:
+                made[place] = _added(made[place], probes.gives.get(place))
         except Exception as error:
             note = f"In {node.path!r} ({node.layer!r}), call {node.call}."
             if train and key is None and "PRNG key" in str(error):  # what jax.random says of None
@@ -140,9 +160,16 @@ def _no_key(node: Node, note: str) -> RandomKeyError:
 
 
 def _apply(
-    node: Node, values: Mapping[int, Sequence[Any]], params: Params, state: State, train: bool, key: Key | None
+    node: Node,
+    values: Mapping[int, Sequence[Any]],
+    params: Params,
+    state: State,
+    train: bool,
+    key: Key | None,
+    reads: Sequence[Array | None] | None = None,
 ) -> tuple[list[Any], State, Array | float]:
     args, kwargs, mask = _resolve((node.args, node.kwargs, node.mask), values)
+    args, kwargs = _added((args, kwargs), reads)
     own_key = fold(key, node.path, node.call) if train and key is not None else None
     options = {**kwargs, "mask": mask} if takes_mask(type(node.layer)) else kwargs
     tree, state = applied(node.layer, node.treatment, params, state, args, options, train, own_key)
@@ -150,6 +177,15 @@ def _apply(
     if any(fate is not None and not isinstance(fate, int) for fate in node.inference.masks):
         outputs += outgoing_masks(node.layer, mask, args, len(outputs))
     return outputs, state, penalized(node.layer, node.treatment, params, args, tree)
+
+
+def _added(tree: Any, probes: Sequence[Array | None] | None) -> Any:
+    """The tree with a probe added to each leaf that has one."""
+    if probes is None:
+        return tree
+    leaves, structure = jax.tree.flatten(tree)
+    pairs = zip(leaves, probes, strict=True)
+    return jax.tree.unflatten(structure, [leaf if probe is None else leaf + probe for leaf, probe in pairs])
 
 
 def _resolve(tree: Any, values: Mapping[int, Sequence[Any]]) -> Any:

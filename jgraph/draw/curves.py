@@ -133,7 +133,7 @@ def curves(
     drawn = tuple(panels(history if logs is None else chosen(history, logs)))
     decided = decisions(events, epochs)
     sayings = (*_legend(drawn), *_marks(history, epochs, best, stopped), *_decided(decided))
-    picture = _Picture(drawn, sayings, _plain(title), epochs, best and best[1], stopped is not None, tuple(decided))
+    picture = _Picture(drawn, sayings, plain(title), epochs, best and best[1], stopped is not None, tuple(decided))
     return painted("curves", lambda: _figure(picture), suffix, FORMATS[suffix])
 
 
@@ -182,10 +182,10 @@ def _marks(history: History, epochs: int, best: tuple[str, int] | None, stopped:
     said = []
     if best is not None:
         name, epoch = best
-        words = f"best epoch {epoch + 1}: {_plain(name)} {number(history[name][epoch])}"
+        words = f"best epoch {epoch + 1}: {plain(name)} {number(history[name][epoch])}"
         said.append(_Saying("\N{BLACK CIRCLE}", DARK, words))
     if stopped is not None:
-        said.append(_Saying("\N{BLACK SQUARE}", DARK, f"stopped after epoch {epochs}: {_plain(stopped)}"))
+        said.append(_Saying("\N{BLACK SQUARE}", DARK, f"stopped after epoch {epochs}: {plain(stopped)}"))
     return said
 
 
@@ -193,7 +193,7 @@ def _decided(found: Sequence[Decision]) -> list[_Saying]:
     return [_Saying(SIGNS[decision.kind][0], MIDDLE, decision.words()) for decision in found]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text on one line, without letters that no file could hold."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
@@ -251,9 +251,9 @@ def _heading(panel: Panel, picture: _Picture, width: float) -> tuple[list[str], 
     best = math.nan if picture.best is None else panel.value_at(picture.best)
     value = "" if math.isnan(best) else f"\N{BLACK CIRCLE} {number(best)}"
     free = width - (length_of(value, TEXT_SIZE, "normal") + GAP / 2 if value else 0.0)
-    lines = _wrapped(_plain(panel.name), width, NAME_SIZE, "bold", NAME_LINES)
+    lines = _wrapped(plain(panel.name), width, NAME_SIZE, "bold", NAME_LINES)
     if lines and length_of(lines[-1], NAME_SIZE, "bold") > free:
-        lines = _wrapped(_plain(panel.name), free, NAME_SIZE, "bold", NAME_LINES)
+        lines = _wrapped(plain(panel.name), free, NAME_SIZE, "bold", NAME_LINES)
     return lines, value
 
 
@@ -284,11 +284,7 @@ def _fitting(text: str, width: float, size: float, weight: str) -> int:
 def _panel(axes: Any, panel: Panel, picture: _Picture, most_ticks: int) -> None:
     """Draws a panel: its lines, the best epoch as a line with a dot, the end as a dashed line with a square."""
     rate = panel.kind == "rate"
-    axes.tick_params(which="both", length=0, labelsize=TICK_SIZE, labelcolor=MIDDLE)
-    axes.tick_params(axis="x", pad=6)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(MIDDLE)
-    axes.grid(axis="y", color=LIGHT, linewidth=0.8)
+    bare(axes)
     axes.grid(axis="y", which="minor", color=LIGHT, linewidth=0.4)
     _curve(axes, panel.training, RATE if rate else TRAINING, rate and _jumps(panel.training))
     _curve(axes, panel.validation, VALIDATION, False)
@@ -372,3 +368,12 @@ def _scale(axes: Any, panel: Panel) -> None:
         place = {"transform": axes.transAxes, "ha": "center", "va": "center", "size": TEXT_SIZE, "color": MIDDLE}
         place["backgroundcolor"] = "white"
         axes.text(0.5, 0.5, "no finite number", **place)
+
+
+def bare(axes: Any) -> None:
+    """Takes away what is in the way of the curves."""
+    axes.tick_params(which="both", length=0, labelsize=TICK_SIZE, labelcolor=MIDDLE)
+    axes.tick_params(axis="x", pad=6)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(MIDDLE)
+    axes.grid(axis="y", color=LIGHT, linewidth=0.8)

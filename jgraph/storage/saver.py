@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from jgraph.storage.places import make_ready
-from jgraph.storage.steps import steps_in, trim
+from jgraph.storage.steps import kept_in, steps_in, trim
 from jgraph.storage.writer import Writer
 
 MOST_BYTES = 2**28
@@ -32,6 +32,7 @@ class Saver:
         self._writer, self._lock = Writer(), threading.Condition()
         self._waiting: dict[str, dict[int, Waiting]] = {}
         self._kept: dict[str, tuple[int | None, Collection[int]]] = {}
+        self._for_ever: dict[str, set[int]] = {}
         self._working = False
 
     def save(
@@ -42,8 +43,11 @@ class Saver:
         size: int,
         max_to_keep: int | None,
         protect: Collection[int],
+        keep: bool = False,
     ) -> None:
         """Saves a step with the function `save`, soon; `size` is the bytes that it holds until then.
+
+        With `keep` it stays for ever, and does not count.
 
         Raises:
             WriteError: a save before this one has failed, or the directory cannot be written.
@@ -52,10 +56,11 @@ class Saver:
         place = os.path.realpath(directory)
         if place not in self._kept:
             make_ready(place)
+            self._for_ever[place] = kept_in(place)
         with self._lock:
-            waiting = self._waiting.setdefault(place, {})
             self._kept[place] = max_to_keep, {*protect}
-            waiting[step] = Waiting(save, size)
+            self._waiting.setdefault(place, {})[step] = Waiting(save, size)
+            self._for_ever[place] = self._for_ever[place] - {step} | ({step} if keep else set())
             self._drop(place)
             while self._working and not self._room():
                 self._lock.wait(0.1)
@@ -82,14 +87,17 @@ class Saver:
         return len(waiting) <= 1 or (not all_kept and sum(w.size for w in waiting) <= MOST_BYTES)
 
     def _drop(self, place: str) -> None:
-        """Drops what would be deleted again: all but the protected steps and, with them, the newest `max_to_keep`."""
+        """Drops what would be deleted again: all but the protected steps and, with them, the newest `max_to_keep`.
+
+        Those that stay for ever do not count.
+        """
         (most, protect), waiting = self._kept[place], self._waiting[place]
         if most is None:
             return
-        steps = sorted({*waiting, *steps_in(place)})
+        steps = sorted({*waiting, *steps_in(place)} - self._for_ever[place])
         held = [step for step in steps if step in protect]
         others = [step for step in steps if step not in protect]
-        stay = {*held, *others[max(0, len(others) - max(most - len(held), 1)) :]}
+        stay = {*self._for_ever[place], *held, *others[max(0, len(others) - max(most - len(held), 1)) :]}
         for step in [step for step in waiting if step not in stay]:
             del waiting[step]
 
@@ -100,7 +108,7 @@ class Saver:
                 place, step, waiting = chosen
                 waiting.save()
                 most, protect = self._kept[place]
-                trim(place, most, {*protect, max(steps_in(place), default=step)})
+                trim(place, most, {*protect, max(steps_in(place), default=step)}, self._for_ever[place])
                 with self._lock:
                     self._lock.notify_all()
         except BaseException:
@@ -117,6 +125,6 @@ class Saver:
                 return None
             waiting, protect = self._waiting[place], self._kept[place][1]
             newest = max(waiting)
-            held = [step for step in waiting if step in protect]
+            held = [step for step in waiting if step in protect or step in self._for_ever[place]]
             step = held[0] if held and newest < max(steps_in(place), default=-1) else newest
             return place, step, waiting.pop(step)

@@ -330,13 +330,29 @@ def clean(directory: str | os.PathLike[str]) -> list[str]:
     return said
 
 
-def trim(directory: str | os.PathLike[str], max_to_keep: int | None, protect: Collection[int]) -> None:
+def kept_in(directory: str | os.PathLike[str]) -> set[int]:
+    """The steps that were saved to stay for ever: their records say `kept`."""
+    found = set()
+    for step in steps_in(directory):
+        with contextlib.suppress(LoadError):
+            found |= {step} if record_of(directory, step).get("kept") else set()
+    return found
+
+
+def trim(
+    directory: str | os.PathLike[str],
+    max_to_keep: int | None,
+    protect: Collection[int],
+    for_ever: Collection[int] = (),
+) -> None:
     """Deletes all but `max_to_keep` steps: the protected ones stay and count, and the newest others fill up.
+
+    Those that are there for ever stay and do not count.
 
     Raises:
         WriteError: a step cannot be deleted.
     """
-    steps = steps_in(directory)
+    steps = [step for step in steps_in(directory) if step not in for_ever]
     if max_to_keep is None:
         return
     others = [step for step in steps if step not in protect]

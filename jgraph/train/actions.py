@@ -216,12 +216,48 @@ class Evaluate:
 
 
 @dataclasses.dataclass(frozen=True)
+class FindLearningRate:
+    """Makes a range test on a copy of the train state, as training begins, and sets the rate that it suggests.
+
+    It is `jg.find_learning_rate`, on the data of `fit`; `plot` is where its picture goes. Where it suggests nothing,
+    the rate stays.
+
+    Raises:
+        ArgumentError: a field has a value that it cannot have.
+
+    >>> import jgraph as jg
+    >>> jg.callbacks.on_train_begin(lambda event: None if event.history else jg.callbacks.FindLearningRate(most=0.1))
+    on_train_begin(<lambda>)
+    """
+
+    least: float = 1e-7
+    most: float = 1.0
+    steps: int = 100
+    plot: str | os.PathLike[str] | None = None
+
+    def __post_init__(self) -> None:
+        _set_number(self, "least", "above 0", "Write least=1e-7, for example.")
+        _set_number(self, "most", "above 0", "Write most=1.0, for example.")
+        if self.least >= self.most:
+            got, cure = f"{self.least:g}", "Exchange the two."
+            expected = f"less than `most`, which is {self.most:g}"
+            raise ArgumentError("FindLearningRate, least", expected=expected, got=got, cure=cure)
+        if not _count(self.steps, 10):
+            cure = "Write steps=100."
+            expected = "an integer of at least 10"
+            raise ArgumentError("FindLearningRate, steps", expected=expected, got=repr(self.steps), cure=cure)
+        if self.plot is not None:
+            check_path("FindLearningRate, plot", self.plot)
+
+
+@dataclasses.dataclass(frozen=True)
 class Save:
     """Saves the run as it is after this event in a directory of steps, while training goes on.
 
-    Only the newest `max_to_keep` steps are kept (`None`: all), the steps in `protect` among or beside them. `score`,
-    the value of the log `monitor`, and `mode`, `min` or `max`, tell `jg.load(directory, step="best")` which is the best
-    one; they are given together or not at all. A score may be infinite, as a loss may, but not NaN.
+    Only the newest `max_to_keep` steps are kept (`None`: all), the steps in `protect` among or beside them; one that
+    was saved with `keep` stays for ever, and does not count. `score`, the value of the log `monitor`, and `mode`, `min`
+    or `max`, tell `jg.load(directory, step="best")` which is the best one; they are given together or not at all. A
+    score may be infinite, as a loss may, but not NaN.
 
     Raises:
         ArgumentError: an argument has a value that it cannot have, or does not go with another.
@@ -237,9 +273,13 @@ class Save:
     monitor: str | None = None
     score: float | None = None
     mode: str | None = None
+    keep: bool = False
 
     def __post_init__(self) -> None:
         check_path("Save, directory", self.directory)
+        if not isinstance(self.keep, bool):
+            cure = "Write keep=True, or leave it out."
+            raise ArgumentError("Save, keep", expected="True or False", got=repr(self.keep), cure=cure)
         if self.max_to_keep is not None and not _count(self.max_to_keep, 1):
             got, cure = repr(self.max_to_keep), "Write max_to_keep=None to keep all."
             raise ArgumentError("Save, max_to_keep", expected="an integer of at least 1, or None", got=got, cure=cure)
@@ -294,7 +334,7 @@ class Write:
             ) from error
 
 
-Action = Stop | ScaleLearningRate | SetLearningRate | Restore | Freeze | Evaluate | Save | Write
+Action = Stop | ScaleLearningRate | SetLearningRate | Restore | Freeze | Evaluate | FindLearningRate | Save | Write
 
 
 def number_of(value: Any) -> float:

@@ -57,12 +57,12 @@ class Event:
     `step` counts the updates since the start of the run; `steps` is the number of an epoch's steps, where it is known.
     `position` is where a run that is saved now goes on. `logs` are those of the epoch at its end, and the means over
     the epoch so far at a step (read from the device when they are first looked at). `timings` has the `seconds` since
-    `fit` began and, at the end of an epoch, its `epoch_seconds` and `steps_per_second`. `stopped` is the reason, once
-    training ends early. `skipped` are the names of the logs that this epoch lacks, as it was not validated
-    (`validation_every`). `directions` maps a log to `min` or `max`, where it is known which is better. `member` counts
-    those of `fit_many` from 0, and is `None` in `fit`. `train_state` lives until the hook returns: a callback that
-    keeps it keeps a copy (`jax.tree.map(jnp.copy, ...)`). `learning_rate` is that of the next step, where the trainer
-    knows it.
+    `fit` began and, at the end of an epoch, its `epoch_seconds` and `steps_per_second`, and what callbacks measure
+    (`Throughput`). `stopped` is the reason, once training ends early. `skipped` are the names of the logs that this
+    epoch lacks, as it was not validated (`validation_every`). `directions` maps a log to `min` or `max`, where it is
+    known which is better. `member` counts those of `fit_many` from 0, and is `None` in `fit`. `batch_size` is known
+    where the data are rows. `train_state` lives until the hook returns: a callback that keeps it keeps a copy
+    (`jax.tree.map(jnp.copy, ...)`). `learning_rate` is that of the next step, where the trainer knows it.
 
     >>> import jgraph as jg
     >>> event = jg.callbacks.Event(epoch=2, logs={"loss": 0.5})
@@ -87,6 +87,7 @@ class Event:
     stopped: str | None = None
     exception: BaseException | None = None
     member: int | None = None
+    batch_size: int | None = None
 
     @functools.cached_property
     def learning_rate(self) -> float | None:
@@ -151,11 +152,17 @@ class Callback:
         return {}
 
     def guards(self) -> str | None:
-        """What has to be finite for a step to be taken: "loss", "gradients" (the loss too), or nothing.
+        """What has to be finite for a step to be taken.
+
+        "loss", "gradients" (the loss too), "update" (the params after the step too), or nothing.
 
         Where it is not, the state is kept as it was before the step, and training stops.
         """
         return None
+
+    def locates(self) -> bool:
+        """Whether a step that was refused is replayed, to say where it began."""
+        return False
 
     def step_interval(self) -> int | None:
         """Every how many steps the step hooks are called: `every_steps` where the class has it, else 1."""
@@ -167,6 +174,15 @@ class Callback:
         Where that is depends on the machine: it is for clocks and for what is only looked at.
         """
         return False
+
+    def measures(self, memory: PyTree, event: Event) -> Mapping[str, float]:
+        """What it measures of the machine at steps and at the ends of epochs, where the event is about to be told.
+
+        It is added to `event.timings` for all callbacks, and at the end of an epoch to `run.timings`. Here alone may a
+        callback look at what is outside of the run; nothing of it should decide about training.
+        """
+        del memory, event
+        return {}
 
     def configuration(self) -> dict[str, Any]:
         """The class and its fields as plain values, the same in every process.

@@ -6,11 +6,13 @@ import time
 
 import numpy as np
 
+from jgraph.train.actions import FindLearningRate
 from jgraph.train.caching import caching
 from jgraph.train.programs import STEPS_PER_DISPATCH
+from jgraph.train.rate_search import RateSearch, endless, rates_between, searched
 from jgraph.train.session import Session
 from jgraph.train.source import Source, measure, read_logs
-from jgraph.train.state import Run, TrainState
+from jgraph.train.state import Run, TrainState, fresh_copy
 
 
 def train(session: Session, source: Source, held_out: Source | None) -> Run:
@@ -40,12 +42,22 @@ def _train(session: Session, source: Source, held_out: Source | None) -> None:
     session.say(f"epoch {session.run.position.epoch + 1}: {how}")
     if held_out is not None:
         session.measuring = functools.partial(validated, session, held_out)
+    session.searching = functools.partial(search, session, source)
     session.fire("on_train_begin")
     while _goes_on(session):
         train_epoch(session, source, held_out)
     session.fire("on_train_end")
     session.outlets.close()
     session.look()
+
+
+def search(session: Session, source: Source, train_state: TrainState, asked: FindLearningRate) -> RateSearch:
+    """A range test on a copy of a train state, over the batches that training begins with."""
+    batches, rates = endless(source, session.setting.plan), rates_between(asked.least, asked.most, asked.steps)
+    found = searched(session.setting.programs, fresh_copy(train_state), batches, rates)
+    if asked.plot is not None:
+        found.plot(asked.plot)
+    return found
 
 
 def _goes_on(session: Session) -> bool:
@@ -79,13 +91,13 @@ def end_epoch(session: Session, held_out: Source | None, begin: float, steps: in
     own = tuple(f"val_{name}" for name in logs)
     logs |= {name: float(value) for name, value in step.state_log(run.train_state).items()}
     seconds = time.perf_counter() - begin
+    timings = session.measured({"epoch_seconds": seconds, "steps_per_second": steps / seconds})
     due = held_out is not None and (run.position.epoch + 1) % plan.validation.every == 0
     if held_out is not None and due:
         logs |= validated(session, held_out, run.train_state)
         session.look()
         if not session.going():  # a signal came: the epoch ends, validated anew, when the run goes on
             return
-    timings = {"epoch_seconds": seconds, "steps_per_second": steps / seconds}
     ended = session.current().after_epoch(run.train_state, logs, timings)
     skipped = () if held_out is None or due else own
     session.fire("on_epoch_end", run=ended, epoch=run.position.epoch, logs=logs, timings=timings, skipped=skipped)

@@ -162,7 +162,7 @@ def end_epoch(session: Session, measured: dict[str, float], seconds: float, step
     step, run = session.setting.step, session.current()
     logs = read_logs(step.objective, np.asarray(session.carry[1])[0])
     logs |= {name: float(rate) for name, rate in step.state_log(run.train_state).items()} | measured
-    timings = {"epoch_seconds": seconds, "steps_per_second": steps / seconds}
+    timings = session.measured({"epoch_seconds": seconds, "steps_per_second": steps / seconds})
     ended = run.after_epoch(run.train_state, logs, timings)
     _fire(session, "on_epoch_end", run=ended, epoch=run.position.epoch, logs=logs, timings=timings)
 

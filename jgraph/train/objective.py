@@ -13,7 +13,7 @@ from jgraph.balance.balance import Balance
 from jgraph.balance.numbers import Numbers
 from jgraph.core.graph import Graph, Ref, specs_of
 from jgraph.core.policy import frozen_of
-from jgraph.core.run import run
+from jgraph.core.run import Probes, run
 from jgraph.core.treatment import widened
 from jgraph.losses.loss import Loss, align, check_differentiable
 from jgraph.metrics.metric import Metric, check_values, weighted_sums, widen
@@ -136,9 +136,17 @@ class Objective:
         return merged
 
     def evaluate(
-        self, params: Params, state: State, batch: tuple, real: Array | None, *, train: bool, key: Key | None = None
+        self,
+        params: Params,
+        state: State,
+        batch: tuple,
+        real: Array | None,
+        *,
+        train: bool,
+        key: Key | None = None,
+        probes: Probes | None = None,
     ) -> Judged:
-        """Runs the model on a batch.
+        """Runs the model on a batch; `probes` are added to what nodes hand to each other.
 
         `batch` is (inputs, targets, weights), each a tuple in the order of the model's inputs and outputs; `real` has
         0 for rows that only fill the batch up.
@@ -152,7 +160,7 @@ class Objective:
         match(state, specs_of(self.graph.nodes, "state"), "train state, model_state", cure)
         inputs, targets, weights = batch
         fed = dict(zip(self.inputs, inputs, strict=True))
-        values, state, penalty = run(self.graph.nodes, fed, params, state, train, key)
+        values, state, penalty = run(self.graph.nodes, fed, params, state, train, key, probes)
         losses, sums = [], []
         for target, truth, weight in zip(self.targets, targets, weights, strict=True):
             if target.judges:

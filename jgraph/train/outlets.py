@@ -54,7 +54,7 @@ class Outlets:
             save_step(directory, step, tree, record())
 
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
-        self._saver.save(directory, step, write, size, action.max_to_keep, action.protect)
+        self._saver.save(directory, step, write, size, action.max_to_keep, action.protect, action.keep)
 
     def check(self) -> None:
         """Raises the error of a save that has failed meanwhile."""

@@ -16,7 +16,7 @@ from jgraph.train.convolutions import convolves
 from jgraph.train.counting import batched, looped, noting
 from jgraph.train.mapped import Mapped
 from jgraph.train.state import TrainState
-from jgraph.train.step import Step
+from jgraph.train.step import Step, gather
 from jgraph.typing import Array, PyTree
 
 STEPS_PER_DISPATCH = 64
@@ -109,6 +109,10 @@ class Feed(Protocol):
         """Folds them into the carry, whose train state is donated."""
         ...
 
+    def batch(self, work: Any, offset: int = 0) -> tuple[Any, Any]:
+        """A batch of what `next` gave, counted from 0, and which of its rows are real (`None`: all)."""
+        ...
+
     def close(self) -> None:
         """Ends the reading of batches that nobody will ask for."""
         ...
@@ -185,6 +189,10 @@ class DeviceFeed:
         start, count = work
         return self.several(carry, self.data, self._order, np.int32(start), np.int32(count))
 
+    def batch(self, work: tuple[int, int] | None, offset: int = 0) -> tuple[Any, Any]:
+        """The rows of one of its batches."""
+        return gather(self.data, jnp.asarray(self._last if work is None else self.order[work[0] + offset]))
+
     def close(self) -> None:
         """Does nothing, as nothing is read."""
 
@@ -206,6 +214,11 @@ class HostFeed:
     def run(self, carry: Any, work: tuple[PyTree, np.ndarray]) -> Any:
         """Dispatches it."""
         return self.one(carry, *work)
+
+    def batch(self, work: tuple[PyTree, np.ndarray], offset: int = 0) -> tuple[Any, Any]:
+        """The batch that was dispatched."""
+        del offset
+        return work
 
     def close(self) -> None:
         """Ends the reading ahead."""

@@ -4,7 +4,8 @@ import dataclasses
 import logging
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jax
@@ -12,12 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jgraph.errors import CallbackError
-from jgraph.train.actions import INTERRUPTED, Action, Evaluate, Save, Write
+from jgraph.train.actions import INTERRUPTED, Action, Evaluate, FindLearningRate, Save, SetLearningRate, Write
 from jgraph.train.callback import Callback, Event, StepLogs
 from jgraph.train.hooks import ENDING, apply, ask, has_hook, in_order
+from jgraph.train.locate import Finding, locate
 from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan
-from jgraph.train.programs import Feed, Pace, Programs
+from jgraph.train.programs import QUEUE, Feed, Pace, Programs
+from jgraph.train.rate_search import RateSearch
 from jgraph.train.record import arrays_of, record_of
 from jgraph.train.signals import Signals
 from jgraph.train.source import read_logs
@@ -29,6 +32,9 @@ LOG = logging.getLogger("jgraph")
 
 BEGINNINGS = ("on_epoch_begin", "on_step_begin")
 """Hooks of what has not happened until a step is taken: a run that is left before it goes on from before them."""
+
+GUARDED = {"loss": "the loss", "gradients": "the gradients", "update": "the gradients or the update"}
+"""What a guard has refused where the losses that are logged are finite."""
 
 GLANCE_SECONDS = 0.1
 """How often, at most, the loop looks up from dispatching: for clocks, progress, and steps that the guard refused."""
@@ -69,6 +75,7 @@ class Session:
         self.setting, self.signals, self.outlets, self.pace = setting, Signals(), Outlets(), Pace()
         self.steps: int | None = None
         self.measuring: Callable[[TrainState], dict[str, float]] | None = None
+        self.searching: Callable[[TrainState, FindLearningRate], RateSearch] | None = None
         self._empty, self._directions = setting.step.init(), setting.step.objective.directions()
         self._begun = self._glanced = time.perf_counter()
         self._made = len(setting.programs.made)
@@ -81,6 +88,9 @@ class Session:
             for hook in ("on_step_begin", "on_step_end")
         }
         self._glancing = {n for n, c in self._stepping.items() if c.glances()}
+        self._measuring = {n: c for n, c in setting.callbacks.items() if has_hook(c, "measures")}
+        self._locating = any(c.locates() for c in setting.callbacks.values())
+        self._recent = deque[tuple[Feed, Any, int, int]](maxlen=QUEUE + 2)
         self._undone: Run | None = None
         if run.sums is not None:  # a step that was refused may be tried again
             run = dataclasses.replace(run, sums=jnp.stack([run.sums[0], self._empty[1]]))
@@ -154,6 +164,8 @@ class Session:
                 self.outlets.write(name, action.sink, action.record)
             elif isinstance(action, Evaluate):
                 self._check_evaluates(name, hook)
+            elif isinstance(action, FindLearningRate):
+                self._check_searches(name, hook)
             else:
                 after, said = apply(after, name, action, self.setting.step, self.setting.frozen)
                 after = _noted(after, f"epoch {facts['epoch'] + 1}, step {self.step}: {said}") if said else after
@@ -174,6 +186,9 @@ class Session:
             if after.stopped is not None:  # what was to begin does not: it begins when the run goes on
                 after = dataclasses.replace(self._undone, stopped=after.stopped, events=after.events)
         self._commit(after)
+        for name, action in asked:
+            if isinstance(action, FindLearningRate):
+                self._search(name, action)
         if any(isinstance(action, Evaluate) for _, action in asked):
             self._evaluate(facts["epoch"])
 
@@ -196,6 +211,31 @@ class Session:
             self.say(f"epoch {epoch + 1}, step {self.step}: evaluated: {shown}")
             self.fire("on_evaluate_end", epoch=epoch, logs=logs)
 
+    def _check_searches(self, name: str, hook: str) -> None:
+        """Raises CallbackError where training has begun, or there is no search."""
+        if self.searching is None or hook != "on_train_begin":
+            raise CallbackError(
+                f"callback {name!r}, {hook}",
+                expected="FindLearningRate from on_train_begin, in fit",
+                got=f"it from {hook}"
+                if self.searching is not None
+                else "fit_many, whose members have rates of their own",
+                cure="Return it from on_train_begin, or call jg.find_learning_rate.",
+            )
+
+    def _search(self, name: str, action: FindLearningRate) -> None:
+        """Makes a range test, and sets the rate that it suggests."""
+        assert self.searching is not None, "it has been checked"
+        found = self.searching(self.run.train_state, action)
+        reason = f"range test from {found.rates[0]:.3g} to {found.rates[-1]:.3g}: the loss fell fastest there"
+        if found.suggestion is None:
+            self.say(f"{name}: a range test up to {found.rates[-1]:.3g} suggests no rate, as the loss never fell")
+            return
+        chosen = SetLearningRate(found.suggestion, reason)
+        after, said = apply(self.run, name, chosen, self.setting.step, self.setting.frozen)
+        self._commit(after)
+        self.say(said)
+
     def _event(self, run: Run, **facts: Any) -> Event:
         setting = self.setting
         timings = {"seconds": time.perf_counter() - self._begun, **facts.pop("timings", {})}
@@ -212,12 +252,23 @@ class Session:
             "directions": self._directions,
             "stopped": run.stopped,
             "member": setting.member,
+            "batch_size": None if run.batches.get("rows") is None else run.batches["batch_size"],
         }
         return Event(**{**known, "timings": timings, **facts})
 
+    def measured(self, timings: Mapping[str, float]) -> dict[str, float]:
+        """The timings, and what callbacks measure of the machine."""
+        if not self._measuring:
+            return dict(timings)
+        run, told = self.current(), {}
+        event = self._event(run, epoch=run.position.epoch, timings=dict(timings))
+        for name, callback in self._measuring.items():
+            told |= callback.measures(run.memories[name], event)
+        return {**told, **timings}
+
     def _save(self, run: Run, action: Save) -> None:
         score = {"monitor": action.monitor, "mode": action.mode, "value": action.score}
-        record = record_of(run) | {"score": None if action.score is None else score}
+        record = record_of(run) | {"score": None if action.score is None else score, "kept": action.keep}
         describe = self.setting.describe
         self.outlets.save(action, self.step, arrays_of(run), lambda: record | dataclasses.asdict(describe()))
 
@@ -234,18 +285,23 @@ class Session:
             return False
         self.outlets.check()
         self.signals.holding = True
+        if self._locating:
+            self._recent.append((feed, work, self.step, count))
         self.carry = feed.run(self.carry, work)
         self.done, self.step, self._undone = self.done + count, self.step + count, None
         self.signals.release()
         finished = self.pace.follow(self.carry[1], count)
         due = self._due("on_step_end")
         glancing = time.perf_counter() - self._glanced > GLANCE_SECONDS
+        if self._locating and finished is not None:  # while its batch is there
+            self.check_guard(finished)
         if due or (glancing and self._glancing):
             self.check_guard(self.carry[1])
         elif glancing and finished is not None:
             self.check_guard(finished)
         if self.run.stopped is None and (due or (glancing and self._glancing)):
-            self.fire("on_step_end", only=due | (self._glancing if glancing else set()), logs=self._step_logs())
+            only = due | (self._glancing if glancing else set())
+            self.fire("on_step_end", only=only, logs=self._step_logs(), timings=self.measured({}) if due else {})
         if glancing:
             self._glanced = time.perf_counter()
         self.look()
@@ -268,13 +324,22 @@ class Session:
         logs = read_logs(self.setting.step.objective, seen[1])
         bad = [f"{name} {value}" for name, value in logs.items() if name.endswith("loss") and not np.isfinite(value)]
         where = f"step {self.step + 1} (epoch {self.run.position.epoch + 1}, batch {self.done + 1})"
-        reason = f"not finite at {where}: {', '.join(bad) or 'the gradients'}"
+        reason = f"not finite at {where}: {', '.join(bad) or GUARDED[self.setting.step.guard]}"
         if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(train_state.params)):
             reason += (
                 "; the parameters were not finite before it: TerminateOnNaN(gradients=True) keeps the last good ones"
             )
+        if (finding := self._located(train_state)) is not None:
+            reason += f". {finding}"
         self.run = dataclasses.replace(self.run, stopped=reason)
         self.say(f"stops: {reason}", logging.WARNING)
+
+    def _located(self, train_state: TrainState) -> Finding | None:
+        """Where what is not finite began, in the step that was refused, if it is to be replayed."""
+        for feed, work, first, count in self._recent:
+            if first <= self.step < first + count:
+                return locate(self.setting.step, train_state, *feed.batch(work, self.step - first))
+        return None
 
     def _step_logs(self) -> StepLogs:
         sums, objective = self.carry[1], self.setting.step.objective
@@ -299,7 +364,7 @@ class Session:
             error.add_note("The train state is lost with the program that failed: go on with fit(resume=directory).")
         else:
             try:
-                self.fire("on_exception", exception=error)
+                self.fire("on_exception", run=run, exception=error)
                 error.__dict__["run"] = self._rescued()
             except Exception as another:
                 error.add_note(f"on_exception raised {type(another).__name__}: {another}")

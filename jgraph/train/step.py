@@ -47,7 +47,8 @@ class Step:
     `sums` [2, n] those of the epoch so far, and those of the first step that the guard refused (0 where there is none).
 
     `rate` gives the learning rate of a step where the optimizer keeps it among its state (`inject_hyperparams`).
-    `guard` says what has to be finite for a step of a loop to be taken: `"loss"`, `"gradients"` (both), or nothing.
+    `guard` says what has to be finite for a step of a loop to be taken: `"loss"`, `"gradients"` (both), `"update"` (the
+    params after it too), or nothing.
     `gradients` is how a batch is run forward and backward, whole or in parts; the objective's balance makes one loss,
     and one gradient, of several; `loss_scale` keeps the gradients of float16 from vanishing.
     `ema` is the momentum of the averages of the trained params, where they are kept, and `validate_ema` says whether
@@ -264,10 +265,14 @@ class Step:
         if self.guard is None:
             return take()
         watched = found.loss
-        if self.guard == "gradients":  # a sum is finite only where all its terms are
+        if self.guard in ("gradients", "update"):  # a sum is finite only where all its terms are
             watched = watched + sum(jnp.sum(g).astype(jnp.float32) for g in jax.tree.leaves(found.grads))
         fine = jnp.isfinite(watched) | self.loss_scale.forgives(train_state.loss_scale, found.finite)
         going = ~refused(sums)
+        if self.guard == "update":
+            taken = take()
+            fine &= jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(taken[0].params)]).all()
+            take = functools.partial(lambda taken: taken, taken)
         # Only the update stands in the branch: selecting each leaf instead cost 11 % of the MLP's steps, this nothing.
         return jax.lax.cond(
             fine & going,

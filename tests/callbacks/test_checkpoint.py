@@ -147,6 +147,38 @@ def test_best_only() -> None:
     assert [(step, save.score, save.protect) for step, save in loop.saves] == [(8, 0.5, ()), (16, 0.4, ())]
 
 
+def test_the_best_three_are_protected_the_best_first() -> None:
+    callback = Checkpoint("runs/x", monitor="val_loss", top_k=3, max_to_keep=4)
+    loop = Loop(callback).run([0.5, 0.7, NAN, 0.4, 0.5, 0.6, 0.3])
+    assert [save.protect for _, save in loop.saves] == [
+        (4,),
+        (4, 8),
+        (4, 8),
+        (16, 4, 8),
+        (16, 4, 20),
+        (16, 4, 20),
+        (28, 16, 4),
+    ]
+
+
+def test_only_what_is_among_the_best_two_is_saved() -> None:
+    callback = Checkpoint("runs/x", monitor="val_loss", top_k=2, best_only=True, max_to_keep=2)
+    loop = Loop(callback).run([0.5, 0.7, 0.8, 0.6, NAN, 0.6, 0.1])
+    assert [(step, save.protect) for step, save in loop.saves] == [(4, (4,)), (8, (4, 8)), (16, (4, 16)), (28, (28, 4))]
+
+
+def test_the_ranks_outlive_a_restart() -> None:
+    callback = Checkpoint("runs/x", monitor="val_loss", top_k=2)
+    again = Loop(callback, Loop(callback).run([0.5, 0.3]).memory)
+    again.step = 2 * EPOCH
+    assert [save.protect for _, save in again.run([0.6, 0.4], end=False).saves] == [(8, 4), (8, 16)]
+
+
+def test_every_third_epoch_stays_for_ever() -> None:
+    loop = Loop(Checkpoint("runs/x", keep_every=3, every_steps=3)).run([1.0] * 6)
+    assert [step for step, save in loop.saves if save.keep] == [12, 24]
+
+
 def test_best_only_among_the_epochs_that_are_due() -> None:
     callback = Checkpoint("runs/x", monitor="val_loss", best_only=True, every_epochs=2)
     assert Loop(callback).run([0.1, 0.5, 0.1, 0.4]).at() == [8, 16]
@@ -180,6 +212,9 @@ def test_a_save_carries_the_directory_and_how_many_stay() -> None:
         *(("every_minutes", value) for value in (0, -1, NAN, math.inf, True, "1")),
         *(("max_to_keep", value) for value in (0, -1, 1.5, True, "1")),
         *(("best_only", value) for value in (1, None, "yes")),
+        *(("on_error", value) for value in (1, None, "yes")),
+        *(("top_k", value) for value in (0, None, True, 1.5)),
+        *(("keep_every", value) for value in (0, True, 1.5)),
         *(("monitor", value) for value in (1, "", ["loss"])),
         *(("mode", value) for value in ("best", 1, None)),
     ],
@@ -199,6 +234,11 @@ def test_arguments_are_checked_when_given(argument: str, value: object) -> None:
         ({"monitor": "loss", "best_only": True, "every_steps": 5}, "best_only"),
         ({"monitor": "loss", "best_only": True, "every_minutes": 5}, "best_only"),
         ({"monitor": "loss", "max_to_keep": 1}, "max_to_keep"),
+        ({"top_k": 2}, "top_k"),
+        ({"monitor": "loss", "top_k": 3}, "max_to_keep"),
+        ({"monitor": "loss", "top_k": 4, "best_only": True}, "max_to_keep"),
+        ({"every_epochs": 2, "keep_every": 3}, "keep_every"),
+        ({"every_epochs": None, "every_steps": 2, "keep_every": 3}, "keep_every"),
     ],
 )
 def test_what_does_not_go_together(given: dict[str, Any], argument: str) -> None:

@@ -78,3 +78,11 @@ def test_what_is_no_path_is_refused(path: Any) -> None:
 def test_the_name_is_checked() -> None:
     with pytest.raises(ArgumentError, match="CSVLogger, name"):
         CSVLogger("log.csv", name="a/b")
+
+
+def test_evaluations_need_a_file_of_their_own() -> None:
+    with pytest.raises(ArgumentError, match="CSVLogger, evaluations: expected a file of its own"):
+        CSVLogger("log.csv", evaluations="./log.csv")
+    with pytest.raises(ArgumentError, match="CSVLogger, evaluations: expected a path"):
+        CSVLogger("log.csv", evaluations="")
+    assert CSVLogger("log.csv").on_evaluate_end({"rows": 1}, EPOCHS[0]) == ({"rows": 1}, [])

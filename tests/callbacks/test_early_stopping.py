@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from jgraph.callbacks import EarlyStopping, Restore, Stop
-from jgraph.train.callback import Event
+from jgraph.errors import ArgumentError
+from jgraph.train.callback import Event, Setup
 from jgraph.train.state import TrainState
 from tests.callbacks.folding import after_epoch, fold
 
@@ -143,3 +144,60 @@ def test_without_an_improvement_nothing_is_copied() -> None:
 def test_the_stop_is_an_action() -> None:
     _, asked = fold(EarlyStopping(patience=1), [0.5, 0.6])
     assert [type(action) for action in asked[1]] == [Stop]
+
+
+REACHED = "val_loss has reached 0.2, and stopping_threshold is 0.25"
+DIVERGED = "val_loss has diverged to 3, beyond divergence_threshold 2"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.5, 0.3, 0.2, 0.1], (2, REACHED)),
+        ([0.2], (0, REACHED)),
+        ([0.5, 2.0, 3.0], (2, DIVERGED)),
+        ([3.0], (0, DIVERGED)),
+        ([0.5, math.inf], (1, "val_loss has diverged to inf, beyond divergence_threshold 2")),
+        ([0.5, NAN, 0.5, 0.26], None),
+    ],
+)
+def test_a_threshold_needs_no_patience(values: list[float], expected: tuple[int, str] | None) -> None:
+    callback = EarlyStopping(patience=9, stopping_threshold=0.25, divergence_threshold=2.0)
+    assert stopped(callback, values) == expected
+
+
+def test_a_threshold_itself_is_good_enough_and_not_yet_diverged() -> None:
+    assert stopped(EarlyStopping(patience=9, stopping_threshold=0.5), [0.5]) is not None
+    assert stopped(EarlyStopping(patience=9, divergence_threshold=0.5), [0.5]) is None
+
+
+def test_thresholds_of_what_is_better_high() -> None:
+    callback = EarlyStopping(patience=9, mode="max", stopping_threshold=0.9, divergence_threshold=0.1)
+    assert stopped(callback, [0.5, 0.95]) == (1, "val_loss has reached 0.95, and stopping_threshold is 0.9")
+    assert stopped(callback, [0.5, 0.05]) == (1, "val_loss has diverged to 0.05, beyond divergence_threshold 0.1")
+
+
+def test_epochs_before_the_start_pass_no_threshold() -> None:
+    callback = EarlyStopping(patience=9, start_from_epoch=2, stopping_threshold=0.25, divergence_threshold=2.0)
+    assert stopped(callback, [0.1, 5.0, 0.5, 0.2]) == (3, REACHED)
+
+
+def test_the_state_that_reached_the_threshold_is_the_best_one() -> None:
+    _, memory = restoring([0.5, 0.4, 0.2], patience=9, stopping_threshold=0.25)
+    assert memory["best_epoch"] == 2
+
+
+@pytest.mark.parametrize("argument", ["stopping_threshold", "divergence_threshold"])
+def test_a_threshold_is_a_number(argument: str) -> None:
+    with pytest.raises(ArgumentError, match=f"EarlyStopping, {argument}: expected a number, got nan"):
+        EarlyStopping(**{argument: NAN})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(("mode", "good", "bad"), [("min", 2.0, 1.0), ("max", 1.0, 2.0), ("min", 1.0, 1.0)])
+def test_thresholds_that_contradict_each_other_are_refused(mode: str, good: float, bad: float) -> None:
+    callback = EarlyStopping(mode=mode, stopping_threshold=good, divergence_threshold=bad)
+    side = "below" if mode == "min" else "above"
+    with pytest.raises(
+        ArgumentError, match=f"better than divergence_threshold={bad:g}, which for 'val_loss' is {side}"
+    ):
+        callback.check(Setup(logs=("loss", "val_loss"), directions={"val_loss": "min"}))

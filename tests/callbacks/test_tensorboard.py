@@ -76,7 +76,8 @@ def test_steps_have_tags_of_their_own() -> None:
     assert callback.step_interval() == 5
     memory, actions = callback.on_step_end({"train": 4, "validation": 1}, event(0, loss=0.5, accuracy=0.75))
     assert memory == {"train": 5, "validation": 1}
-    assert records(actions) == {"train": Scalars(10, {"steps/loss": 0.5, "steps/accuracy": 0.75})}
+    measured = {"steps/steps_per_second": 120.0}
+    assert records(actions) == {"train": Scalars(10, {"steps/loss": 0.5, "steps/accuracy": 0.75, **measured})}
     assert TensorBoard("tb").step_interval() is None
 
 

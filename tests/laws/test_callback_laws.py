@@ -23,11 +23,15 @@ import pytest
 
 from jgraph import callbacks
 from jgraph.callbacks import (
+    AverageWeights,
     Callback,
     Checkpoint,
     CSVLogger,
     EarlyStopping,
+    EvaluateEvery,
     Event,
+    JSONLogger,
+    LearningRateFinder,
     LearningRateScheduler,
     ProgressBar,
     RaiseLROnPlateau,
@@ -35,6 +39,8 @@ from jgraph.callbacks import (
     Stop,
     TensorBoard,
     TerminateOnNaN,
+    Throughput,
+    Timer,
     on_epoch_begin,
     on_epoch_end,
     on_evaluate_end,
@@ -87,6 +93,7 @@ CALLBACKS: dict[str, Callback] = {
     "early stopping": EarlyStopping(patience=2),
     "early stopping that restores": EarlyStopping(patience=3, restore_best=True, start_from_epoch=1),
     "early stopping with a baseline": EarlyStopping(patience=3, baseline=0.3, min_delta=0.1),
+    "early stopping at thresholds": EarlyStopping(patience=9, stopping_threshold=0.25, divergence_threshold=0.45),
     "plateau": ReduceLROnPlateau(patience=1, factor=0.5, min_lr=0.01, cooldown=1),
     "mirror": RaiseLROnPlateau(patience=2, max_lr=0.5),
     "scheduler": LearningRateScheduler(halve),
@@ -94,9 +101,24 @@ CALLBACKS: dict[str, Callback] = {
     "checkpoint": Checkpoint("runs/a"),
     "best checkpoint": Checkpoint("runs/b", monitor="val_loss", best_only=True),
     "watching checkpoint": Checkpoint("runs/c", monitor="val_loss", every_steps=2, every_minutes=0.2, max_to_keep=2),
+    "checkpoint of the three best": Checkpoint("runs/d", monitor="val_loss", top_k=3, max_to_keep=4, keep_every=2),
+    "checkpoint of the two best alone": Checkpoint("runs/e", monitor="val_loss", top_k=2, best_only=True),
+    "checkpoint after an error": Checkpoint("runs/f", every_epochs=5, on_error=True),
+    "timer": Timer(seconds=20),
+    "timer of epochs": Timer(minutes=0.2, whole_epochs=True),
+    "throughput": Throughput(operations=1e6, peak=1e9),
+    "throughput by step": Throughput(every_steps=2),
+    "average": AverageWeights(start_from_epoch=2),
+    "moving average of steps": AverageWeights("ema", momentum=0.9, every_steps=2),
+    "finder": LearningRateFinder(most=0.5, plot="runs/search.svg"),
     "guard": TerminateOnNaN(),
     "guard of gradients": TerminateOnNaN(gradients=True),
+    "guard that locates": TerminateOnNaN(locate=True),
     "csv": CSVLogger("runs/log.csv"),
+    "csv of evaluations": CSVLogger("runs/log.csv", evaluations="runs/evaluations.csv"),
+    "json": JSONLogger("runs/log.jsonl"),
+    "json by step": JSONLogger("runs/log.jsonl", every_steps=2),
+    "evaluations": EvaluateEvery(every_steps=2, every_epochs=1),
     "tensorboard": TensorBoard("runs/tensorboard"),
     "tensorboard by step": TensorBoard("runs/tensorboard", every_steps=2),
     "bar": ProgressBar(),
@@ -241,7 +263,15 @@ def test_a_memory_that_was_saved_goes_on_alike(name: str, cut: int) -> None:
 
 def test_the_events_make_every_callback_that_acts_act() -> None:
     silent = {name for name, callback in CALLBACKS.items() if not any(actions for _, actions in fold(callback))}
-    assert silent == {"guard", "guard of gradients", "named", "on_train_begin"}
+    assert silent == {
+        "throughput",
+        "throughput by step",
+        "guard",
+        "guard of gradients",
+        "guard that locates",
+        "named",
+        "on_train_begin",
+    }
 
 
 @pytest.mark.parametrize("name", WATCHERS)

@@ -1,0 +1,109 @@
+"""Checkpoints on the disk: which stay, and what is saved when an error leaves `fit`."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import jgraph as jg
+from jgraph.callbacks import Checkpoint, on_epoch_begin, on_epoch_end, on_step_end
+from jgraph.errors import CallbackError
+from jgraph.storage.steps import best_step, record_of, steps_in
+
+LOSSES = [0.5, 0.7, 0.3, 0.6, 0.4, 0.9, 0.8, 0.65]
+"""What the epochs are judged by: three steps each."""
+
+EPOCHS = len(LOSSES)
+
+
+def trainer(rate: float = 0.05) -> jg.Trainer:
+    return jg.Trainer(jg.Sequential([jg.Input((4,)), jg.layers.Dense(1)]), optax.sgd(rate), loss="mse")
+
+
+def fit(callbacks: list[Any], epochs: int = EPOCHS, **options: Any) -> jg.Run:
+    x = np.random.default_rng(0).normal(size=(24, 4)).astype("float32")
+    given = {"batch_size": 8, "progress": False, **options}
+    return given.pop("trainer", trainer()).fit((x, x.sum(1)), epochs=epochs, callbacks=callbacks, **given)
+
+
+class Judged(Checkpoint):
+    """A checkpoint whose epochs have the losses above."""
+
+    def on_epoch_end(self, memory: Any, event: Any) -> Any:
+        logs = {**event.logs, "loss": LOSSES[event.epoch]}
+        return super().on_epoch_end(memory, jg.callbacks.Event(**{**vars(event), "logs": logs}))
+
+
+@pytest.mark.parametrize("cut", [None, 2, 5])
+def test_the_best_three_and_the_newest_stay_also_over_a_restart(tmp_path: Path, cut: int | None) -> None:
+    for epochs in [e for e in (cut, EPOCHS) if e is not None]:
+        best = Judged(tmp_path, monitor="loss", top_k=3, max_to_keep=4)
+        fit([best], epochs, resume=tmp_path)
+    assert steps_in(tmp_path) == [3, 9, 15, 24]
+    assert best_step(tmp_path) == 9
+
+
+def test_the_best_alone(tmp_path: Path) -> None:
+    for epochs in (3, EPOCHS):
+        fit([Judged(tmp_path, monitor="loss", top_k=2, best_only=True, max_to_keep=2)], epochs, resume=tmp_path)
+    assert steps_in(tmp_path) == [9, 15]
+
+
+@pytest.mark.parametrize("cut", [None, 5])
+def test_every_third_epoch_stays_for_ever_and_does_not_count(tmp_path: Path, cut: int | None) -> None:
+    for epochs in [e for e in (cut, EPOCHS) if e is not None]:
+        fit([Checkpoint(tmp_path, max_to_keep=1, keep_every=3)], epochs, resume=tmp_path)
+    assert steps_in(tmp_path) == [9, 18, 24]
+    assert [record_of(tmp_path, step)["kept"] for step in (9, 18, 24)] == [True, True, False]
+
+
+def bits(run: jg.Run) -> list[bytes]:
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(run.train_state.params)]
+
+
+@pytest.mark.parametrize("where", [on_step_end, on_epoch_end, on_epoch_begin])
+def test_an_error_leaves_the_last_good_state_behind(tmp_path: Path, where: Any) -> None:
+    """It comes in the second epoch, whose end is due to be saved, and a run that goes on has the same bits."""
+    whole = fit([Checkpoint(tmp_path / "whole", every_epochs=4, on_error=True)], 4)
+    count = itertools.count()
+    fail = where(lambda event: 1 / 0 if event.epoch == 1 and next(count) < 1 else None, name="fail")
+    with pytest.raises(CallbackError, match="ZeroDivisionError") as caught:
+        fit([Checkpoint(tmp_path / "a", every_epochs=4, on_error=True), fail], 4)
+    [step] = steps_in(tmp_path / "a")
+    run = getattr(caught.value, "run")  # noqa: B009 (errors of this kind have it from the loop)
+    assert step == int(run.train_state.step) == {on_step_end: 4, on_epoch_end: 6, on_epoch_begin: 3}[where]
+    again = fit([Checkpoint(tmp_path / "a", every_epochs=4, on_error=True), fail], 4, resume=tmp_path / "a")
+    assert bits(again) == bits(whole)
+    assert again.history == whole.history
+
+
+def test_without_it_nothing_is_saved(tmp_path: Path) -> None:
+    with pytest.raises(CallbackError):
+        fit([Checkpoint(tmp_path), on_step_end(lambda event: 1 / 0)])
+    assert steps_in(tmp_path) == []
+
+
+def test_a_state_that_is_not_finite_is_not_saved(tmp_path: Path) -> None:
+    fail = on_step_end(lambda event: 1 / 0 if event.step == 12 else None)
+    off = jg.callbacks.TerminateOnNaN(enabled=False)
+    with pytest.raises(CallbackError) as caught:
+        fit([Checkpoint(tmp_path, every_epochs=9, on_error=True), fail, off], trainer=trainer(1e30))
+    assert not np.isfinite(getattr(caught.value, "run").train_state.params["dense"]["kernel"]).all()  # noqa: B009
+    assert steps_in(tmp_path) == []
+
+
+def test_where_saving_fails_the_error_is_the_first_one(tmp_path: Path) -> None:
+    folder = tmp_path / "saved"
+
+    def fail(event: Any) -> None:
+        folder.rmdir()
+        folder.write_text("something else")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fit([Checkpoint(folder, on_error=True), on_step_end(lambda event: fail(event) if event.step == 2 else None)])
+    assert any("saved" in note for note in getattr(caught.value, "__notes__", []))
