@@ -16,7 +16,8 @@ from jgraph.train.convolutions import convolves
 from jgraph.train.counting import batched, looped, noting
 from jgraph.train.mapped import Mapped
 from jgraph.train.state import TrainState
-from jgraph.train.step import Step
+from jgraph.train.step import Step, gather
+from jgraph.train.watch import Distributions, distributions
 from jgraph.typing import Array, PyTree
 
 STEPS_PER_DISPATCH = 64
@@ -68,6 +69,13 @@ class Programs:
         return noting(self.step.measured_many, self.made, looped("evaluate: a loop of batches", 4))
 
     @functools.cached_property
+    def watched(self) -> Callable[..., Distributions]:
+        """What a watch wants to know of the step on a batch; nothing is donated, and nothing changes."""
+        label = batched("watch: a batch", 3)
+        function = functools.partial(distributions, self.step)
+        return noting(function, self.made, label, static=(0,))
+
+    @functools.cached_property
     def mapped(self) -> Mapped:
         """The forms for many members at once."""
         return Mapped(self.step, self.made)
@@ -107,6 +115,10 @@ class Feed(Protocol):
 
     def run(self, carry: Any, work: Any) -> Any:
         """Folds them into the carry, whose train state is donated."""
+        ...
+
+    def batch(self, work: Any) -> tuple[Any, Any]:
+        """The one batch of this work, and 1.0 for its real rows."""
         ...
 
     def close(self) -> None:
@@ -185,8 +197,17 @@ class DeviceFeed:
         start, count = work
         return self.several(carry, self.data, self._order, np.int32(start), np.int32(count))
 
+    def batch(self, work: tuple[int, int] | None) -> tuple[Any, Any]:
+        """The batch, gathered from the data."""
+        if work is None:
+            return _gathered(self.data, jnp.asarray(self._last))[0], None
+        return _gathered(self.data, self._order[work[0]])
+
     def close(self) -> None:
         """Does nothing, as nothing is read."""
+
+
+_gathered = jax.jit(gather)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -206,6 +227,10 @@ class HostFeed:
     def run(self, carry: Any, work: tuple[PyTree, np.ndarray]) -> Any:
         """Dispatches it."""
         return self.one(carry, *work)
+
+    def batch(self, work: tuple[PyTree, np.ndarray]) -> tuple[Any, Any]:
+        """The batch itself."""
+        return work
 
     def close(self) -> None:
         """Ends the reading ahead."""

@@ -23,6 +23,7 @@ from jgraph.train.signals import Signals
 from jgraph.train.source import read_logs
 from jgraph.train.state import Position, Run, TrainState
 from jgraph.train.step import Step, refused
+from jgraph.train.watch import Distributions, Watch
 from jgraph.typing import Array
 
 LOG = logging.getLogger("jgraph")
@@ -75,11 +76,11 @@ class Session:
         self._stepping = {
             n: c for n, c in setting.callbacks.items() if has_hook(c, "on_step_begin") or has_hook(c, "on_step_end")
         }
-        self._intervals = {n: i for n, c in self._stepping.items() if (i := c.step_interval()) is not None}
         self._called = {
-            hook: {n: i for n, i in self._intervals.items() if has_hook(self._stepping[n], hook)}
+            hook: {n: c for n, c in self._stepping.items() if has_hook(c, hook)}
             for hook in ("on_step_begin", "on_step_end")
         }
+        self._watches = {w for c in setting.callbacks.values() if (w := c.watches()) is not None}
         self._glancing = {n for n, c in self._stepping.items() if c.glances()}
         self._undone: Run | None = None
         if run.sums is not None:  # a step that was refused may be tried again
@@ -233,6 +234,7 @@ class Session:
         if not self.going():
             return False
         self.outlets.check()
+        watched = self._watched(feed, work)
         self.signals.holding = True
         self.carry = feed.run(self.carry, work)
         self.done, self.step, self._undone = self.done + count, self.step + count, None
@@ -245,7 +247,8 @@ class Session:
         elif glancing and finished is not None:
             self.check_guard(finished)
         if self.run.stopped is None and (due or (glancing and self._glancing)):
-            self.fire("on_step_end", only=due | (self._glancing if glancing else set()), logs=self._step_logs())
+            only = due | (self._glancing if glancing else set())
+            self.fire("on_step_end", only=only, logs=self._step_logs(), watched={w: d.read() for w, d in watched})
         if glancing:
             self._glanced = time.perf_counter()
         self.look()
@@ -281,11 +284,19 @@ class Session:
         return StepLogs(lambda: read_logs(objective, sums[0]))
 
     def _room(self) -> int:
-        """The number of steps until a step hook is due."""
-        return min((i - self.step % i for i in self._intervals.values()), default=2**31 - 1)
+        """The number of steps until a step hook is due, or one is watched, which is run by itself."""
+        due = (c.due_from(self.step + 1) for c in self._stepping.values())
+        hooks = (step - self.step for step in due if step is not None)
+        return min(*hooks, *(max(watch.until(self.step), 1) for watch in self._watches), 2**31 - 1, 2**31 - 1)
 
     def _due(self, hook: str) -> set[str]:
-        return {n for n, i in self._called[hook].items() if self.step % i == 0}
+        return {n for n, c in self._called[hook].items() if c.due_from(self.step) == self.step}
+
+    def _watched(self, feed: Feed, work: Any) -> list[tuple[Watch, Distributions]]:
+        """Looks into the step that is to be taken, where somebody watches it; the train state stays as it is."""
+        due = [watch for watch in self._watches if not watch.until(self.step)]
+        batch, programs = feed.batch(work) if due else (), self.setting.programs
+        return [(watch, programs.watched(watch, *self.carry, *batch)) for watch in due]
 
     # The end
 
@@ -302,7 +313,8 @@ class Session:
                 self.fire("on_exception", exception=error)
                 error.__dict__["run"] = self._rescued()
             except Exception as another:
-                error.add_note(f"on_exception raised {type(another).__name__}: {another}")
+                if another is not error:  # a queue gives the error of a record to all who ask
+                    error.add_note(f"on_exception raised {type(another).__name__}: {another}")
         try:
             self.outlets.close()
         except Exception as another:

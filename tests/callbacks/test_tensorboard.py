@@ -10,7 +10,8 @@ import pytest
 
 from jgraph.callbacks.tensorboard import TensorBoard
 from jgraph.errors import ArgumentError
-from jgraph.storage.event_file import EventFile, Scalars, read_records
+from jgraph.storage.event_file import EventFile, read_records
+from jgraph.storage.messages import Scalars
 from jgraph.train.actions import Write
 from jgraph.train.callback import Event
 
