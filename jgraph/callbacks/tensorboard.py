@@ -152,7 +152,7 @@ class TensorBoard(Callback):
         if self.hparams is not None and not memory["hparams"]:
             said["hparams"] = [SessionStart(event.step, self.hparams)]
         memory, actions = self._written(memory, said)
-        return memory, [*actions, *self._traced(event)]
+        return memory, [*actions, *self._traced(event, starts=True)]
 
     def on_step_end(self, memory: PyTree, event: Event) -> Result:
         """Writes the means over the epoch so far, and histograms, each at its own steps."""
@@ -205,11 +205,13 @@ class TensorBoard(Callback):
         actions = [Write(self._files[name], record) for name, records in said.items() for record in records]
         return {name: count + len(said.get(name, ())) for name, count in memory.items()}, actions
 
-    def _traced(self, event: Event) -> list[Action]:
+    def _traced(self, event: Event, *, starts: bool = False) -> list[Action]:
         """Begins or ends the trace, where that is due; what has been dispatched before is waited for."""
         if self.profile_steps is None:
             return []
         begin, end = self.profile_steps
+        if event.step not in (begin, end) and not starts:
+            return []
         jax.block_until_ready(event.train_state)
         return [Write(Trace(os.fspath(self.directory)), begin <= event.step < end)]
 

@@ -70,7 +70,7 @@ def matrix(counts: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """A confusion matrix: a row for each true class, a column for each predicted one; the darker, the more of the row.
 
     >>> matrix(np.array([[3, 1], [0, 4]]), ["cat", "dog"]).shape
-    (110, 110, 3)
+    (100, 110, 3)
     """
     classes = len(counts)
     numbered = classes <= MOST_NUMBERED
@@ -78,14 +78,18 @@ def matrix(counts: np.ndarray, names: Sequence[str]) -> np.ndarray:
     cell = max(32, WIDTH * digits + 6) if numbered else max(1, LARGEST_MATRIX // classes)
     named = numbered or cell >= HEIGHT
     names = [name if len(name) <= 16 else f"{name[:14]}.." for name in names] if named else [""] * classes
-    margin = WIDTH * max(map(len, names), default=0) + GAP
-    top, left = margin + 2 * HEIGHT, margin + 2 * HEIGHT
+    longest = WIDTH * max(map(len, names), default=0)
+    flat = longest < cell  # names stand above their columns, or, where they are too long, upright
+    top, left = 2 * HEIGHT + GAP + (HEIGHT if flat else longest), 2 * HEIGHT + GAP + longest
     canvas = _paper(top + cell * classes + 2 * GAP, left + cell * classes + 2 * GAP)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     for row in range(classes):
         middle = (cell - HEIGHT) // 2
         put_text(canvas, top + row * cell + middle, left - GAP - WIDTH * len(names[row]), names[row])
-        put_text(canvas, top - GAP, left + row * cell + middle, names[row], upwards=True)
+        if flat:
+            put_text(canvas, top - HEIGHT - 2, left + row * cell + (cell - WIDTH * len(names[row])) // 2, names[row])
+        else:
+            put_text(canvas, top - GAP, left + row * cell + middle, names[row], upwards=True)
         for column in range(classes):
             share, y, x = shares[row, column], top + row * cell, left + column * cell
             canvas[y : y + cell - 1, x : x + cell - 1] = (1 - share) * np.array(PAPER) * 0.97 + share * DARK

@@ -1,11 +1,16 @@
 """How the numbers of an array are distributed: moments, and counts in bins of equal width, computed on the device."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jgraph.typing import Array
+
+COLUMNS = 1024
+"""How many numbers stand in a row of the table; an array fills up its last one."""
 
 
 class Distribution(NamedTuple):
@@ -29,29 +34,47 @@ class Distribution(NamedTuple):
         return sum(self.counts)
 
 
-def distribution(x: Array, bins: int, keep: Array | None = None) -> tuple[Array, Array]:
-    """The distribution of `x` as two arrays: `[min, max, sum, sum of squares]`, and `bins` counts, then NaN and inf.
+def distributions(arrays: Sequence[Array], bins: int, left_out: Sequence[Any]) -> tuple[Array, Array]:
+    """The distributions of arrays, in two: `[min, max, sum, sum of squares]`, and `bins` counts, then NaN and inf.
 
-    A finite number `v` is in bin `floor((v - min) / (max - min) * bins)`, the largest in the last one. `keep`, of a
-    shape that broadcasts against that of `x`, is false for what is not counted at all.
+    They are [arrays, 4] and [arrays, bins + 2]. A finite number `v` is in bin `floor((v - min) / (max - min) * bins)`,
+    the largest in the last one. `left_out` says how many of each array's NaN only stand for what is not to be counted.
 
-    >>> moments, counts = distribution(jnp.array([0.0, 1.0, 2.0, 4.0, jnp.nan]), 2)
+    All arrays lie in the rows of one table, and few operations see them all: a handful of reductions for each array
+    took XLA:CPU half a second to compile, for each. The scatter that counts takes 5 ns a number there; a loop over the
+    bins would take 17, comparing with all bins 220.
+
+    >>> moments, counts = distributions([jnp.array([0.0, 1.0, 2.0, 4.0, jnp.nan])], 2, [0])
     >>> moments.tolist(), counts.tolist()
-    ([0.0, 4.0, 7.0, 21.0], [2, 2, 1, 0])
+    ([[0.0, 4.0, 7.0, 21.0]], [[2, 2, 1, 0]])
     """
-    x = x.astype(jnp.float32)
-    kept = jnp.ones(x.shape, bool) if keep is None else jnp.broadcast_to(keep, x.shape)
-    finite = jnp.isfinite(x) & kept
-    found = finite.any()
-    least = jnp.where(found, jnp.min(x, where=finite, initial=jnp.inf), 0.0)
-    most = jnp.where(found, jnp.max(x, where=finite, initial=-jnp.inf), 0.0)
-    zeroed = jnp.where(finite, x, 0.0)
-    # Halves, as the distance of two floats may be none.
-    span = most / 2 - least / 2
-    share = jnp.where(span > 0, (zeroed / 2 - least / 2) / jnp.where(span > 0, span, 1.0), 0.0)
-    place = jnp.clip(jnp.floor(share * bins), 0, bins - 1).astype(jnp.int32)
-    # On XLA:CPU this scatter takes 5 ns a number; a loop over the bins takes 17, comparing with all bins 220.
-    counts = jnp.zeros(bins, jnp.int32).at[place.reshape(-1)].add(finite.reshape(-1).astype(jnp.int32))
-    odd = jnp.stack([(jnp.isnan(x) & kept).sum(dtype=jnp.int32), (jnp.isinf(x) & kept).sum(dtype=jnp.int32)])
-    moments = jnp.stack([least, most, zeroed.sum(), jax.lax.square(zeroed).sum()])
-    return moments, jnp.concatenate([counts, odd])
+    rows = [-(-array.size // COLUMNS) for array in arrays]
+    filled = [own * COLUMNS - array.size for own, array in zip(rows, arrays, strict=True)]
+    pieces = [
+        piece.astype(jnp.float32)
+        for array, fill in zip(arrays, filled, strict=True)
+        for piece in (array.reshape(-1), jnp.full(fill, jnp.nan, jnp.float32))
+    ]
+    table = jnp.concatenate(pieces).reshape(-1, COLUMNS)
+    owner, size = np.repeat(np.arange(len(arrays)), rows), len(arrays)
+    finite = jnp.isfinite(table)
+    zeroed = jnp.where(finite, table, 0.0)
+
+    def of_each(reduce: Any, by_row: Array) -> Array:
+        return reduce(by_row, owner, size, indices_are_sorted=True)
+
+    number = of_each(jax.ops.segment_sum, finite.sum(axis=1, dtype=jnp.int32))
+    least = of_each(jax.ops.segment_min, jnp.where(finite, table, jnp.inf).min(axis=1))
+    most = of_each(jax.ops.segment_max, jnp.where(finite, table, -jnp.inf).max(axis=1))
+    least, most = jnp.where(number > 0, least, 0.0), jnp.where(number > 0, most, 0.0)
+    span = most / 16 - least / 16  # the distance of two floats may be none, and its reciprocal too small to be one
+    wide = jnp.where(span > 0, span, 1.0)
+    share = (zeroed / 16 - least[owner, None] / 16) / wide[owner, None]
+    place = jnp.clip(jnp.floor(share * bins), 0, bins - 1).astype(jnp.int32) + bins * owner[:, None].astype(np.int32)
+    counts = jnp.zeros(size * bins, jnp.int32).at[place.reshape(-1)].add(finite.reshape(-1).astype(jnp.int32))
+    nan, inf = (of_each(jax.ops.segment_sum, odd(table).sum(axis=1, dtype=jnp.int32)) for odd in (jnp.isnan, jnp.isinf))
+    nan = nan - jnp.stack([jnp.asarray(own + fill, jnp.int32) for own, fill in zip(left_out, filled, strict=True)])
+    total = of_each(jax.ops.segment_sum, zeroed.sum(axis=1))
+    squares = of_each(jax.ops.segment_sum, jax.lax.square(zeroed).sum(axis=1))
+    moments = jnp.stack([least, most, total, squares], axis=1)
+    return moments, jnp.concatenate([counts.reshape(size, bins), nan[:, None], inf[:, None]], axis=1)

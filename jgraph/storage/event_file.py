@@ -48,13 +48,13 @@ class EventFile:
         check_folder(folder)
         newest = next(iter(_newest_first(folder, written=bool(keep)) or _newest_first(folder, written=False)), None)
         if newest is None:
-            return Queued(EventWriter(folder, None))
+            return Queued(EventWriter(folder, None), self.directory)
         if keep is None:  # made at once beside older ones, so that the newest is always that of the run that goes on
-            return Queued(EventWriter(folder, _new_file(folder)))
+            return Queued(EventWriter(folder, _new_file(folder)), self.directory)
         with failures(newest):
             records = itertools.islice(read_records(newest), 1 + keep)
             size = sum(FRAME + len(record) for record in records)
-        return Queued(EventWriter(folder, AppendedFile(newest, size)))
+        return Queued(EventWriter(folder, AppendedFile(newest, size)), self.directory)
 
 
 class EventWriter:

@@ -158,7 +158,7 @@ def _image(tag: str, picture: Picture) -> dict[str, Any]:
 
 
 def _text(tag: str, text: str) -> dict[str, Any]:
-    tensor = {"dtype": "DT_STRING", "tensor_shape": {"dim": [{"size": 1}]}, "string_val": [text.encode()]}
+    tensor = {"dtype": "DT_STRING", "tensor_shape": {}, "string_val": [text.encode()]}
     return {"tag": tag, "tensor": tensor, "metadata": {"plugin_data": {"plugin_name": "text"}}}
 
 

@@ -79,7 +79,7 @@ class ProjectorFiles:
                 got=f"one with {CONFIGURATION}",
                 cure="Go on with run= or resume=, give each run a directory of its own, or remove this one.",
             )
-        return Queued(ProjectorWriter(folder, keep or 0))
+        return Queued(ProjectorWriter(folder, keep or 0), self.directory)
 
 
 class ProjectorWriter:
@@ -132,8 +132,8 @@ class ProjectorWriter:
         """Does nothing, as nothing is open."""
 
     def _configure(self) -> None:
-        """Writes the configuration, the newest snapshot first, as that is what the Projector shows at first."""
-        _put(self._folder / CONFIGURATION, "".join(reversed(self._entries)).encode())
+        """Writes the configuration."""
+        _put(self._folder / CONFIGURATION, "".join(self._entries).encode())
 
     def _shared(self, data: bytes, suffix: str) -> Path:
         """A file that snapshots share, by what is in it."""

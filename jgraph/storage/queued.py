@@ -4,6 +4,8 @@ import collections
 import threading
 from typing import Any, Protocol
 
+from jgraph.errors import WriteError
+
 ROOM = 64
 """How many records may wait."""
 
@@ -29,7 +31,7 @@ class Queued:
 
     The queue is bounded: where it is full, `write` waits for room, or raises where the thread is dead. The first record
     that cannot be written ends the writing, as those after it would leave a gap: its error is raised, the same one, by
-    whatever is called here next. `flush` and `close` wait until everything is written.
+    whatever is called here next. `flush` and `close` wait until everything is written. `where` is the place for errors.
 
     >>> import io
     >>> class Lines:
@@ -45,8 +47,8 @@ class Queued:
     '0;1;2;'
     """
 
-    def __init__(self, slow: Slow, room: int = ROOM) -> None:
-        self._slow, self._room = slow, room
+    def __init__(self, slow: Slow, where: str = "records", room: int = ROOM) -> None:
+        self._slow, self._where, self._room = slow, where, room
         self._waiting = collections.deque[Any]()
         self._changed = threading.Condition()
         self._error: BaseException | None = None
@@ -79,14 +81,22 @@ class Queued:
         if self._error is not None:
             raise self._error
 
-    def flush(self) -> None:
-        """Waits until all records are written, and outlive this process.
+    def wait(self) -> None:
+        """Waits until all records are written.
 
         Raises:
             The error of one that could not be written.
         """
         with self._changed:
             self._wait(0)
+
+    def flush(self) -> None:
+        """Waits until all records are written, and outlive this process.
+
+        Raises:
+            The error of one that could not be written.
+        """
+        self.wait()
         self._slow.flush()
 
     def close(self) -> None:
@@ -109,7 +119,12 @@ class Queued:
         while len(self._waiting) > most and self._error is None:
             self._changed.wait(LOOK_SECONDS)
             if self._thread is not None and not self._thread.is_alive():  # nothing of ours ends it so
-                self._error = RuntimeError(f"the thread that writes records is dead, {len(self._waiting)} were left")
+                self._error = WriteError(
+                    self._where,
+                    expected="a thread that writes the records",
+                    got=f"a dead one, which left {len(self._waiting)} of them",
+                    cure="Go on from the newest checkpoint: fit(resume=directory).",
+                )
         self.check()
 
     def _run(self) -> None:

@@ -28,6 +28,7 @@ def train(session: Session, source: Source, held_out: Source | None) -> Run:
                 if held_out is not None:
                     session.measuring = functools.partial(validated, session, held_out)
                 session.fire("on_train_begin")
+                session.outlets.wait()
                 while _goes_on(session):
                     train_epoch(session, source, held_out)
                 session.fire("on_train_end")

@@ -57,6 +57,12 @@ class Outlets:
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
         self._saver.save(directory, step, write, size, action.max_to_keep, action.protect)
 
+    def wait(self) -> None:
+        """Waits until all records are written; a place that cannot take them is known then."""
+        for outlet in self._open.values():
+            if isinstance(outlet, Queued):
+                outlet.wait()
+
     def check(self) -> None:
         """Raises the error of a save, or of a record, that has failed meanwhile."""
         self._saver.check()

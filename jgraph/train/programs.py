@@ -17,7 +17,7 @@ from jgraph.train.counting import batched, looped, noting
 from jgraph.train.mapped import Mapped
 from jgraph.train.state import TrainState
 from jgraph.train.step import Step, gather
-from jgraph.train.watch import Distributions, distributions
+from jgraph.train.watch import Distributions, look_into
 from jgraph.typing import Array, PyTree
 
 STEPS_PER_DISPATCH = 64
@@ -72,7 +72,7 @@ class Programs:
     def watched(self) -> Callable[..., Distributions]:
         """What a watch wants to know of the step on a batch; nothing is donated, and nothing changes."""
         label = batched("watch: a batch", 3)
-        function = functools.partial(distributions, self.step)
+        function = functools.partial(look_into, self.step)
         return noting(function, self.made, label, static=(0,))
 
     @functools.cached_property

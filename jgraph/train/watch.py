@@ -18,7 +18,7 @@ from jgraph.core.layer import InputLayer
 from jgraph.core.run import Values, run
 from jgraph.core.treatment import is_floating
 from jgraph.errors import ArgumentError, PathError, listing, nearest
-from jgraph.ops.distribution import Distribution, distribution
+from jgraph.ops.distribution import Distribution, distributions
 from jgraph.train.state import TrainState
 from jgraph.train.step import Found, Step
 from jgraph.tree import leaves_with_names, read
@@ -118,7 +118,7 @@ class Distributions:
         }
 
 
-def distributions(
+def look_into(
     step: Step, watch: Watch, train_state: TrainState, sums: Array, batch: tuple, real: Array | None = None
 ) -> Distributions:
     """What a watch wants to know of the step that `step.summed` takes on the same arguments.
@@ -126,15 +126,13 @@ def distributions(
     Where gradients are accumulated over parts of the batch, activations are those of the whole batch at once.
     """
     train_state = step.begun(train_state, sums[0, -1] == 0)
-    kept = None if real is None else real != 0
-    found = [
-        (tag, distribution(array, watch.bins, kept_rows(array, kept) if tag.startswith("activations/") else None))
-        for tag, array in inside(step, watch, train_state, batch, real)
-    ]
+    found = list(inside(step, watch, train_state, batch, real))
     if not found:
         return Distributions((), jnp.zeros((0, 4)), jnp.zeros((0, watch.bins + 2), jnp.int32))
-    moments, counts = (jnp.stack(arrays) for arrays in zip(*(arrays for _, arrays in found), strict=True))
-    return Distributions(tuple(tag for tag, _ in found), moments, counts)
+    tags, arrays = zip(*found, strict=True)
+    own = [real if tag.startswith("activations/") else None for tag in tags]
+    kept, left_out = zip(*map(real_rows, arrays, own), strict=True)
+    return Distributions(tags, *distributions(kept, watch.bins, left_out))
 
 
 def inside(
@@ -192,8 +190,9 @@ def leaves_of(nodes: Sequence[Node], tree: PyTree, watch: Watch) -> Iterator[tup
                     yield f"{path}/{name}", leaf
 
 
-def kept_rows(array: Array, kept: Array | None) -> Array | None:
-    """Which numbers of an array stand in real rows, where rows are what it has."""
-    if kept is None or array.ndim == 0 or array.shape[0] != kept.shape[0]:
-        return None
-    return kept.reshape(-1, *(1,) * (array.ndim - 1))
+def real_rows(array: Array, real: Array | None) -> tuple[Array, Any]:
+    """An array with NaN in the rows that only fill the batch up, where it has rows, and how many numbers that are."""
+    if real is None or array.ndim == 0 or array.shape[0] != real.shape[0]:
+        return array, 0
+    kept = real.reshape(-1, *(1,) * (array.ndim - 1)) != 0
+    return jnp.where(kept, array, jnp.nan), (real == 0).sum(dtype=jnp.int32) * (array.size // len(array))

@@ -53,7 +53,7 @@ def _shared_params(nodes: tuple[Node, ...], shared: set[str]) -> Iterator[GraphN
 
 def _facts(node: Node, shared: bool) -> dict[str, int | str]:
     """What the page shows of a node when it is chosen."""
-    facts: dict[str, int | str] = {"layer": node.layer.describe(), "outputs": _specs(node.inference.outputs)}
+    facts: dict[str, int | str] = {"layer": repr(node.layer), "outputs": _specs(node.inference.outputs)}
     if number := count(node.inference.params):
         facts["parameters"] = number if not shared or not node.call else f"{number}, shared"
         facts |= {f"params/{name}": show(spec) for name, spec in leaves_with_names(node.inference.params)}

@@ -108,7 +108,7 @@ class Projector:
         else:
             values = self._part(trainer, train_state, self.inputs, self.node, self.call)
         values = np.asarray(values, np.float32)
-        name = f"{self.node}{'' if self.call is None else f' call {self.call}'} epoch {epoch + 1}"
+        name = f"{self.node}{'' if self.call is None else f' call {self.call}'} epoch {epoch + 1:04d}"
         return Snapshot(name, values.reshape(len(values), -1), _table(_columns(self.metadata)), self._sprite)
 
     @functools.cached_property

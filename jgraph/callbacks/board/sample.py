@@ -51,24 +51,23 @@ def check_sample(where: str, model: Any, inputs: PyTree) -> int:
 
 
 def images_among(where: str, model: Any, inputs: PyTree, name: str | None) -> np.ndarray:
-    """The input of a sample that is images [rows, height, width, 1, 3 or 4]: the one of this name, or the first.
+    """The input of a sample that is images [rows, height, width, 1, 3 or 4]: that of a name or path, or the first.
 
     Raises:
         ArgumentError: no input is images, or none of this name.
     """
-    found = {
-        own or model.nodes[ref.node].path: value
-        for own, ref, value in match_inputs(model.graph, inputs, where)
-        if are_images(spec_of(model.graph, ref).shape)
-    }
-    if not found or (name is not None and name not in found):
+    given = match_inputs(model.graph, inputs, where)
+    seen = [(own, ref, value) for own, ref, value in given if are_images(spec_of(model.graph, ref).shape)]
+    found = {model.nodes[ref.node].path: value for _, ref, value in seen}
+    known = {**{own: value for own, _, value in seen}, **found}
+    if not found or (name is not None and name not in known):
         raise ArgumentError(
             where,
             expected="an input of images [rows, height, width, 1, 3 or 4]" + (f" called {name!r}" if name else ""),
             got=f"those of {', '.join(map(repr, found)) or 'none of the inputs'}",
             cure="Leave the pictures out for this model." if not found else "Name one of these, or none.",
         )
-    return np.asarray(found[name] if name is not None else next(iter(found.values())))
+    return np.asarray(known[name] if name is not None else next(iter(found.values())))
 
 
 def are_images(shape: tuple[Any, ...]) -> bool:
