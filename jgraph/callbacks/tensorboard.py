@@ -120,8 +120,8 @@ class TensorBoard(Callback):
     def due_from(self, step: int) -> int | None:
         """The first step from this one on at which something is to be done."""
         watch = self.watches()
-        intervals = [n for n in (self.every_steps, None if watch is None else watch.every_steps) if n is not None]
-        due = [-(-step // interval) * interval for interval in intervals]
+        given = self.every_steps, None if watch is None else watch.every_steps
+        due = [-(-step // n) * n for n in given if n is not None]
         due += [at for at in self.profile_steps or () if at >= step]
         return min(due, default=None)
 
@@ -202,7 +202,9 @@ class TensorBoard(Callback):
 
     def _written(self, memory: PyTree, said: Said) -> tuple[PyTree, list[Action]]:
         """The memory and the actions after some records."""
-        actions = [Write(self._files[name], record) for name, records in said.items() for record in records]
+        actions: list[Action] = [
+            Write(self._files[name], record) for name, records in said.items() for record in records
+        ]
         return {name: count + len(said.get(name, ())) for name, count in memory.items()}, actions
 
     def _traced(self, event: Event, *, starts: bool = False) -> list[Action]:
@@ -254,7 +256,8 @@ def _hparams(given: Any) -> dict[str, float | str | bool]:
     found: dict[str, float | str | bool] = {}
     for name, value in given.items():
         value = value.item() if isinstance(value, np.bool_) else value
-        if not isinstance(value, bool | str) and not math.isfinite(number := number_of(value)):
+        number = 0.0 if isinstance(value, bool | str) else number_of(value)
+        if not math.isfinite(number):
             raise ArgumentError(
                 f"TensorBoard, hparams, {name!r}",
                 expected="a finite number, a text, True or False",
@@ -273,7 +276,7 @@ def _steps(given: Any) -> tuple[int, int] | None:
     """
     if given is None:
         return None
-    pair = tuple(given) if isinstance(given, list | tuple) else ()
+    pair: Any = tuple(given) if isinstance(given, list | tuple) else ()
     whole = len(pair) == 2 and all(isinstance(n, int) and not isinstance(n, bool) for n in pair)
     if not whole or not 0 <= pair[0] < pair[1]:
         expected, cure = "two steps, the first before the second", "Write profile_steps=(10, 20)."

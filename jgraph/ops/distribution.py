@@ -34,6 +34,13 @@ class Distribution(NamedTuple):
         return sum(self.counts)
 
 
+def distribution_of(moments: Sequence[float], counts: Sequence[int]) -> Distribution:
+    """A row of what `distributions` gives, on the host, by its names."""
+    least, most, total, squares = moments
+    *counted, nan, inf = counts
+    return Distribution(least, most, total, squares, tuple(counted), nan, inf)
+
+
 def distributions(arrays: Sequence[Array], bins: int, left_out: Sequence[Any]) -> tuple[Array, Array]:
     """The distributions of arrays, in two: `[min, max, sum, sum of squares]`, and `bins` counts, then NaN and inf.
 
@@ -63,18 +70,30 @@ def distributions(arrays: Sequence[Array], bins: int, left_out: Sequence[Any]) -
     def of_each(reduce: Any, by_row: Array) -> Array:
         return reduce(by_row, owner, size, indices_are_sorted=True)
 
-    number = of_each(jax.ops.segment_sum, finite.sum(axis=1, dtype=jnp.int32))
-    least = of_each(jax.ops.segment_min, jnp.where(finite, table, jnp.inf).min(axis=1))
-    most = of_each(jax.ops.segment_max, jnp.where(finite, table, -jnp.inf).max(axis=1))
-    least, most = jnp.where(number > 0, least, 0.0), jnp.where(number > 0, most, 0.0)
+    by_row = _moments(table, finite, zeroed)
+    kinds = jax.ops.segment_min, jax.ops.segment_max, jax.ops.segment_sum, jax.ops.segment_sum
+    least, most, total, squares = (of_each(kind, row) for kind, row in zip(kinds, by_row, strict=True))
+    found = least <= most
+    least, most = jnp.where(found, least, 0.0), jnp.where(found, most, 0.0)
     span = most / 16 - least / 16  # the distance of two floats may be none, and its reciprocal too small to be one
     wide = jnp.where(span > 0, span, 1.0)
     share = (zeroed / 16 - least[owner, None] / 16) / wide[owner, None]
-    place = jnp.clip(jnp.floor(share * bins), 0, bins - 1).astype(jnp.int32) + bins * owner[:, None].astype(np.int32)
-    counts = jnp.zeros(size * bins, jnp.int32).at[place.reshape(-1)].add(finite.reshape(-1).astype(jnp.int32))
-    nan, inf = (of_each(jax.ops.segment_sum, odd(table).sum(axis=1, dtype=jnp.int32)) for odd in (jnp.isnan, jnp.isinf))
-    nan = nan - jnp.stack([jnp.asarray(own + fill, jnp.int32) for own, fill in zip(left_out, filled, strict=True)])
-    total = of_each(jax.ops.segment_sum, zeroed.sum(axis=1))
-    squares = of_each(jax.ops.segment_sum, jax.lax.square(zeroed).sum(axis=1))
-    moments = jnp.stack([least, most, total, squares], axis=1)
-    return moments, jnp.concatenate([counts.reshape(size, bins), nan[:, None], inf[:, None]], axis=1)
+    place = jnp.clip(jnp.floor(share * bins), 0, bins - 1).astype(jnp.int32)
+    place = jnp.where(finite, place, jnp.where(jnp.isnan(table), bins, bins + 1))
+    place = place + (bins + 2) * owner[:, None].astype(np.int32)
+    counts = jnp.zeros(size * (bins + 2), jnp.int32).at[place.reshape(-1)].add(1).reshape(size, bins + 2)
+    standing = [jnp.asarray(own + fill, jnp.int32) for own, fill in zip(left_out, filled, strict=True)]
+    counts = counts.at[:, bins].add(-jnp.stack(standing))
+    return jnp.stack([least, most, total, squares], axis=1), counts
+
+
+def _moments(table: Array, finite: Array, zeroed: Array) -> tuple[Array, ...]:
+    """The smallest, the largest, the sum and the sum of squares of each row, in one pass."""
+    largest = jnp.float32(jnp.inf)
+    given = jnp.where(finite, table, largest), jnp.where(finite, table, -largest), zeroed, jax.lax.square(zeroed)
+    starts = largest, -largest, jnp.float32(0), jnp.float32(0)
+
+    def both(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
+        return jnp.minimum(a[0], b[0]), jnp.maximum(a[1], b[1]), a[2] + b[2], a[3] + b[3]
+
+    return tuple(jax.lax.reduce(given, starts, both, (1,)))

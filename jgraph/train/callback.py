@@ -166,9 +166,13 @@ class Callback:
         return getattr(self, "every_steps", 1)
 
     def due_from(self, step: int) -> int | None:
-        """The first step from this one on at which the step hooks are called, a multiple of the interval; or never."""
-        interval = self.step_interval()
-        return None if interval is None else -(-step // interval) * interval
+        """The first step from this one on at which the step hooks are called, or `None` for never.
+
+        It is the next multiple of the interval, or of that of what the callback `watches`.
+        """
+        interval, watch = self.step_interval(), self.watches()
+        given = interval, None if watch is None else watch.every_steps
+        return min((-(-step // n) * n for n in given if n is not None), default=None)
 
     def watches(self) -> Watch | None:
         """What is to be computed of every n-th step, and is in `event.watched` at `on_step_end` of that step."""

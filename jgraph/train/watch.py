@@ -18,7 +18,7 @@ from jgraph.core.layer import InputLayer
 from jgraph.core.run import Values, run
 from jgraph.core.treatment import is_floating
 from jgraph.errors import ArgumentError, PathError, listing, nearest
-from jgraph.ops.distribution import Distribution, distributions
+from jgraph.ops.distribution import Distribution, distribution_of, distributions
 from jgraph.train.state import TrainState
 from jgraph.train.step import Found, Step
 from jgraph.tree import leaves_with_names, read
@@ -112,10 +112,7 @@ class Distributions:
     def read(self) -> dict[str, Distribution]:
         """The distributions by tag, read from the device."""
         moments, counts = np.asarray(self.moments).tolist(), np.asarray(self.counts).tolist()
-        return {
-            tag: Distribution(*own, tuple(count[:-2]), *count[-2:])
-            for tag, own, count in zip(self.tags, moments, counts, strict=True)
-        }
+        return {tag: distribution_of(own, count) for tag, own, count in zip(self.tags, moments, counts, strict=True)}
 
 
 def look_into(

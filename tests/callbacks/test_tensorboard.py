@@ -178,6 +178,7 @@ def rows(count: int = 8) -> tuple[Any, Any]:
 
 
 INPUTS, TARGETS = rows()
+ODD: Any = "cat"
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +203,7 @@ def trainer() -> jg.Trainer:
         ({"images": K.Images(inputs=INPUTS, input="text")}, ArgumentError, "called 'text', got those of 'image'"),
         ({"images": K.Images(inputs=INPUTS, output="answers")}, ArgumentError, "Did you mean 'answer'"),
         ({"images": K.Images(inputs=INPUTS, targets=[1, 2])}, DataError, "targets: .* got 2 for 8 rows"),
+        ({"images": K.Images(inputs=INPUTS, targets=[3] * 8)}, DataError, "expected classes from 0 to 2"),
         ({"images": K.Images(inputs=INPUTS, classes=("a", "b"))}, ArgumentError, "classes: expected 3 names, got 2"),
         ({"images": K.Images(inputs=INPUTS, output="size", classes=("a",))}, ArgumentError, "no classes, as 'size'"),
         ({"histograms": K.Watch(nodes=("wrds",))}, PathError, "Did you mean 'words'"),
@@ -228,8 +230,8 @@ def test_pictures_of_a_model_without_images_are_refused(tmp_path: Path) -> None:
     [
         (lambda: K.Images(inputs=INPUTS, every_epochs=0), "Images, every_epochs"),
         (lambda: K.Images(inputs=INPUTS, most=0), "Images, most"),
-        (lambda: K.Images(inputs=INPUTS, kernels=3), "Images, kernels"),
-        (lambda: K.Images(inputs=INPUTS, classes="cat"), "Images, classes: expected names"),
+        (lambda: K.Images(inputs=INPUTS, kernels=ODD), "Images, kernels"),
+        (lambda: K.Images(inputs=INPUTS, classes=ODD), "Images, classes: expected names"),
         (lambda: K.Projector(""), "Projector, node: expected the path of a node"),
         (lambda: K.Projector("words", every_epochs=0), "Projector, every_epochs"),
         (lambda: K.Projector("words", images=np.ones((3, 4))), r"Projector, images: expected an array \[points"),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jgraph.ops.distribution import COLUMNS, Distribution, distributions
+from jgraph.ops.distribution import COLUMNS, Distribution, distribution_of, distributions
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -23,7 +23,7 @@ def reference(x: np.ndarray, bins: int) -> Distribution:
 def found(arrays: list[np.ndarray], bins: int) -> list[Distribution]:
     moments, counts = jax.jit(lambda a: distributions(a, bins, [0] * len(a)))([jnp.asarray(a) for a in arrays])
     rows = zip(np.asarray(moments).tolist(), np.asarray(counts).tolist(), strict=True)
-    return [Distribution(*own, tuple(count[:-2]), *count[-2:]) for own, count in rows]
+    return [distribution_of(own, count) for own, count in rows]
 
 
 def test_arrays_of_all_sizes_beside_each_other() -> None:

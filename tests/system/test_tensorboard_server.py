@@ -187,9 +187,9 @@ def test_the_projector_loads_every_snapshot(server: Server, runs: Any) -> None:
     np.testing.assert_array_equal(table, run.train_state.params["words"]["embeddings"])
     model = drawn(4)
     part = jg.Model(model.inputs, model.output_of("tower/hidden", call=1))
-    trees = (part.select(t, of=model) for t in (run.train_state.params, run.train_state.model_state))
+    params, state = (part.select(t, of=model) for t in (run.train_state.params, run.train_state.model_state))
     points = np.frombuffer(server("plugin/projector/tensor", **asked, name=names[2]), np.float32).reshape(12, 8)
-    np.testing.assert_allclose(points, part.predict(*trees, rows(12)[0]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(points, part.predict(params, state, rows(12)[0]), rtol=1e-5, atol=1e-6)
     assert server("plugin/projector/metadata", **asked, name=names[1]).decode().splitlines() == WORDS
     lines = server("plugin/projector/metadata", **asked, name=names[2]).decode().splitlines()
     assert lines == ["a\tb", *(f"{n}\t{label}" for n, label in enumerate(rows(12)[1]))]

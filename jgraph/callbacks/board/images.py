@@ -10,10 +10,10 @@ import numpy as np
 
 from jgraph.callbacks.board.sample import Part, are_images, check_sample, images_among
 from jgraph.callbacks.monitor import check_count, check_flag
+from jgraph.core.lookups import check_range
 from jgraph.draw.pixels import as_images, grid, matrix
 from jgraph.draw.png import png
 from jgraph.errors import ArgumentError, DataError, nearest
-from jgraph.metrics.matrix import counted
 from jgraph.storage.messages import Picture
 from jgraph.train.objective import LINK_FUNCTIONS, Target
 from jgraph.tree import leaves_with_names, read
@@ -66,7 +66,7 @@ class Images:
 
         Raises:
             ArgumentError: there are no images, no such output, or names for other classes.
-            DataError: targets are not one for each row. All errors of `predict`.
+            DataError: targets are not one for each row, or no classes. All errors of `predict`.
         """
         where, model = "TensorBoard, images", trainer.model
         rows = check_sample(where, model, self.inputs)
@@ -76,6 +76,8 @@ class Images:
             got, cure = f"{len(np.asarray(self.targets))} for {rows} rows", "Give those of the same rows."
             raise DataError(f"{where}, targets", expected="one for each row", got=got, cure=cure)
         number = classes_of(target)
+        if self.targets is not None and number:
+            check_range(f"{where}, targets", _labels(np.asarray(self.targets), number), 0, number - 1, "classes")
         if self.classes is not None and len(self.classes) != number:
             raise ArgumentError(
                 f"{where}, classes",
@@ -159,8 +161,10 @@ def classes_of(target: Target) -> int:
 
 
 def _confusion(truths: np.ndarray, found: np.ndarray, number: int) -> np.ndarray:
-    weights = np.ones(len(truths), np.float32)
-    return np.asarray(counted(truths, found, weights, number)).reshape(number, number)
+    """How often each class, by row, was taken for each, by column."""
+    counts = np.zeros((number, number), int)
+    np.add.at(counts, (truths, found), 1)
+    return counts
 
 
 def _labels(truths: np.ndarray, number: int) -> np.ndarray:

@@ -21,7 +21,8 @@ from jgraph.typing import PyTree
 LARGEST_SPRITE = 8192
 """The pixels, each way, that browsers take."""
 
-Columns = Sequence[Any] | Mapping[str, Sequence[Any]]
+Column = Sequence[Any] | np.ndarray
+Columns = Column | Mapping[str, Column]
 """One word for each point, or several columns of them by name."""
 
 
@@ -132,13 +133,13 @@ class Projector:
         return Sprite(png(canvas), height, width)
 
 
-def _columns(metadata: Columns | None) -> dict[str, Sequence[Any]]:
+def _columns(metadata: Columns | None) -> dict[str, Column]:
     if metadata is None:
         return {}
     return dict(metadata) if isinstance(metadata, Mapping) else {"label": metadata}
 
 
-def _table(columns: Mapping[str, Sequence[Any]]) -> str:
+def _table(columns: Mapping[str, Column]) -> str:
     """The lines of a table. The Projector takes a first line for names only where there are several columns."""
     lines = [tuple(columns)] if len(columns) > 1 else []
     lines += list(zip(*columns.values(), strict=True))

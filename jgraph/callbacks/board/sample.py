@@ -21,15 +21,15 @@ class Part:
     """The outputs of a model, or of one of its nodes, on inputs; each part is cut and compiled once."""
 
     def __init__(self) -> None:
-        self.cut: Callable[..., Model] = functools.cache(_cut)
+        self._cut: Callable[..., Model] = functools.cache(_cut)
 
     def __call__(self, trainer: Any, train_state: Any, inputs: PyTree, path: str | None, call: int | None) -> PyTree:
         """The outputs as NumPy arrays, as after training: no dropout, moving averages as they are."""
         if path is None:
             return trainer.predict(train_state, inputs, batch_size=BATCH)
-        part = self.cut(trainer.model, path, call)
-        trees = [part.select(tree, of=trainer.model) for tree in (train_state.params, train_state.model_state)]
-        return part.predict(*trees, inputs, batch_size=BATCH)
+        part = self._cut(trainer.model, path, call)
+        params, state = (part.select(tree, of=trainer.model) for tree in (train_state.params, train_state.model_state))
+        return part.predict(params, state, inputs, batch_size=BATCH)
 
 
 def _cut(model: Model, path: str, call: int | None) -> Model:
