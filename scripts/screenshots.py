@@ -56,10 +56,6 @@ PAGES = {
 }
 
 
-BEFORE: dict[str, str] = {}
-"""What is done on a page before its picture is taken."""
-
-
 def drawn(units: int) -> jg.Model:
     """Two halves of a digit through one shared tower of convolutions, and joined."""
     half = jg.Input((8, 4, 1), name="half")
@@ -100,8 +96,9 @@ def train(folder: Path, units: int, rate: float, epochs: int) -> None:
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The address of a TensorBoard that serves a folder on this machine."""
-    command = ["tensorboard.main", "--logdir", str(folder), "--host", "127.0.0.1", "--port", "0", "--load_fast=false"]
-    with subprocess.Popen([sys.executable, "-m", *command], stderr=subprocess.PIPE, text=True) as process:
+    command = ["tensorboard.main", "--logdir", folder.name, "--host", "127.0.0.1", "--port", "0", "--load_fast=false"]
+    options: Any = {"stderr": subprocess.PIPE, "text": True, "cwd": folder.parent}  # the pages show the path as given
+    with subprocess.Popen([sys.executable, "-m", *command], **options) as process:
         try:
             assert process.stderr is not None
             found = next(m for line in process.stderr if (m := re.search(r"http://[\d.]+:\d+/", line)))
@@ -129,10 +126,6 @@ class Browser:
         """Goes to an address, anew even where only what stands behind the # differs."""
         self._ask(f"/session/{self._session}/url", {"url": "about:blank"})
         self._ask(f"/session/{self._session}/url", {"url": address})
-
-    def run(self, script: str) -> Any:
-        """Runs a script in the page: what it returns."""
-        return self._ask(f"/session/{self._session}/execute/sync", {"script": script, "args": []})
 
     def picture(self) -> bytes:
         """The page as a PNG file."""
@@ -167,8 +160,6 @@ def main() -> None:
                     for page in options.pages:
                         browser.open(address + PAGES[page])
                         time.sleep(2 * SECONDS)
-                        browser.run(BEFORE.get(page, ""))
-                        time.sleep(1)
                         (options.folder / f"tensorboard_{page}.png").write_bytes(browser.picture())
                         print(f"{options.folder}/tensorboard_{page}.png")
             finally:
