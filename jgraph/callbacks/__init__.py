@@ -1,6 +1,8 @@
 """The callbacks: frozen configurations with pure hooks; what they remember is saved and resumed with the run."""
 
 from jgraph.callbacks.average_weights import AverageWeights as AverageWeights
+from jgraph.callbacks.board.images import Images as Images
+from jgraph.callbacks.board.projector import Projector as Projector
 from jgraph.callbacks.checkpoint import Checkpoint as Checkpoint
 from jgraph.callbacks.csv_logger import CSVLogger as CSVLogger
 from jgraph.callbacks.early_stopping import EarlyStopping as EarlyStopping
@@ -34,3 +36,4 @@ from jgraph.train.actions import Stop as Stop
 from jgraph.train.actions import Write as Write
 from jgraph.train.callback import Callback as Callback
 from jgraph.train.callback import Event as Event
+from jgraph.train.watch import Watch as Watch

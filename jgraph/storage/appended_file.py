@@ -57,6 +57,11 @@ class AppendedFile:
         with failures(self._path):
             os.fsync(self._file.fileno())
 
+    def remove(self) -> None:
+        """Takes the file away; what is written from here on is written to nothing."""
+        with failures(self._path):
+            self._path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Ends the writing.
 

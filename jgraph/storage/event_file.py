@@ -1,40 +1,30 @@
-"""The event files of TensorBoard, written at once and by this thread alone.
-
-tensorboardX gives the messages and the checksum. Its own writer is not used: a thread of its own takes records from a
-queue, and where that thread dies, of a full disk, training would wait for ever for room in the queue.
-"""
+"""The event files of TensorBoard: framed records, written by a thread beside the loop."""
 
 import dataclasses
 import itertools
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
+from jgraph.errors import ResumeError
 from jgraph.storage.appended_file import AppendedFile, check_folder, failures
-
-VERSION = "brain.Event:2"
-"""What the first record of an event file says: the format that TensorBoard reads."""
+from jgraph.storage.messages import Record, checksum_of, message, step_of, version
+from jgraph.storage.queued import Queued
 
 FRAME = 8 + 4 + 4
 """The bytes around a record: its length, and the checksums of the length and of the record."""
 
 
-class Scalars(NamedTuple):
-    """Numbers at a step of training, by tag. The files hold them as float32."""
-
-    step: int
-    values: Mapping[str, float]
-
-
 @dataclasses.dataclass(frozen=True)
 class EventFile:
-    """The newest event file in a directory, of those that jgraph wrote; its records are `Scalars`.
+    """The newest event file in a directory, of those that jgraph wrote; its records are those of `messages`.
 
-    The file is made with its first record, so a run that has nothing to say leaves none behind.
+    The file is made with its first record, so a run that has nothing to say leaves none behind. Records are written by
+    a thread beside the loop, in order.
 
+    >>> from jgraph.storage.messages import Scalars
     >>> import tempfile
     >>> directory = tempfile.mkdtemp()
     >>> file = EventFile(directory).open(None)
@@ -46,8 +36,8 @@ class EventFile:
 
     directory: str
 
-    def open(self, keep: int | None) -> "EventWriter":
-        """Opens a new file where `keep` is `None`, else the newest one, cut after the first `keep` records.
+    def open(self, keep: int | None) -> Queued:
+        """Begins a new file where `keep` is `None`, else the newest one, cut after the first `keep` records.
 
         It is cut before the first record with a wrong checksum, too: TensorBoard would read no further.
 
@@ -56,15 +46,15 @@ class EventFile:
         """
         folder = Path(self.directory)
         check_folder(folder)
-        newest = _newest(folder)
+        newest = next(iter(_newest_first(folder, written=bool(keep)) or _newest_first(folder, written=False)), None)
         if newest is None:
-            return EventWriter(folder, None)
+            return Queued(EventWriter(folder, None), self.directory)
         if keep is None:  # made at once beside older ones, so that the newest is always that of the run that goes on
-            return EventWriter(folder, _new_file(folder))
+            return Queued(EventWriter(folder, _new_file(folder)), self.directory)
         with failures(newest):
             records = itertools.islice(read_records(newest), 1 + keep)
             size = sum(FRAME + len(record) for record in records)
-        return EventWriter(folder, AppendedFile(newest, size))
+        return Queued(EventWriter(folder, AppendedFile(newest, size)), self.directory)
 
 
 class EventWriter:
@@ -73,17 +63,33 @@ class EventWriter:
     def __init__(self, folder: Path, file: AppendedFile | None) -> None:
         self._folder, self._file = folder, file
 
-    def write(self, record: Scalars) -> None:
-        """Appends the numbers of a step, as of now.
+    def write(self, record: Record) -> None:
+        """Appends a record, as of now.
 
         Raises:
-            WriteError: the file cannot be written.
+            WriteError: the file cannot be written. ResumeError: there are files of a run that has come further.
         """
         if self._file is None:
             self._file = _new_file(self._folder)
-        version = _framed(_event(file_version=VERSION)) if self._file.size == 0 else b""
-        values = [{"tag": tag, "simple_value": float(value)} for tag, value in record.values.items()]
-        self._file.write(version + _framed(_event(step=record.step, summary={"value": values})))
+        if self._file.size == 0:
+            self._check_ahead(record.step)
+        start = _framed(version()) if self._file.size == 0 else b""
+        self._file.write(start + _framed(message(record)))
+
+    def _check_ahead(self, step: int) -> None:
+        """Checks that no other file has points beyond the step that this one begins at; else none is left behind."""
+        assert self._file is not None, "it has been made"
+        last = max(
+            map(step_of, itertools.chain(*map(read_records, _newest_first(self._folder, written=True)[:1]))), default=0
+        )
+        if last > step:
+            self._file.remove()
+            raise ResumeError(
+                str(self._folder),
+                expected=f"a directory without event files of another run, as this one begins at step {step}",
+                got=f"one with points up to step {last}, which TensorBoard would join with its own",
+                cure="Go on with run= or resume=, give each run a directory of its own, or remove this one.",
+            )
 
     def flush(self) -> None:
         """Waits until all records are on the disk.
@@ -103,10 +109,10 @@ class EventWriter:
 def read_records(path: Path) -> Iterator[bytes]:
     """The records of an event file, the version first, up to the first one that is torn or has a wrong checksum."""
     with path.open("rb") as file:
-        while len(head := file.read(12)) == 12 and _checksum(head[:8]) == head[8:]:
+        while len(head := file.read(12)) == 12 and checksum_of(head[:8]) == head[8:]:
             (length,) = struct.unpack("<Q", head[:8])
             record, checksum = file.read(length), file.read(4)
-            if _checksum(record) != checksum:
+            if checksum_of(record) != checksum:
                 return
             yield record
 
@@ -114,26 +120,14 @@ def read_records(path: Path) -> Iterator[bytes]:
 def _framed(record: bytes) -> bytes:
     """A record as it stands in the file: its length and its bytes, each with a checksum."""
     length = struct.pack("<Q", len(record))
-    return length + _checksum(length) + record + _checksum(record)
+    return length + checksum_of(length) + record + checksum_of(record)
 
 
-def _checksum(data: bytes) -> bytes:
-    from tensorboardX.record_writer import masked_crc32c
-
-    return struct.pack("<I", masked_crc32c(data))
-
-
-def _event(**fields: Any) -> bytes:
-    """An event as of now."""
-    from tensorboardX.proto import event_pb2
-
-    messages: Any = event_pb2  # it makes its classes when it is imported
-    return messages.Event(wall_time=time.time(), **fields).SerializeToString()
-
-
-def _newest(folder: Path) -> Path | None:
+def _newest_first(folder: Path, *, written: bool) -> list[Path]:
+    """Our files in a folder, the newest first; where they must be `written`, those that have records."""
     files = [path for path in folder.glob("events.out.tfevents.*.jgraph") if _seconds(path) is not None]
-    return max(files, key=lambda path: (_seconds(path), path.name), default=None)
+    kept = [path for path in files if not written or path.stat().st_size]
+    return sorted(kept, key=lambda path: (_seconds(path), path.name), reverse=True)
 
 
 def _seconds(path: Path) -> int | None:
@@ -143,6 +137,6 @@ def _seconds(path: Path) -> int | None:
 
 def _new_file(folder: Path) -> AppendedFile:
     """A file of its own, later by its name than all of them, whatever the clock says."""
-    newest = _newest(folder)
-    seconds = max(int(time.time()), 1 + (0 if newest is None else _seconds(newest) or 0))
+    older = [_seconds(path) or 0 for path in _newest_first(folder, written=False)]
+    seconds = max(int(time.time()), 1 + max(older, default=0))
     return AppendedFile(folder / f"events.out.tfevents.{seconds:010d}.{socket.gethostname()}.jgraph", new=True)

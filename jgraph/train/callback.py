@@ -7,9 +7,11 @@ from typing import Any, dataclass_transform
 
 from jgraph.core.layer import snake_case
 from jgraph.errors import ArgumentError
+from jgraph.ops.distribution import Distribution
 from jgraph.train.actions import Action, Sink
 from jgraph.train.configuration import plain_fields
 from jgraph.train.state import Position, TrainState
+from jgraph.train.watch import Watch
 from jgraph.typing import PyTree
 
 HOOKS = (
@@ -59,7 +61,8 @@ class Event:
     the epoch so far at a step (read from the device when they are first looked at). `timings` has the `seconds` since
     `fit` began and, at the end of an epoch, its `epoch_seconds` and `steps_per_second`, and what callbacks measure
     (`Throughput`). `stopped` is the reason, once training ends early. `skipped` are the names of the logs that this
-    epoch lacks, as it was not validated (`validation_every`). `directions` maps a log to `min` or `max`, where it is
+    epoch lacks, as it was not validated (`validation_every`). `watched` has what callbacks asked for (`watches`) of the
+    step that has just been taken, by watch and tag. `directions` maps a log to `min` or `max`, where it is
     known which is better. `member` counts those of `fit_many` from 0, and is `None` in `fit`. `batch_size` is known
     where the data are rows. `train_state` lives until the hook returns: a callback that keeps it keeps a copy
     (`jax.tree.map(jnp.copy, ...)`). `learning_rate` is that of the next step, where the trainer knows it.
@@ -86,6 +89,7 @@ class Event:
     directions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     stopped: str | None = None
     exception: BaseException | None = None
+    watched: Mapping[Watch, Mapping[str, Distribution]] = dataclasses.field(default_factory=dict)
     member: int | None = None
     batch_size: int | None = None
 
@@ -167,6 +171,19 @@ class Callback:
     def step_interval(self) -> int | None:
         """Every how many steps the step hooks are called: `every_steps` where the class has it, else 1."""
         return getattr(self, "every_steps", 1)
+
+    def due_from(self, step: int) -> int | None:
+        """The first step from this one on at which the step hooks are called, or `None` for never.
+
+        It is the next multiple of the interval, or of that of what the callback `watches`.
+        """
+        interval, watch = self.step_interval(), self.watches()
+        given = interval, None if watch is None else watch.every_steps
+        return min((-(-step // n) * n for n in given if n is not None), default=None)
+
+    def watches(self) -> Watch | None:
+        """What is to be computed of every n-th step, and is in `event.watched` at `on_step_end` of that step."""
+        return None
 
     def glances(self) -> bool:
         """Whether `on_step_end` is also called wherever the loop happens to pause, a few times a second.

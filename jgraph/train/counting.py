@@ -9,7 +9,13 @@ import jax
 from jgraph.typing import Function, PyTree
 
 
-def noting(function: Function, made: list[str], label: Callable[..., str], donate: tuple[int, ...] = ()) -> Any:
+def noting(
+    function: Function,
+    made: list[str],
+    label: Callable[..., str],
+    donate: tuple[int, ...] = (),
+    static: tuple[int, ...] = (),
+) -> Any:
     """A function under `jax.jit` that puts `label(*args)` in a list each time it is compiled.
 
     JAX runs a function's Python once for each program that it makes of it, and never when it calls one: so the list
@@ -29,7 +35,7 @@ def noting(function: Function, made: list[str], label: Callable[..., str], donat
         made.append(label(*args))
         return function(*args)
 
-    return jax.jit(traced, donate_argnums=donate)
+    return jax.jit(traced, donate_argnums=donate, static_argnums=static)
 
 
 def looped(what: str, place: int) -> Callable[..., str]:

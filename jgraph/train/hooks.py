@@ -190,3 +190,33 @@ def in_order(asked: Asked, save: Callable[[str, Save], None], do: Callable[[str,
     for name, action in asked:
         if isinstance(action, Save):
             save(name, action)
+
+
+def check_evaluates(name: str, hook: str, able: bool) -> None:
+    """Checks that `Evaluate` may be asked for.
+
+    Raises:
+        CallbackError: there are no validation data, or an evaluation would follow itself.
+    """
+    if not able or hook in ("on_evaluate_end", "on_exception"):
+        raise CallbackError(
+            f"callback {name!r}, {hook}",
+            expected="Evaluate where there are validation data, from a hook of training",
+            got=f"it from {hook}" if able else "none",
+            cure="Give fit validation_data or validation_split, and return it from on_step_end, for example.",
+        )
+
+
+def check_searches(name: str, hook: str, able: bool) -> None:
+    """Checks that `FindLearningRate` may be asked for.
+
+    Raises:
+        CallbackError: training has begun, or several members train at once.
+    """
+    if not able or hook != "on_train_begin":
+        raise CallbackError(
+            f"callback {name!r}, {hook}",
+            expected="FindLearningRate from on_train_begin, in fit",
+            got=f"it from {hook}" if able else "fit_many, whose members have rates of their own",
+            cure="Return it from on_train_begin, or call jg.find_learning_rate.",
+        )

@@ -44,6 +44,7 @@ def _train(session: Session, source: Source, held_out: Source | None) -> None:
         session.measuring = functools.partial(validated, session, held_out)
     session.searching = functools.partial(search, session, source)
     session.fire("on_train_begin")
+    session.outlets.wait()
     while _goes_on(session):
         train_epoch(session, source, held_out)
     session.fire("on_train_end")

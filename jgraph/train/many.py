@@ -75,6 +75,7 @@ def _train(sessions: Sequence[Session], source: Source, held_out: Source | None,
     """Trains all members to their ends."""
     for session in sessions:
         _fire(session, "on_train_begin")
+    sessions[0].outlets.wait()
     while going := _going(sessions):
         epoch, begin = going[0].run.position.epoch, time.perf_counter()
         ended = train_epoch(sessions, going, source, held_out)

@@ -113,7 +113,7 @@ def callbacks_of(member: Member, callbacks: Any) -> list[Callback]:
     """
     for name, callback in cast_of(callbacks).items():
         steps = [hook for hook in ("on_step_begin", "on_step_end") if has_hook(callback, hook)]
-        if steps and (callback.step_interval() is not None or callback.glances()):
+        if steps and (callback.due_from(1) is not None or callback.glances()):
             raise ArgumentError(
                 f"fit_many, callback {name!r}",
                 expected="callbacks that look at epochs, as members are apart from each other at their ends alone",

@@ -7,13 +7,14 @@ from typing import Any
 import jax
 
 from jgraph.errors import CallbackError, listing
+from jgraph.storage.queued import Queued
 from jgraph.storage.saver import Saver
 from jgraph.storage.steps import save_step
 from jgraph.train.actions import Outlet, Save, Sink
 
 
 class Outlets:
-    """All that training writes: records at once, in order; checkpoints in a thread, beside the loop."""
+    """All that training writes: records in order, to sinks that may have a queue; checkpoints in a thread."""
 
     def __init__(self) -> None:
         self._open: dict[Any, Outlet] = {}
@@ -56,9 +57,18 @@ class Outlets:
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
         self._saver.save(directory, step, write, size, action.max_to_keep, action.protect, action.keep)
 
+    def wait(self) -> None:
+        """Waits until all records are written; a place that cannot take them is known then."""
+        for outlet in self._open.values():
+            if isinstance(outlet, Queued):
+                outlet.wait()
+
     def check(self) -> None:
-        """Raises the error of a save that has failed meanwhile."""
+        """Raises the error of a save, or of a record, that has failed meanwhile."""
         self._saver.check()
+        for outlet in self._open.values():
+            if isinstance(outlet, Queued):
+                outlet.check()
 
     def close(self) -> None:
         """Waits for what is under way and closes everything, whatever fails; the first error is raised at the end."""

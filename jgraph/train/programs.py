@@ -17,6 +17,7 @@ from jgraph.train.counting import batched, looped, noting
 from jgraph.train.mapped import Mapped
 from jgraph.train.state import TrainState
 from jgraph.train.step import Step, gather
+from jgraph.train.watch import Distributions, look_into
 from jgraph.typing import Array, PyTree
 
 STEPS_PER_DISPATCH = 64
@@ -68,6 +69,13 @@ class Programs:
         return noting(self.step.measured_many, self.made, looped("evaluate: a loop of batches", 4))
 
     @functools.cached_property
+    def watched(self) -> Callable[..., Distributions]:
+        """What a watch wants to know of the step on a batch; nothing is donated, and nothing changes."""
+        label = batched("watch: a batch", 3)
+        function = functools.partial(look_into, self.step)
+        return noting(function, self.made, label, static=(0,))
+
+    @functools.cached_property
     def mapped(self) -> Mapped:
         """The forms for many members at once."""
         return Mapped(self.step, self.made)
@@ -110,7 +118,7 @@ class Feed(Protocol):
         ...
 
     def batch(self, work: Any, offset: int = 0) -> tuple[Any, Any]:
-        """A batch of what `next` gave, counted from 0, and which of its rows are real (`None`: all)."""
+        """A batch of what `next` gave, counted from 0, and 1.0 for its real rows (`None`: all are)."""
         ...
 
     def close(self) -> None:
@@ -190,11 +198,16 @@ class DeviceFeed:
         return self.several(carry, self.data, self._order, np.int32(start), np.int32(count))
 
     def batch(self, work: tuple[int, int] | None, offset: int = 0) -> tuple[Any, Any]:
-        """The rows of one of its batches."""
-        return gather(self.data, jnp.asarray(self._last if work is None else self.order[work[0] + offset]))
+        """One of its batches, gathered from the data."""
+        if work is None:
+            return _gathered(self.data, jnp.asarray(self._last))[0], None
+        return _gathered(self.data, jnp.asarray(self.order[work[0] + offset]))
 
     def close(self) -> None:
         """Does nothing, as nothing is read."""
+
+
+_gathered = jax.jit(gather)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

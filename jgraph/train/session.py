@@ -15,7 +15,7 @@ import numpy as np
 from jgraph.errors import CallbackError
 from jgraph.train.actions import INTERRUPTED, Action, Evaluate, FindLearningRate, Save, SetLearningRate, Write
 from jgraph.train.callback import Callback, Event, StepLogs
-from jgraph.train.hooks import ENDING, apply, ask, has_hook, in_order
+from jgraph.train.hooks import ENDING, apply, ask, check_evaluates, check_searches, has_hook, in_order
 from jgraph.train.locate import Finding, locate
 from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan
@@ -26,6 +26,7 @@ from jgraph.train.signals import Signals
 from jgraph.train.source import read_logs
 from jgraph.train.state import Position, Run, TrainState
 from jgraph.train.step import Step, refused
+from jgraph.train.watch import Distributions, Watch
 from jgraph.typing import Array
 
 LOG = logging.getLogger("jgraph")
@@ -82,11 +83,11 @@ class Session:
         self._stepping = {
             n: c for n, c in setting.callbacks.items() if has_hook(c, "on_step_begin") or has_hook(c, "on_step_end")
         }
-        self._intervals = {n: i for n, c in self._stepping.items() if (i := c.step_interval()) is not None}
         self._called = {
-            hook: {n: i for n, i in self._intervals.items() if has_hook(self._stepping[n], hook)}
+            hook: {n: c for n, c in self._stepping.items() if has_hook(c, hook)}
             for hook in ("on_step_begin", "on_step_end")
         }
+        self._watches = {w for c in setting.callbacks.values() if (w := c.watches()) is not None}
         self._glancing = {n for n, c in self._stepping.items() if c.glances()}
         self._measuring = {n: c for n, c in setting.callbacks.items() if has_hook(c, "measures")}
         self._locating = any(c.locates() for c in setting.callbacks.values())
@@ -163,9 +164,9 @@ class Session:
             if isinstance(action, Write):
                 self.outlets.write(name, action.sink, action.record)
             elif isinstance(action, Evaluate):
-                self._check_evaluates(name, hook)
+                check_evaluates(name, hook, self.measuring is not None)
             elif isinstance(action, FindLearningRate):
-                self._check_searches(name, hook)
+                check_searches(name, hook, self.searching is not None)
             else:
                 after, said = apply(after, name, action, self.setting.step, self.setting.frozen)
                 after = _noted(after, f"epoch {facts['epoch'] + 1}, step {self.step}: {said}") if said else after
@@ -192,16 +193,6 @@ class Session:
         if any(isinstance(action, Evaluate) for _, action in asked):
             self._evaluate(facts["epoch"])
 
-    def _check_evaluates(self, name: str, hook: str) -> None:
-        """Raises CallbackError where nothing can be evaluated, or an evaluation would follow itself."""
-        if self.measuring is None or hook in ("on_evaluate_end", "on_exception"):
-            raise CallbackError(
-                f"callback {name!r}, {hook}",
-                expected="Evaluate where there are validation data, from a hook of training",
-                got="none" if self.measuring is None else f"it from {hook}",
-                cure="Give fit validation_data or validation_split, and return it from on_step_end, for example.",
-            )
-
     def _evaluate(self, epoch: int) -> None:
         """Measures the validation data, and tells the callbacks; where a signal comes meanwhile, it does neither."""
         assert self.measuring is not None, "it has been checked"
@@ -210,18 +201,6 @@ class Session:
             shown = ", ".join(f"{name} {value:.4g}" for name, value in logs.items())
             self.say(f"epoch {epoch + 1}, step {self.step}: evaluated: {shown}")
             self.fire("on_evaluate_end", epoch=epoch, logs=logs)
-
-    def _check_searches(self, name: str, hook: str) -> None:
-        """Raises CallbackError where training has begun, or there is no search."""
-        if self.searching is None or hook != "on_train_begin":
-            raise CallbackError(
-                f"callback {name!r}, {hook}",
-                expected="FindLearningRate from on_train_begin, in fit",
-                got=f"it from {hook}"
-                if self.searching is not None
-                else "fit_many, whose members have rates of their own",
-                cure="Return it from on_train_begin, or call jg.find_learning_rate.",
-            )
 
     def _search(self, name: str, action: FindLearningRate) -> None:
         """Makes a range test, and sets the rate that it suggests."""
@@ -284,6 +263,7 @@ class Session:
         if not self.going():
             return False
         self.outlets.check()
+        watched = self._watched(feed, work)
         self.signals.holding = True
         if self._locating:
             self._recent.append((feed, work, self.step, count))
@@ -301,7 +281,8 @@ class Session:
             self.check_guard(finished)
         if self.run.stopped is None and (due or (glancing and self._glancing)):
             only = due | (self._glancing if glancing else set())
-            self.fire("on_step_end", only=only, logs=self._step_logs(), timings=self.measured({}) if due else {})
+            facts = {"logs": self._step_logs(), "watched": {w: d.read() for w, d in watched}}
+            self.fire("on_step_end", only=only, timings=self.measured({}) if due else {}, **facts)
         if glancing:
             self._glanced = time.perf_counter()
         self.look()
@@ -346,11 +327,19 @@ class Session:
         return StepLogs(lambda: read_logs(objective, sums[0]))
 
     def _room(self) -> int:
-        """The number of steps until a step hook is due."""
-        return min((i - self.step % i for i in self._intervals.values()), default=2**31 - 1)
+        """The number of steps until a step hook is due, or one is watched, which is run by itself."""
+        due = (c.due_from(self.step + 1) for c in self._stepping.values())
+        hooks = (step - self.step for step in due if step is not None)
+        return min(*hooks, *(max(watch.until(self.step), 1) for watch in self._watches), 2**31 - 1, 2**31 - 1)
 
     def _due(self, hook: str) -> set[str]:
-        return {n for n, i in self._called[hook].items() if self.step % i == 0}
+        return {n for n, c in self._called[hook].items() if c.due_from(self.step) == self.step}
+
+    def _watched(self, feed: Feed, work: Any) -> list[tuple[Watch, Distributions]]:
+        """Looks into the step that is to be taken, where somebody watches it; the train state stays as it is."""
+        due = [watch for watch in self._watches if not watch.until(self.step)]
+        batch, programs = feed.batch(work) if due else (), self.setting.programs
+        return [(watch, programs.watched(watch, *self.carry, *batch)) for watch in due]
 
     # The end
 
@@ -367,7 +356,8 @@ class Session:
                 self.fire("on_exception", run=run, exception=error)
                 error.__dict__["run"] = self._rescued()
             except Exception as another:
-                error.add_note(f"on_exception raised {type(another).__name__}: {another}")
+                if another is not error:  # a queue gives the error of a record to all who ask
+                    error.add_note(f"on_exception raised {type(another).__name__}: {another}")
         try:
             self.outlets.close()
         except Exception as another:

@@ -89,6 +89,8 @@ def check_cast(cast: Cast, setup: Setup) -> None:
     writers: dict[str, str] = {}
     for name, callback in cast.items():
         callback.check(setup)
+        if (watch := callback.watches()) is not None and setup.trainer is not None:
+            watch.check(f"callback {name!r}, watches", setup.trainer.model.nodes)
         interval = callback.step_interval()
         if interval is not None and (isinstance(interval, bool) or not isinstance(interval, int) or interval < 1):
             raise ArgumentError(

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jgraph.errors import WriteError
-from jgraph.storage.event_file import EventFile, Scalars, read_records
+from jgraph.errors import ResumeError, WriteError
+from jgraph.storage.event_file import EventFile, read_records
+from jgraph.storage.messages import Scalars
 
 SEEDED = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 
@@ -110,11 +111,12 @@ def test_any_float32_comes_back(tmp_path_factory: pytest.TempPathFactory, values
     )
 
 
-def test_a_record_is_there_before_write_returns(tmp_path: Path) -> None:
+def test_a_record_is_there_when_it_is_flushed(tmp_path: Path) -> None:
     file = EventFile(str(tmp_path / "run")).open(None)
     assert not (tmp_path / "run").exists(), "nothing to say, no file"
     for count in range(1, 4):
         file.write(Scalars(count, {"loss": 1.0}))
+        file.flush()
         assert len(points(only(tmp_path / "run"))) == count
     file.close()
 
@@ -176,8 +178,17 @@ def test_the_newest_file_goes_on_whatever_the_clock_says(tmp_path: Path, monkeyp
 def test_a_run_that_goes_on_before_its_first_record_leaves_older_runs_alone(tmp_path: Path) -> None:
     write(tmp_path, SOME)
     write(tmp_path, [])
-    write(tmp_path, [(5, {"loss": 1.0})], keep=0)
-    assert [points(path) for path in files(tmp_path)] == [SOME, [(5, {"loss": 1.0})]]
+    write(tmp_path, [(30, {"loss": 1.0})], keep=0)
+    assert [points(path) for path in files(tmp_path)] == [SOME, [(30, {"loss": 1.0})]]
+
+
+def test_a_run_that_begins_before_the_end_of_another_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    write(tmp_path, SOME)
+    said = "without event files of another run, as this one begins at step 29, got one with points up to step 30"
+    with pytest.raises(ResumeError, match=said):
+        write(tmp_path, [(29, {"loss": 1.0})])
+    write(tmp_path, [(40, {"loss": 1.0})], keep=len(SOME))
+    assert points(only(tmp_path)) == [*SOME, (40, {"loss": 1.0})]
 
 
 def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
@@ -189,12 +200,12 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 4
 
 
-def test_nothing_runs_beside(tmp_path: Path) -> None:
+def test_nothing_runs_beside_when_it_is_closed(tmp_path: Path) -> None:
     before = threading.enumerate()
     file = EventFile(str(tmp_path)).open(None)
     file.write(Scalars(0, {"loss": 1.0}))
-    assert threading.enumerate() == before
     file.close()
+    assert threading.enumerate() == before
 
 
 def test_places_that_are_none(tmp_path: Path) -> None:

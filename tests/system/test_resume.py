@@ -66,7 +66,7 @@ def callbacks(folder: Path, **options: Any) -> list[K.Callback]:
         K.ReduceLROnPlateau(patience=1, factor=0.5, min_delta=0.05),
         Count(name="count"),
         K.CSVLogger(folder / "log.csv"),
-        K.TensorBoard(folder / "tensorboard", every_steps=3),
+        K.TensorBoard(folder / "tensorboard", every_steps=3, histograms=K.Watch(every_steps=4), hparams={"a": 1}),
         K.Checkpoint(folder, every_steps=5, **{"max_to_keep": None, **options}),
     ]
 
