@@ -65,7 +65,7 @@ def begun(family: Family, asked: Asked) -> dict[str, Any]:
 def serve(connection: Connection, modules: Sequence[str]) -> None:
     """Says what the machine is, then answers every case with its record, until it gets `None`."""
     families = by_name(modules)
-    described = machine() | {"versions": installed()}
+    described: dict[str, Any] = machine() | {"versions": installed()}
     connection.send({"machine": described})
     while (asked := connection.recv()) is not None:
         connection.send(measure(families[asked[0].family], asked, described["roofs"]))
