@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from jgraph.core.costs import NodeCost, costs_of
 from jgraph.core.graph import Node, Ref
 from jgraph.core.layer import InputLayer, Op
 from jgraph.core.summary import count
@@ -19,7 +20,8 @@ def graph_of(model: Any, step: int) -> Graph:
     """The drawing of a model: every call of a layer is a node at the layer's path, where nested models are scopes.
 
     A layer that is called several times is one scope as well: in it stand its calls, `call_0` and on, and the params
-    that they share. Each node has the shapes of its outputs, its layer's configuration and its number of params.
+    that they share. Each node has the shapes of its outputs, its layer's configuration, its number of params, and the
+    operations of a prediction for one row, where these do not depend on free axes.
     """
     nodes = model.nodes
     shared = {node.path for node in nodes if node.call > 0 and not node.layer.is_graph}
@@ -28,7 +30,7 @@ def graph_of(model: Any, step: int) -> Graph:
 
 
 def _calls(nodes: tuple[Node, ...], shared: set[str]) -> Iterator[GraphNode]:
-    for node in nodes:
+    for node, own in zip(nodes, costs_of(nodes), strict=True):
         if node.layer.is_graph:
             continue
         name = _name(node, shared)
@@ -39,7 +41,7 @@ def _calls(nodes: tuple[Node, ...], shared: set[str]) -> Iterator[GraphNode]:
         made = [s for s in (*node.inference.outputs, *node.inference.masks) if isinstance(s, jax.ShapeDtypeStruct)]
         shapes = tuple(_sizes(spec.shape) for spec in made)
         kept = [text for text in inputs if text is not None]
-        yield GraphNode(name, _operation(node), tuple(dict.fromkeys(kept)), shapes, _facts(node, node.path in shared))
+        yield GraphNode(name, _operation(node), tuple(dict.fromkeys(kept)), shapes, _facts(node, own, node.path in shared))
 
 
 def _shared_params(nodes: tuple[Node, ...], shared: set[str]) -> Iterator[GraphNode]:
@@ -51,13 +53,15 @@ def _shared_params(nodes: tuple[Node, ...], shared: set[str]) -> Iterator[GraphN
                 yield GraphNode(_clean(f"{node.path}/{name}"), "Params", (), (tuple(spec.shape),), facts)
 
 
-def _facts(node: Node, shared: bool) -> dict[str, int | str]:
+def _facts(node: Node, own: NodeCost, shared: bool) -> dict[str, int | str]:
     """What the page shows of a node when it is chosen."""
     facts: dict[str, int | str] = {"layer": repr(node.layer), "outputs": _specs(node.inference.outputs)}
     if number := count(node.inference.params):
         facts["parameters"] = number if not shared or not node.call else f"{number}, shared"
         facts |= {f"params/{name}": show(spec) for name, spec in leaves_with_names(node.inference.params)}
     facts |= {f"state/{name}": show(spec) for name, spec in leaves_with_names(node.inference.state)}
+    if own.cost is not None and own.cost.operations:
+        facts["operations"] = own.cost.operations
     if not node.treatment.trainable:
         facts["trainable"] = "no"
     return facts

@@ -22,6 +22,8 @@ def test_a_node_for_each_layer_with_its_shape_and_params() -> None:
     assert [node.op for node in found.values()] == ["Input", "Dropout", "Dense"]
     assert (found["last"].inputs, found["last"].shapes) == (("dropout",), ((-1, 3),))
     assert found["last"].facts["parameters"] == 15
+    assert found["last"].facts["operations"] == 2 * 4 * 3 + 3
+    assert "operations" not in found["x"].facts
     assert found["last"].facts["params/kernel"] == "float32[4, 3]"
     assert found["last"].facts["layer"] == "Dense(3, name='last')"
 
