@@ -26,7 +26,7 @@ class Checkpoint(Callback):
     those of the `top_k` best. With `best_only`, an epoch is only saved where it is among the best so far, and the end
     of `fit` is not. Of equal epochs the earlier is the better; NaN never is.
 
-    The checkpoint of every `keep_every`-th epoch stays for ever, beside the `max_to_keep`. With `on_exception`, the
+    The checkpoint of every `keep_every`-th epoch stays for ever, beside the `max_to_keep`. With `on_error`, the
     last good state is saved too when an error or a second Ctrl-C leaves `fit`, unless it has params that are not finite
     already; the error is the same, with a note where the saving failed.
 
