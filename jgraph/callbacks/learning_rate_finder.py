@@ -57,7 +57,7 @@ class LearningRateFinder(Callback):
 
     def on_train_begin(self, memory: PyTree, event: Event) -> Result:
         """Asks for the test, where nothing was trained yet."""
-        if memory["asked"] or event.history:
+        if memory["asked"] or event.history or event.step:
             return memory, []
         return {"asked": True}, [self._asks()]
 

@@ -16,8 +16,9 @@ class TerminateOnNaN(Callback):
 
     With `locate=True` a step is also refused whose update would leave params that are not finite; and the one that is
     refused is replayed, with all that its nodes hand to each other, to find where it began. `run.stopped` then names
-    the node and the pass, forward, loss, backward or update, and the ranges of its inputs. It costs little until then:
-    the params are looked at once a step, and the last few batches are kept. `jg.debug.locate_nan` does it by hand.
+    the node and the pass, forward, loss, backward or update, and the ranges of its inputs. Until then the params are
+    looked at once a step, the last few batches are kept, and the state before a step lives until the one after it is
+    known to be finite: at most one train state more. `jg.debug.locate_nan` does it by hand.
 
     Raises:
         ArgumentError: an argument is neither `True` nor `False`.

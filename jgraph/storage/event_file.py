@@ -77,7 +77,7 @@ class EventWriter:
         self._file.write(start + _framed(message(record)))
 
     def _check_ahead(self, step: int) -> None:
-        """Checks that no other file has points beyond the step that this one begins at; else none is left behind."""
+        """Checks that no other file has points beyond the step that this one begins at; else it is taken away."""
         assert self._file is not None, "it has been made"
         last = max(
             map(step_of, itertools.chain(*map(read_records, _newest_first(self._folder, written=True)[:1]))), default=0

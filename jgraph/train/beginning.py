@@ -29,6 +29,9 @@ from jgraph.train.state import Position, Run, TrainState, check_train_state, fre
 Sources = Callable[[Programs], tuple[Source, Source | None, Any]]
 """From programs to the data for training and for validation, and the latter as users gave them."""
 
+GUARDS = ("loss", "gradients", "update")
+"""What a guard may watch, each with what stands before it."""
+
 
 def begin(
     trainer: Any,
@@ -46,7 +49,8 @@ def begin(
     Raises:
         All errors of `fit` that come before training.
     """
-    guard = next((g for c in everyone.values() if (g := c.guards())), None)
+    guards = [guard for callback in everyone.values() if (guard := callback.guards())]
+    guard = max(guards, key=GUARDS.index, default=None)
     programs = trainer.compiled(guard, ())
     frozen = functools.partial(trainer.compiled, guard) if member is None else functools.partial(shared, programs)
     source, held_out, validation_data = sources(programs)

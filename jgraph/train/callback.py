@@ -138,7 +138,8 @@ class Callback:
     Hooks: `on_train_begin`, `on_train_end` (both once for each `fit`, also where a run goes on), `on_epoch_begin`,
     `on_epoch_end`, `on_step_begin`, `on_step_end`, `on_evaluate_end` (after what `Evaluate` asks for), `on_exception`.
     The step hooks are called every `every_steps` steps, counted from the start of the run, and an action acts at its
-    own step. A subclass declares it as a field or a class attribute; the default is 1, and `None` means never.
+    own step. A subclass declares it as a field or a class attribute; the default is 1, and `None` means never. They are
+    called at the steps of what a callback `watches`, too.
     """
 
     name: str | None = dataclasses.field(default=None, kw_only=True)

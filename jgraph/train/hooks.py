@@ -192,12 +192,19 @@ def in_order(asked: Asked, save: Callable[[str, Save], None], do: Callable[[str,
             save(name, action)
 
 
-def check_evaluates(name: str, hook: str, able: bool) -> None:
+def check_evaluates(name: str, hook: str, able: bool, member: int | None) -> None:
     """Checks that `Evaluate` may be asked for.
 
     Raises:
-        CallbackError: there are no validation data, or an evaluation would follow itself.
+        CallbackError: there are no validation data, several members train at once, or it would follow itself.
     """
+    if member is not None:
+        raise CallbackError(
+            f"callback {name!r}, {hook}",
+            expected="Evaluate in fit, whose validation data are those of one run",
+            got="it in fit_many, which validates all members at the end of each epoch",
+            cure="Leave the callback out, or train the member by fit with its seed.",
+        )
     if not able or hook in ("on_evaluate_end", "on_exception"):
         raise CallbackError(
             f"callback {name!r}, {hook}",
@@ -207,12 +214,34 @@ def check_evaluates(name: str, hook: str, able: bool) -> None:
         )
 
 
-def check_searches(name: str, hook: str, able: bool) -> None:
+def check_saves(name: str, hook: str) -> None:
+    """Checks that `Save` may be asked for.
+
+    Raises:
+        CallbackError: it is a hook at a beginning.
+    """
+    if hook.endswith("begin"):
+        raise CallbackError(
+            f"callback {name!r}, {hook}",
+            expected="Save from a hook at an end",
+            got="it at a beginning, which would begin again when the run goes on",
+            cure="Return it from on_step_end, on_epoch_end or on_train_end.",
+        )
+
+
+def check_searches(name: str, hook: str, able: bool, known: bool) -> None:
     """Checks that `FindLearningRate` may be asked for.
 
     Raises:
-        CallbackError: training has begun, or several members train at once.
+        CallbackError: training has begun, several members train at once, or the trainer does not know its rate.
     """
+    if not known:
+        raise CallbackError(
+            f"callback {name!r}, {hook}",
+            expected="FindLearningRate where the trainer knows its learning rate",
+            got="an optimizer that was made with its rate inside",
+            cure=KNOW_THE_RATE,
+        )
     if not able or hook != "on_train_begin":
         raise CallbackError(
             f"callback {name!r}, {hook}",

@@ -41,7 +41,7 @@ def _train(session: Session, source: Source, held_out: Source | None) -> None:
     how = f"up to {STEPS_PER_DISPATCH} steps per dispatch" if source.looping else "one step per dispatch"
     session.say(f"epoch {session.run.position.epoch + 1}: {how}")
     if held_out is not None:
-        session.measuring = functools.partial(validated, session, held_out)
+        session.measuring = functools.partial(validated, session, held_out, whole=True)
     session.searching = functools.partial(search, session, source)
     session.fire("on_train_begin")
     session.outlets.wait()
@@ -52,10 +52,12 @@ def _train(session: Session, source: Source, held_out: Source | None) -> None:
     session.look()
 
 
-def search(session: Session, source: Source, train_state: TrainState, asked: FindLearningRate) -> RateSearch:
-    """A range test on a copy of a train state, over the batches that training begins with."""
-    batches, rates = endless(source, session.setting.plan), rates_between(asked.least, asked.most, asked.steps)
-    found = searched(session.setting.programs, fresh_copy(train_state), batches, rates)
+def search(session: Session, source: Source, run: Run, asked: FindLearningRate) -> RateSearch:
+    """A range test on a copy of a run's train state, over the batches that training begins with."""
+    source.check_repeatable("FindLearningRate")
+    batches = endless(source, session.setting.plan, run.position.epoch)
+    rates = rates_between(asked.least, asked.most, asked.steps)
+    found = searched(session.setting.programs, fresh_copy(run.train_state), batches, rates)
     if asked.plot is not None:
         found.plot(asked.plot)
     return found
@@ -69,7 +71,7 @@ def _goes_on(session: Session) -> bool:
 def train_epoch(session: Session, source: Source, held_out: Source | None) -> None:
     """Trains what is left of an epoch; where something stops it, the run stays in the midst of it."""
     plan, epoch, before = session.setting.plan, session.run.position.epoch, session.done
-    begin = time.perf_counter()
+    begin, session.evaluating = time.perf_counter(), 0.0
     with contextlib.closing(source.epoch(plan, epoch, before, lambda: session.setting.programs)) as feed:
         session.steps = feed.steps
         if before == 0:
@@ -77,9 +79,9 @@ def train_epoch(session: Session, source: Source, held_out: Source | None) -> No
         session.pace.begin()
         while session.going() and session.dispatch(feed):
             session.say_compiled()
+        session.check_guard(session.carry[1])
     if session.going():
         source.check_given(session.done, plan.steps_per_epoch, again=epoch > 0)
-        session.check_guard(session.carry[1])
     if session.going():
         end_epoch(session, held_out, begin, session.done - before)
 
@@ -91,7 +93,7 @@ def end_epoch(session: Session, held_out: Source | None, begin: float, steps: in
     logs = read_logs(step.objective, sums[0])
     own = tuple(f"val_{name}" for name in logs)
     logs |= {name: float(value) for name, value in step.state_log(run.train_state).items()}
-    seconds = time.perf_counter() - begin
+    seconds = time.perf_counter() - begin - session.evaluating
     timings = session.measured({"epoch_seconds": seconds, "steps_per_second": steps / seconds})
     due = held_out is not None and (run.position.epoch + 1) % plan.validation.every == 0
     if held_out is not None and due:
@@ -104,12 +106,12 @@ def end_epoch(session: Session, held_out: Source | None, begin: float, steps: in
     session.fire("on_epoch_end", run=ended, epoch=run.position.epoch, logs=logs, timings=timings, skipped=skipped)
 
 
-def validated(session: Session, held_out: Source, train_state: TrainState) -> dict[str, float]:
-    """The logs of the validation data, with `val_` in front; of a part of them where a signal comes."""
+def validated(session: Session, held_out: Source, train_state: TrainState, whole: bool = False) -> dict[str, float]:
+    """The logs of the validation data, with `val_` in front; of a part, unless `whole`, where a signal comes."""
     setting, pace = session.setting, session.pace
     plan, judged = setting.plan, setting.step.judged(train_state)
     size, steps = plan.validation.batch_size or plan.batch_size, plan.validation.steps
-    measured = measure(held_out, judged, size, steps, pace, lambda: not session.signals.caught)
+    measured = measure(held_out, judged, size, steps, pace, lambda: whole or not session.signals.caught)
     pace.begin()
     session.say_compiled()
     return {f"val_{name}": value for name, value in measured.items()}

@@ -181,8 +181,9 @@ def _fail(sessions: Sequence[Session], error: BaseException) -> None:
     """Gives an error the last good runs, as `runs`, and that of the first member as `run`."""
     runs = []
     for session in sessions:
-        session.fail(error)
+        session.told(error)
         runs.append(error.__dict__["run"])
+    sessions[0].closed(error)  # they write to the same outlets
     error.__dict__.update(run=runs[0], runs=runs)
 
 

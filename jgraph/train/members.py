@@ -120,6 +120,13 @@ def callbacks_of(member: Member, callbacks: Any) -> list[Callback]:
                 got=f"one with {steps[0]}",
                 cure="Leave it out, or switch off what it does at steps or by the clock; or use fit.",
             )
+        if callback.locates():
+            raise ArgumentError(
+                f"fit_many, callback {name!r}",
+                expected="callbacks that do not replay steps, as those of members are one program",
+                got=repr(callback),
+                cure="Leave locate out, and look at the member that stops with fit and its seed.",
+            )
     return [_moved(member.number, callback) for callback in callbacks]
 
 

@@ -189,9 +189,9 @@ def _check(least: Any, most: Any, steps: Any) -> tuple[float, float]:
     return low, high
 
 
-def endless(source: Source, plan: Plan) -> Iterator[tuple]:
+def endless(source: Source, plan: Plan, epoch: int = 0) -> Iterator[tuple]:
     """The batches of one epoch after the other, in their order, each with which of its rows are real."""
-    epoch = 0
+    first = epoch
     while True:
         with contextlib.closing(source.epoch(plan, epoch, 0, lambda: source.programs)) as feed:
             done = 0
@@ -201,5 +201,5 @@ def endless(source: Source, plan: Plan) -> Iterator[tuple]:
                     break
                 yield feed.batch(work)
                 done += count
-        source.check_given(done, None, again=epoch > 0)
+        source.check_given(done, None, again=epoch > first)
         epoch += 1

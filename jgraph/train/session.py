@@ -1,5 +1,6 @@
 """What is live while training: a run between two dispatches, and the callbacks that watch it."""
 
+import contextlib
 import dataclasses
 import logging
 import signal
@@ -12,10 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jgraph.errors import CallbackError
 from jgraph.train.actions import INTERRUPTED, Action, Evaluate, FindLearningRate, Save, SetLearningRate, Write
 from jgraph.train.callback import Callback, Event, StepLogs
-from jgraph.train.hooks import ENDING, apply, ask, check_evaluates, check_searches, has_hook, in_order
+from jgraph.train.hooks import ENDING, apply, ask, check_evaluates, check_saves, check_searches, has_hook, in_order
 from jgraph.train.locate import Finding, locate
 from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan
@@ -76,7 +76,8 @@ class Session:
         self.setting, self.signals, self.outlets, self.pace = setting, Signals(), Outlets(), Pace()
         self.steps: int | None = None
         self.measuring: Callable[[TrainState], dict[str, float]] | None = None
-        self.searching: Callable[[TrainState, FindLearningRate], RateSearch] | None = None
+        self.searching: Callable[[Run, FindLearningRate], RateSearch] | None = None
+        self.evaluating = 0.0
         self._empty, self._directions = setting.step.init(), setting.step.objective.directions()
         self._begun = self._glanced = time.perf_counter()
         self._made = len(setting.programs.made)
@@ -164,56 +165,52 @@ class Session:
             if isinstance(action, Write):
                 self.outlets.write(name, action.sink, action.record)
             elif isinstance(action, Evaluate):
-                check_evaluates(name, hook, self.measuring is not None)
+                check_evaluates(name, hook, self.measuring is not None, self.setting.member)
             elif isinstance(action, FindLearningRate):
-                check_searches(name, hook, self.searching is not None)
+                check_searches(name, hook, self.searching is not None, self.setting.step.rate is not None)
+                after, said = self._searched(after, name, action)
+                after = _noted(after, said)
             else:
                 after, said = apply(after, name, action, self.setting.step, self.setting.frozen)
                 after = _noted(after, f"epoch {facts['epoch'] + 1}, step {self.step}: {said}") if said else after
 
         def save(name: str, action: Save) -> None:
-            if hook.endswith("begin"):
-                raise CallbackError(
-                    f"callback {name!r}, {hook}",
-                    expected="Save from a hook at an end",
-                    got="it at a beginning, which would begin again when the run goes on",
-                    cure="Return it from on_step_end, on_epoch_end or on_train_end.",
-                )
-            self._save(before if hook in ENDING else after, action)
+            check_saves(name, hook)
+            if evaluates:
+                late.append(action)
+            else:
+                self._save(before if hook in ENDING else after, action)
 
+        evaluates, late = any(isinstance(action, Evaluate) for _, action in asked), list[Save]()
         in_order(asked, save, do)
         if hook in BEGINNINGS:
             self._undone = self._undone or before
             if after.stopped is not None:  # what was to begin does not: it begins when the run goes on
                 after = dataclasses.replace(self._undone, stopped=after.stopped, events=after.events)
         self._commit(after)
-        for name, action in asked:
-            if isinstance(action, FindLearningRate):
-                self._search(name, action)
-        if any(isinstance(action, Evaluate) for _, action in asked):
+        if evaluates:
             self._evaluate(facts["epoch"])
+        for action in late:  # what is saved has what came of the evaluation
+            self._save(before if hook in ENDING else self.current(), action)
 
     def _evaluate(self, epoch: int) -> None:
-        """Measures the validation data, and tells the callbacks; where a signal comes meanwhile, it does neither."""
+        """Measures the validation data, and tells the callbacks, whether or not a signal comes meanwhile."""
         assert self.measuring is not None, "it has been checked"
+        begin = time.perf_counter()
         logs = self.measuring(self.run.train_state)
-        if self.signals.caught is None:
-            shown = ", ".join(f"{name} {value:.4g}" for name, value in logs.items())
-            self.say(f"epoch {epoch + 1}, step {self.step}: evaluated: {shown}")
-            self.fire("on_evaluate_end", epoch=epoch, logs=logs)
+        self.evaluating += time.perf_counter() - begin
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in logs.items())
+        self.say(f"epoch {epoch + 1}, step {self.step}: evaluated: {shown}")
+        self.fire("on_evaluate_end", epoch=epoch, logs=logs)
 
-    def _search(self, name: str, action: FindLearningRate) -> None:
+    def _searched(self, run: Run, name: str, action: FindLearningRate) -> tuple[Run, str]:
         """Makes a range test, and sets the rate that it suggests."""
         assert self.searching is not None, "it has been checked"
-        found = self.searching(self.run.train_state, action)
+        found = self.searching(run, action)
         reason = f"range test from {found.rates[0]:.3g} to {found.rates[-1]:.3g}: the loss fell fastest there"
         if found.suggestion is None:
-            self.say(f"{name}: a range test up to {found.rates[-1]:.3g} suggests no rate, as the loss never fell")
-            return
-        chosen = SetLearningRate(found.suggestion, reason)
-        after, said = apply(self.run, name, chosen, self.setting.step, self.setting.frozen)
-        self._commit(after)
-        self.say(said)
+            return run, f"{name}: a range test up to {found.rates[-1]:.3g} suggests no rate, as the loss never fell"
+        return apply(run, name, SetLearningRate(found.suggestion, reason), self.setting.step, self.setting.frozen)
 
     def _event(self, run: Run, **facts: Any) -> Event:
         setting = self.setting
@@ -296,12 +293,17 @@ class Session:
         self.look()
 
     def check_guard(self, sums: Array) -> None:
-        """Stops at the step that the guard refused, if there is one; all was kept as it was before it."""
-        if self.setting.step.guard is None or self.run.stopped is not None or not refused(seen := np.asarray(sums)):
+        """Stops at the step that the guard refused, if there is one; all was kept as it was before it.
+
+        What is counted goes back to that step, also where the run has been stopped by something else.
+        """
+        if self.setting.step.guard is None or not refused(seen := np.asarray(sums)):
             return
         train_state, sums = self.carry
         taken = int(train_state.step)
         self.done, self.step = self.done - (self.step - taken), taken
+        if self.run.stopped is not None:
+            return
         logs = read_logs(self.setting.step.objective, seen[1])
         bad = [f"{name} {value}" for name, value in logs.items() if name.endswith("loss") and not np.isfinite(value)]
         where = f"step {self.step + 1} (epoch {self.run.position.epoch + 1}, batch {self.done + 1})"
@@ -310,8 +312,12 @@ class Session:
             reason += (
                 "; the parameters were not finite before it: TerminateOnNaN(gradients=True) keeps the last good ones"
             )
-        if (finding := self._located(train_state)) is not None:
-            reason += f". {finding}"
+        self.run = dataclasses.replace(self.run, stopped=reason)
+        try:
+            finding = self._located(train_state)
+        except Exception as error:  # as where the memory is too small for it
+            finding = f"Its replay failed: {type(error).__name__}: {error}"
+        reason += f". {finding}" if finding else ""
         self.run = dataclasses.replace(self.run, stopped=reason)
         self.say(f"stops: {reason}", logging.WARNING)
 
@@ -345,9 +351,16 @@ class Session:
 
     def fail(self, error: BaseException) -> None:
         """Gives an error the last good run, tells the callbacks, and finishes what is being written."""
+        self.told(error)
+        self.closed(error)
+
+    def told(self, error: BaseException) -> None:
+        """Gives an error the last good run, and tells the callbacks."""
         self.signals.holding = False
         if self.signals.caught == signal.SIGTERM:  # which may end the process before anyone sees the error
             LOG.error("an error came with SIGTERM", exc_info=error)
+        with contextlib.suppress(Exception):  # where a failure took the sums down there is nothing to count
+            self.check_guard(self.carry[1])
         run = error.__dict__["run"] = self._rescued()
         if run.train_state is None:
             error.add_note("The train state is lost with the program that failed: go on with fit(resume=directory).")
@@ -358,6 +371,9 @@ class Session:
             except Exception as another:
                 if another is not error:  # a queue gives the error of a record to all who ask
                     error.add_note(f"on_exception raised {type(another).__name__}: {another}")
+
+    def closed(self, error: BaseException) -> None:
+        """Finishes what is being written, with a note where that fails too."""
         try:
             self.outlets.close()
         except Exception as another:

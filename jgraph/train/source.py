@@ -13,7 +13,7 @@ from jgraph.arrays import is_stored
 from jgraph.data.prefetch import Prefetch
 from jgraph.data.reading import copied, length_of, named, reading
 from jgraph.data.rows import fill_up, order_of, take_rows
-from jgraph.errors import DataError
+from jgraph.errors import ArgumentError, DataError
 from jgraph.train.batches import Batch, Binding
 from jgraph.train.class_weight import ClassWeights
 from jgraph.train.objective import Objective
@@ -80,6 +80,20 @@ class Source:
     def of(self, bound: PyTree) -> "Source":
         """The same source with a part of its rows."""
         return dataclasses.replace(self, rows=Rows(bound, len(jax.tree.leaves(bound)[0])))
+
+    def check_repeatable(self, where: str) -> None:
+        """Checks that reading the batches leaves them as they are.
+
+        Raises:
+            ArgumentError: they come from an iterator, which reading uses up.
+        """
+        if isinstance(self.batches, Iterator):
+            raise ArgumentError(
+                where,
+                expected="data that can be read again",
+                got=f"an iterator ({type(self.batches).__name__}), which a range test would use up",
+                cure="Give an object whose __iter__ starts anew.",
+            )
 
     def epoch(self, plan: Plan, epoch: int, done: int, programs: Callable[[], Programs]) -> Feed:
         """The batches of an epoch for training, of which some are done already; the carry is (train_state, sums).

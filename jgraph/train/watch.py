@@ -38,7 +38,8 @@ class Watch:
     the step adds to the params, and activations what each node gives in the step's own forward pass. `nodes` are
     patterns of paths, as in `jg.Policy`; a nested model stands for all that is in it. `bins` are of equal width.
 
-    A callback returns it from `watches()`, and finds the distributions in `event.watched[watch]`, by tags such as
+    A callback returns it from `watches()`, and finds the distributions of these steps, at `on_step_end` of each, in
+    `event.watched.get(watch)`, by tags such as
     `gradients/dense/kernel` and `activations/lstm`. They are computed by a program of their own, on the same train
     state, batch and random key as the step: the step itself is the same with and without it, to the bit, and a watched
     step takes about twice as long.
@@ -166,12 +167,12 @@ def outputs_of(nodes: Sequence[Node], values: Values, watch: Watch) -> Iterator[
     Where the graph was opened before a last activation, `path/logits` is what the node gave until there. Inputs, masks,
     integers, and what only closes a nested model are not among them.
     """
-    opened = {node.path.partition(":")[0]: place for place, node in enumerate(nodes) if ":" in node.path}
     for place, node in enumerate(nodes):
         path = node.path.partition(":")[0]
         if isinstance(node.layer, InputLayer) or node.layer.is_graph or not watch.means(path):
             continue
-        name = path + (f"/{node.call}" if node.call else "") + "/logits" * (opened.get(path) == place + 1)
+        opened = place + 1 < len(nodes) and nodes[place + 1].path.startswith(f"{path}:")
+        name = path + (f"/{node.call}" if node.call else "") + "/logits" * opened
         outputs = values[place][: len(node.inference.outputs)]
         for index, array in enumerate(outputs):
             if is_floating(array):

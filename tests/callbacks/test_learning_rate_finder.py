@@ -1,5 +1,6 @@
 """LearningRateFinder: the rate is that of the function, training begins where it would, and a resumed run keeps it."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,24 @@ def test_arguments_are_checked(given: dict[str, Any], words: str) -> None:
 def test_a_rate_that_is_not_known_is_refused_before_training() -> None:
     with pytest.raises(ArgumentError, match="LearningRateFinder: expected a trainer that knows its learning rate"):
         fit(LearningRateFinder(), trainer=trainer_of(None, optax.sgd(0.1)))
+
+
+def test_an_iterator_is_refused_as_the_test_would_use_it_up() -> None:
+    batches = iter([(X[:8], ROWS[1][:8])] * 30)
+    with pytest.raises(ArgumentError, match=r"an iterator .*, which a range test would use up"):
+        trainer_of().fit(batches, epochs=1, callbacks=[LearningRateFinder(steps=10)], progress=False)
+    assert len(list(batches)) == 30
+
+
+def test_the_action_needs_a_known_rate() -> None:
+    trainer = jg.Trainer(jg.Sequential([jg.Input((4,)), jg.layers.Dense(1)]), optax.sgd(0.1), loss="mse")
+    asking = jg.callbacks.on_train_begin(lambda event: FindLearningRate())
+    with pytest.raises(CallbackError, match="the trainer knows its learning rate"):
+        fit(asking, trainer=trainer)
+
+
+def test_a_run_that_has_begun_keeps_its_rate() -> None:
+    stopping = jg.callbacks.on_step_end(lambda event: jg.callbacks.Stop("enough"), every_steps=2, name="stopping")
+    begun = fit(stopping)
+    run = fit(LearningRateFinder(most=10.0), run=dataclasses.replace(begun, stopped=None))
+    assert run.history["learning_rate"] == pytest.approx([0.01] * 3)

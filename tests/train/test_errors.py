@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -486,3 +487,22 @@ def test_outputs_whose_logs_would_have_one_name_are_refused(first: str, second: 
     drawn = jg.Model(x, {first: jg.layers.Dense(1)(x), second: jg.layers.Dense(1)(x)})
     with pytest.raises(jg.errors.NameClashError, match=f"'{second}/loss' twice"):
         jg.Trainer(drawn, optax.sgd(0.1), loss={first: "mse", second: "mse"})
+
+
+def test_a_refused_step_is_not_counted_where_an_error_comes_before_anyone_looked(tmp_path: Path) -> None:
+    """Steps are dispatched ahead: when the data fail, the guard may have refused one of those under way."""
+    x, y = np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
+
+    def batches() -> Any:
+        for number in range(6):
+            yield (x * np.float32(3e38) if number == 3 else x, y)
+        raise OSError("the disk is gone")
+
+    trainer = jg.Trainer(jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)]), optax.sgd(0.1), loss="mse")
+    saving = jg.callbacks.Checkpoint(tmp_path, on_error=True)
+    with pytest.raises(OSError, match="the disk is gone") as caught:
+        trainer.fit(batches(), epochs=1, callbacks=[saving], progress=False)
+    run = caught.value.__dict__["run"]
+    assert (run.position.step, int(run.train_state.step)) == (3, 3)
+    assert "not finite at step 4" in run.stopped
+    assert (tmp_path / "3").is_dir()

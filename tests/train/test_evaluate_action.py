@@ -1,5 +1,7 @@
 """Evaluating when a callback asks for it: the numbers are those of `evaluate`, and training goes on as it would."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,57 @@ def test_without_validation_data_and_from_itself() -> None:
     endless = on_evaluate_end(lambda event: Evaluate(), name="endless")
     with pytest.raises(CallbackError, match=r"'endless', on_evaluate_end: .*got it from on_evaluate_end"):
         trainer().fit(rows(), epochs=1, callbacks=[ASKING, endless], **OPTIONS)
+
+
+def known() -> jg.Trainer:
+    x = jg.Input((4,), name="x")
+    return jg.Trainer(jg.Model(x, jg.layers.Dense(1)(x)), optax.sgd, loss="mse", learning_rate=0.01)
+
+
+def halving(directory: Path) -> list[Any]:
+    halve = on_evaluate_end(lambda event: jg.callbacks.ScaleLearningRate(0.5), name="halve")
+    return [jg.callbacks.EvaluateEvery(every_steps=3), halve, Checkpoint(directory, every_steps=3)]
+
+
+def same(ours: jg.Run, theirs: jg.Run) -> None:
+    assert ours.history == theirs.history
+    jax.tree.map(np.testing.assert_array_equal, ours.train_state.params, theirs.train_state.params)
+    assert float(ours.train_state.lr_scale) == float(theirs.train_state.lr_scale)
+
+
+def test_what_is_saved_has_what_came_of_the_evaluation(tmp_path: Path) -> None:
+    whole = known().fit(rows(), epochs=3, callbacks=halving(tmp_path / "whole"), **OPTIONS)
+    known().fit(rows(), epochs=2, callbacks=halving(tmp_path / "cut"), **OPTIONS)
+    resumed = known().fit(rows(), epochs=3, callbacks=halving(tmp_path / "cut"), resume=tmp_path / "cut", **OPTIONS)
+    same(resumed, whole)
+    assert float(whole.train_state.lr_scale) == 0.125
+
+
+def test_a_signal_while_it_is_evaluated_loses_nothing(tmp_path: Path) -> None:
+    whole = known().fit(rows(), epochs=3, callbacks=halving(tmp_path / "whole"), **OPTIONS)
+
+    def interrupted(targets: Any, outputs: Any) -> Any:
+        jax.debug.callback(once)
+        return abs(targets - outputs).mean(-1)
+
+    sent: list[int] = []
+
+    def once() -> None:
+        if not sent:
+            sent.append(1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    x = jg.Input((4,), name="x")
+    model = jg.Model(x, jg.layers.Dense(1)(x))
+    ours = jg.Trainer(model, optax.sgd, loss="mse", learning_rate=0.01, metrics={"dense": interrupted})
+    run = ours.fit(rows(), epochs=3, callbacks=halving(tmp_path / "cut"), **OPTIONS)
+    assert run.stopped == "interrupted"
+    resumed = ours.fit(rows(), epochs=3, callbacks=halving(tmp_path / "cut"), resume=tmp_path / "cut", **OPTIONS)
+    assert resumed.history["loss"] == whole.history["loss"]
+    assert float(resumed.train_state.lr_scale) == float(whole.train_state.lr_scale)
+
+
+def test_fit_many_says_that_it_does_not_evaluate() -> None:
+    every = jg.callbacks.EvaluateEvery(every_epochs=1)
+    with pytest.raises(CallbackError, match="in fit_many, which validates all members"):
+        known().fit_many(rows(), epochs=1, batch_size=8, validation_split=0.25, callbacks=[every], progress=False)

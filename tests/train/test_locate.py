@@ -152,13 +152,6 @@ def test_a_step_in_parts_is_replayed_as_a_whole() -> None:
     assert "forward pass of 'tower/log_of_minus'" in run.stopped
 
 
-def test_members_stop_where_their_updates_break_and_nothing_is_replayed() -> None:
-    trainer, bad, *_ = PLANTED["update"]
-    options: dict[str, Any] = {"epochs": 1, "batch_size": 4, "shuffle": False, "progress": False}
-    for run in trainer.fit_many(data(bad), seeds=2, callbacks=[TerminateOnNaN(locate=True)], **options):
-        assert run.stopped == "not finite at step 3 (epoch 1, batch 3): the gradients or the update"
-
-
 def test_infinities_on_purpose_are_not_followed() -> None:
     """A node gives them, and what follows takes them away; the bad one stands behind."""
     x = jg.Input((2,), name="x")
@@ -225,3 +218,34 @@ def test_a_run_that_is_fine_has_the_same_numbers(epochs: int) -> None:
 def test_a_train_state_of_another_trainer_is_refused() -> None:
     with pytest.raises(ArgumentError, match="locate_nan, train_state: expected a TrainState"):
         jg.debug.locate_nan(trainer_of(PLAIN), None, rows_of([[1.0, 1.0, 1.0]]))  # pyright: ignore[reportArgumentType]
+
+
+def test_a_model_without_params_and_the_strongest_of_several_guards() -> None:
+    x = jg.Input((3,), name="x")
+    trainer = trainer_of(jg.Model(x, jg.op(jnp.sum)(x, axis=1, keepdims=True)))
+    assert fit(trainer, data()).stopped is None
+    broken = optax.GradientTransformation(
+        lambda params: (), lambda grads, state, params=None: (jax.tree.map(lambda g: g + jnp.nan, grads), state)
+    )
+    trainer = trainer_of(jg.Model(x, jg.layers.Dense(1)(x)), optimizer=broken)
+    both = [TerminateOnNaN(name="first"), TerminateOnNaN(locate=True)]
+    run = trainer.fit(data(), epochs=1, batch_size=4, callbacks=both, progress=False)
+    assert run.stopped is not None
+    assert "update" in run.stopped
+
+
+def test_a_replay_that_fails_hides_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("jgraph.train.session.locate", full)
+    run = fit(trainer_of(through(log_of_minus)), data(-1.0))
+    assert run.stopped is not None
+    assert "not finite at step 3" in run.stopped
+    assert "Its replay failed: MemoryError: no room" in run.stopped
+
+
+def test_fit_many_does_not_replay() -> None:
+    trainer = trainer_of(through(log_of_minus))
+    with pytest.raises(ArgumentError, match="fit_many, callback 'terminate_on_nan'"):
+        trainer.fit_many(data(), epochs=1, batch_size=4, seeds=2, callbacks=[TerminateOnNaN(locate=True)])

@@ -270,3 +270,18 @@ def test_a_trainer_that_does_not_know_its_rate() -> None:
     runs = blind.fit_many(data(), epochs=1, seeds=2, progress=False)
     assert len(runs) == 2
     assert runs[0].history["loss"] != runs[1].history["loss"]
+
+
+def test_an_error_reaches_the_callbacks_of_every_member(tmp_path: Path) -> None:
+    trainer = jg.Trainer(jg.Sequential([jg.Input((2,)), jg.layers.Dense(1)]), optax.sgd, learning_rate=0.1, loss="mse")
+
+    def fails(event: Any) -> None:
+        if event.member == 1:
+            raise RuntimeError("broken")
+
+    callbacks = [jg.callbacks.Checkpoint(tmp_path, on_error=True), jg.callbacks.on_epoch_end(fails)]
+    with pytest.raises(jg.errors.CallbackError, match="broken"):
+        trainer.fit_many(
+            (np.ones((8, 2)), np.ones((8, 1))), epochs=2, seeds=2, batch_size=4, callbacks=callbacks, progress=False
+        )
+    assert all(any(file.name.isdecimal() for file in (tmp_path / f"member_{n}").iterdir()) for n in range(2))

@@ -159,3 +159,28 @@ def test_a_pattern_that_matches_nothing_is_an_error_with_the_nearest_path(tmp_pa
     board = jg.callbacks.TensorBoard(tmp_path, histograms=Watch(nodes=("share",)))
     with pytest.raises(PathError, match=r"TensorBoard, histograms, nodes: .* Did you mean 'shared'"):
         fitted(trainer, rows(), board)
+
+
+def test_every_call_of_a_shared_head_has_its_logits() -> None:
+    x, y = jg.Input((3,), name="x"), jg.Input((3,), name="y")
+    head = jg.layers.Dense(2, activation="softmax", name="head")
+    model = jg.Model([x, y], {"one": head(x), "other": head(y)})
+    losses = dict.fromkeys(("one", "other"), "sparse_categorical_crossentropy")
+    found: list[Any] = []
+
+    class Looks(jg.callbacks.Callback):
+        every_steps = None
+
+        def watches(self) -> jg.callbacks.Watch:
+            return jg.callbacks.Watch(every_steps=1, of=("activations",))
+
+        def on_step_end(self, memory: Any, event: Any) -> Any:
+            found.append(event.watched.get(self.watches()))
+            return memory, []
+
+    rows = np.ones((4, 3), "float32")
+    targets = dict.fromkeys(("one", "other"), np.zeros(4, int))
+    jg.Trainer(model, optax.sgd(0.1), loss=losses).fit(
+        ([rows, rows], targets), epochs=1, callbacks=[Looks()], progress=False
+    )
+    assert {f"activations/{name}" for name in ("head", "head/1", "head/logits", "head/1/logits")} == set(found[0])
