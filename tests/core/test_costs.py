@@ -67,6 +67,27 @@ def test_frozen_params_cost_no_gradient() -> None:
     assert [n.cost.training for n in costs_of(model.freeze("dense").nodes) if n.cost][1] == product
 
 
+DEPTHWISE, POINTWISE = 2 * 10 * 10 * 16 * 9, 2 * 10 * 10 * 16 * 16
+
+
+@pytest.mark.parametrize(
+    ("layer", "operations", "training"),
+    [
+        (L.Conv2D(16, 3, use_bias=False), 16 * DEPTHWISE, 32 * DEPTHWISE),
+        (L.Conv2D(16, 3, groups=4, use_bias=False), 4 * DEPTHWISE, 8 * DEPTHWISE),
+        (L.DepthwiseConv2D(3, use_bias=False), DEPTHWISE, 2 * DEPTHWISE),
+        (L.SeparableConv2D(16, 3, use_bias=False), DEPTHWISE + POINTWISE, 2 * DEPTHWISE + 3 * POINTWISE),
+    ],
+    ids=["one group", "groups", "depthwise", "separable"],
+)
+def test_the_gradient_of_a_kernel_costs_what_its_convolution_costs(layer: Any, operations: int, training: int) -> None:
+    """What is between the two kernels of a separable convolution needs a gradient too."""
+    model = jg.Model(x := jg.Input((12, 12, 16)), layer(x))
+    cost = costs_of(model.nodes)[1].cost
+    assert cost is not None
+    assert (cost.operations, cost.training) == (operations, pytest.approx(training, rel=0.001))
+
+
 def test_adapted_params_cost_only_the_gradient_of_the_adapter() -> None:
     model = chain(L.Dense(16, use_bias=False), L.Dense(16, use_bias=False, name="wide"), L.Dense(4))
     adapted = jg.lora(model, "wide", rank=2)

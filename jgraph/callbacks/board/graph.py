@@ -41,7 +41,9 @@ def _calls(nodes: tuple[Node, ...], shared: set[str]) -> Iterator[GraphNode]:
         made = [s for s in (*node.inference.outputs, *node.inference.masks) if isinstance(s, jax.ShapeDtypeStruct)]
         shapes = tuple(_sizes(spec.shape) for spec in made)
         kept = [text for text in inputs if text is not None]
-        yield GraphNode(name, _operation(node), tuple(dict.fromkeys(kept)), shapes, _facts(node, own, node.path in shared))
+        yield GraphNode(
+            name, _operation(node), tuple(dict.fromkeys(kept)), shapes, _facts(node, own, node.path in shared)
+        )
 
 
 def _shared_params(nodes: tuple[Node, ...], shared: set[str]) -> Iterator[GraphNode]:
