@@ -208,7 +208,10 @@ def _cost(asked: _Asked) -> Cost:
     learnt = _learnt(layer, params) if treatment.trainable else []
     moved = [i for i, moves in enumerate(asked.moving) if moves]
     if not learnt and not moved:
-        return Cost(counted.count, counted.count, counted.loops, same=_same(_made(forward, values_of(forward)), first))
+        # The identity of a prediction, as a dropout, makes an array of its own in training.
+        alone = jax.make_jaxpr(lambda p, x, s, k: outputs(p, x, s, True, k))(params, specs, state, _key())
+        training = operations_of(used(alone)).count
+        return Cost(counted.count, training, counted.loops, same=_same(_made(alone, values_of(alone)), first))
     shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in forward.out_avals]
     cotangents = [shape for shape in shapes if _floats(shape)]
     program = _both(outputs, (params, specs, state), learnt, moved, cotangents)
@@ -254,8 +257,12 @@ def _both(
         _, back, made = jax.vjp(varied, [flat[i] for i in learnt], [specs[i] for i in moved], has_aux=True)
         return [*made, *jax.tree.leaves(back(cotangents))]
 
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    return jax.make_jaxpr(both)(flat, list(specs), state, key, list(cotangents))
+    return jax.make_jaxpr(both)(flat, list(specs), state, _key(), list(cotangents))
+
+
+def _key() -> Spec:
+    """What a random key is."""
+    return jax.eval_shape(lambda: jax.random.key(0))
 
 
 def _made(program: ClosedJaxpr, values: Mapping[Any, Value]) -> list[Value]:
