@@ -6,7 +6,7 @@ answer. The memo is bounded and holds the value of a pure function, so it cannot
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -98,14 +98,27 @@ def activations_of(nodes: Sequence[Node], costs: Sequence[NodeCost], outputs: Py
 
     Of nodes that are computed again (`remat`) nothing is kept but what they read, at the nodes that made it.
     """
+    again = [block for block in blocks_of(nodes) if nodes[block[-1]].treatment.remat]
+    return activations_with(nodes, costs, outputs, again)
+
+
+def activations_with(
+    nodes: Sequence[Node], costs: Sequence[NodeCost], outputs: PyTree, again: Iterable[Sequence[int]]
+) -> list[int]:
+    """The bytes that each node keeps where these blocks are computed again, whatever the nodes' treatment says."""
     kept: dict[Place, None] = {}
-    inside = [0] * len(nodes)
-    for block in blocks_of(nodes):
-        if not nodes[block[-1]].treatment.remat:
-            inside[block[0]] = (costs[block[0]].cost or Cost()).inside
-            kept |= dict.fromkeys(costs[block[0]].keeps)
-        elif any(costs[place].moving for place in block):
-            kept |= dict.fromkeys(read for place in block for read in costs[place].reads if read[0] not in block)
+    inside = [(cost.cost or Cost()).inside for cost in costs]
+    covered: set[int] = set()
+    for block in again:
+        own = set(block)
+        covered |= own
+        for place in block:
+            inside[place] = 0
+        if any(costs[place].moving for place in block):
+            kept |= dict.fromkeys(read for place in block for read in costs[place].reads if read[0] not in own)
+    for place, cost in enumerate(costs):
+        if place not in covered:
+            kept |= dict.fromkeys(cost.keeps)
     refs = [ref for ref in jax.tree.leaves(outputs) if costs[ref.node].moving]
     kept |= dict.fromkeys(seen_through(costs, nodes, (ref.node, ref.index)) for ref in refs)
     for place, index in kept:

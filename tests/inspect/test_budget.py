@@ -10,7 +10,9 @@ import optax
 import pytest
 
 import jgraph as jg
+from jgraph.core.costs import activations_of, costs_of
 from jgraph.errors import ArgumentError, ShapeError
+from jgraph.inspect.recompute import plans
 
 L = jg.layers
 
@@ -143,6 +145,28 @@ def test_a_nested_model_stays_whole() -> None:
     assert plan is not None
     assert {"a", "b"} <= {*plan.policy.rules} <= {"a", "b", "c", "d", "dense"}
     assert all(node.treatment.remat for node in model.with_policy(plan.policy).nodes[1:7])
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_the_activations_of_every_plan_are_those_of_the_model_that_follows_it(fixed: bool) -> None:
+    h = x = jg.Input((8,))
+    for k in range(4):
+        i = jg.Input((8,))
+        inner = jg.Model(i, L.Dense(8, activation="tanh")(L.Dense(5 + k, activation="relu")(i)), name=f"inner{k}")
+        h = L.add([L.Dropout(0.5)(h), inner(h)]) if k % 2 else inner(L.Dense(8)(h))
+    model = jg.Model(x, {"a": L.Dense(2)(h), "b": h})
+    if fixed:
+        model = model.with_policy(jg.Policy({"inner2": {"remat": True}}))
+    found = list(plans(model, costs_of(model.nodes, 64)))
+    assert len({plan.blocks for plan in found}) == len(found) > 5
+    plain = activations_of(model.nodes, costs_of(model.nodes, 64), model.graph.outputs)
+    for plan in found:
+        again = model.with_policy(plan.policy)
+        kept = activations_of(again.nodes, costs_of(again.nodes, 64), again.graph.outputs)
+        inside = [
+            [p for p, n in enumerate(model.nodes) if n.path in b or n.path.split("/")[0] in b] for b in plan.blocks
+        ]
+        assert plan.activations == sum(kept) + max((sum(plain[p] for p in block) for block in inside), default=0)
 
 
 def test_a_limit_that_cannot_be_reached_says_the_least() -> None:
