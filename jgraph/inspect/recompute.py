@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
-from jgraph.core.blocks import blocks_of
+from jgraph.core.blocks import blocks_of, reads_of
 from jgraph.core.costs import Cost, NodeCost, activations_with
 from jgraph.core.graph import Node
 from jgraph.core.layer import InputLayer
@@ -77,7 +77,10 @@ def _counts(most: int) -> list[int]:
 
 
 def _units(nodes: Sequence[Node], fixed: Container[int]) -> list[Unit]:
-    """What may be computed again, in order. What is called several times, or has a block already, is left as it is."""
+    """What may be computed again, in order. What is called several times, or has a block already, is left as it is.
+
+    So is a nested model that is read from outside before it is closed.
+    """
     outermost: dict[int, int] = {}
     for place in reversed(range(len(nodes))):
         owner = nodes[place].owner
@@ -91,14 +94,21 @@ def _units(nodes: Sequence[Node], fixed: Container[int]) -> list[Unit]:
         node = nodes[place]
         return not isinstance(node.layer, InputLayer) and calls[node.layer] == 1 and place not in fixed
 
-    return [tuple(groups[top]) for top in sorted(groups) if all(map(free, groups[top]))]
+    early = {  # a block is read only when it is done
+        outermost[read]
+        for place, node in enumerate(nodes)
+        for read in reads_of(node)
+        if outermost[read] != outermost[place] and place < outermost[read]
+    }
+    return [tuple(groups[top]) for top in sorted(groups) if top not in early and all(map(free, groups[top]))]
 
 
 def _cut(units: Sequence[Unit], weights: Sequence[int], count: int) -> list[Unit]:
     """Units that follow each other as so many blocks of about equal weight."""
     share, blocks, weight = sum(weights) / max(count, 1) or 1.0, list[Unit](), 0.0
     for unit, own in zip(units, weights, strict=True):
-        if not blocks or blocks[-1][-1] + 1 != unit[0] or int((weight + own / 2) / share) > int(weight / share):
+        follows = blocks and blocks[-1][-1] + 1 == unit[0] and unit[-1] - unit[0] < len(unit)
+        if not follows or int((weight + own / 2) / share) > int(weight / share):
             blocks.append(unit)
         else:
             blocks[-1] += unit

@@ -169,6 +169,36 @@ def test_the_activations_of_every_plan_are_those_of_the_model_that_follows_it(fi
         assert plan.activations == sum(kept) + max((sum(plain[p] for p in block) for block in inside), default=0)
 
 
+def test_a_nested_model_that_is_read_from_inside_is_left_as_it_is() -> None:
+    """Where the reader comes before the nested model is closed; where it comes after, the model is a block."""
+
+    def tower() -> tuple[Any, jg.Model]:
+        i, x = jg.Input((32,)), jg.Input((32,), name="x")
+        inner = jg.Model(i, L.Dense(32, name="b")(L.Dense(64, activation="gelu", name="a")(i)), name="tower")
+        h = L.Dense(32, activation="tanh", name="start")(x)
+        return x, jg.Model(x, L.Dense(32, activation="gelu", name="end")(inner(h)))
+
+    for first, whole in (("atap", False), ("ztap", True)):
+        x, base = tower()
+        model = jg.Model(x, {"m": base.outputs, first: L.Dense(1, name="tap")(base.output_of("tower/a"))})
+        trainer = jg.Trainer(model, optax.sgd(0.1), loss={"m": "mse", first: "mse"})
+        assert jg.inspect.budget(trainer, batch_size=512, limit=1e9).plan is not None
+        every = list(plans(model, costs_of(model.nodes, 512)))
+        assert any("tower" in block for found in every for block in found.blocks) is whole
+        for found in every:
+            model.with_policy(found.policy)
+
+
+def test_nodes_between_those_of_a_nested_model_are_computed_before_it() -> None:
+    """`second` stands between `a` and `b`, reads what was before, and is called twice, so that it is in no block."""
+    x, i, j = jg.Input((8,)), jg.Input((8,)), jg.Input((8,))
+    inner = jg.Model([i, j], L.add([L.Dense(8, name="a")(i), L.Dense(8, name="b")(j)]), name="inner")
+    first, second = L.Dense(8, activation="tanh", name="first")(x), L.Dense(8, activation="tanh", name="second")
+    model = jg.Model(x, L.Dense(8)(second(L.Dense(8)(inner([first, second(first)])))))
+    for plan in plans(model, costs_of(model.nodes, 64)):
+        model.with_policy(plan.policy)
+
+
 def test_a_limit_that_cannot_be_reached_says_the_least() -> None:
     trainer = trainer_of(mlp(8))
     with pytest.raises(ArgumentError, match=r"budget, limit: expected at least .* \(([\d,]+) bytes\).*fewer rows") as e:
