@@ -132,6 +132,29 @@ def test_a_reason_and_an_action_are_parted() -> None:
     assert told.notes == ["compiled train: a step"]
 
 
+def test_an_evaluation_is_no_decision_and_a_name_may_have_spaces() -> None:
+    events = (
+        "epoch 1, step 2: evaluated: val_loss 0, val_mae 0.5",
+        "epoch 2, step 4: my slow one: learning rate 1 -> 0.5 (val_loss flat)",
+        "epoch 2, step 4: evaluated: freezes 'a/*'",
+    )
+    told = told_of(blank(events=events), model_of(), ())
+    assert told.decisions == [
+        Decision(2, 4, "my slow one", "learning rate 1 → 0.5", "val_loss flat"),
+        Decision(2, 4, "evaluated", "freezes 'a/*'", ""),
+    ]
+    assert told.notes == list(events[:1])
+
+
+def test_evaluations_of_a_run_are_among_what_else_was_said(tmp_path: Path) -> None:
+    measures = jg.callbacks.on_step_end(lambda event: jg.callbacks.Evaluate(), every_steps=5)
+    slower = jg.callbacks.ReduceLROnPlateau(factor=0.5, patience=3, min_delta=1e9, name="my slow one")
+    run = fitted(tmp_path / "x", model_of(), callbacks=[measures, slower])
+    told = told_of(run, model_of(), ())
+    assert {decision.who for decision in told.decisions} == {"my slow one"}
+    assert sum(": evaluated: val_loss " in note for note in told.notes) >= 1
+
+
 def test_the_summary_has_what_each_node_costs_and_takes(made: Any) -> None:
     rows = {row[0]: row for row in Page(made[3]).rows}
     assert rows["path"][3:7] == ["params", "operations", "activations", "ms"]
