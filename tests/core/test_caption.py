@@ -14,6 +14,8 @@ X = jg.Input((8, 8, 3), name="x")
 S = jg.Input((8, 4), name="s")
 V = jg.Input((4,), name="v")
 
+LISTS: Any = ([1, 1], [2, 2])
+
 CASES: list[tuple[Any, str, str]] = [
     (layers.Dense(1000)(V), "Dense 1,000", "dense"),
     (layers.Dense(4, activation="relu", use_bias=False, kernel_initializer="he_normal")(V), "Dense 4 · relu", "dense"),
@@ -26,8 +28,8 @@ CASES: list[tuple[Any, str, str]] = [
     (layers.AveragePooling2D(3, strides=1)(X), "AveragePooling2D · 3x3 · stride 1", "pooling"),
     (layers.UpSampling2D(2)(X), "UpSampling2D", "pooling"),
     (layers.ZeroPadding2D((1, 2))(X), "ZeroPadding2D · 1x2", "reshaping"),
-    (layers.ZeroPadding2D(([1, 1], [2, 2]))(X), "ZeroPadding2D", "reshaping"),
-    (layers.Cropping2D(([1, 1], [2, 2]))(X), "Cropping2D", "reshaping"),
+    (layers.ZeroPadding2D(LISTS)(X), "ZeroPadding2D", "reshaping"),
+    (layers.Cropping2D(LISTS)(X), "Cropping2D", "reshaping"),
     (layers.LSTM(4, return_sequences=True)(S), "LSTM 4 · return_sequences", "recurrent"),
     (layers.Bidirectional(layers.GRU(4))(S), "Bidirectional · GRU 4", "recurrent"),
     (layers.TimeDistributed(layers.Dense(2))(S), "TimeDistributed · Dense 2", "dense"),
