@@ -157,4 +157,4 @@ def _newest(directory: Path) -> tuple[int, dict[str, Any], list[str]]:
 
 
 def _date(moment: datetime.datetime) -> str:
-    return moment.strftime("%-d %B %Y, %H:%M UTC")
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"  # not every platform has a day without a zero
