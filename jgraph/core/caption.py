@@ -130,9 +130,14 @@ def _differs(value: Any, default: Any) -> bool:
     """Whether a user chose something else than the default; `1` and `(1, 1)` are the same."""
     if isinstance(default, int | tuple) and isinstance(value, int | tuple):
         sizes = [v if isinstance(v, tuple) else (v,) for v in (value, default)]
-        if sizes[0] and len({*sizes[0], *sizes[1]}) == 1 and not isinstance(value, bool):
+        if sizes[0] and _alike((*sizes[0], *sizes[1])) and not isinstance(value, bool):
             return False
     return type(value) is not type(default) or repr(value) != repr(default)
+
+
+def _alike(values: tuple) -> bool:
+    """Whether all are one number or word; of lists and arrays, which a layer may hold too, it is not asked."""
+    return bool(values) and all(isinstance(v, int | float | str) and v == values[0] for v in values)
 
 
 def _value(name: str, value: Any, axes: str) -> str:
@@ -143,7 +148,7 @@ def _value(name: str, value: Any, axes: str) -> str:
         return name if value else f"{name}=False"
     if isinstance(value, int) and name in SIZES and axes in ("2D", "3D") and name not in ("strides", "dilation_rate"):
         value = (value,) * int(axes[0])
-    if isinstance(value, tuple) and len(set(value)) == 1 and name in ("strides", "dilation_rate"):
+    if name in ("strides", "dilation_rate") and isinstance(value, tuple) and _alike(value):
         value = value[0]
     if isinstance(value, tuple) and all(isinstance(v, int | str | None) for v in value):
         text = TIMES.join(map(str, value)) if name in SIZES else str(value).replace("'", "")

@@ -6,7 +6,7 @@ answer. The memo is bounded and holds the value of a pure function, so it cannot
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -98,14 +98,27 @@ def activations_of(nodes: Sequence[Node], costs: Sequence[NodeCost], outputs: Py
 
     Of nodes that are computed again (`remat`) nothing is kept but what they read, at the nodes that made it.
     """
+    again = [block for block in blocks_of(nodes) if nodes[block[-1]].treatment.remat]
+    return activations_with(nodes, costs, outputs, again)
+
+
+def activations_with(
+    nodes: Sequence[Node], costs: Sequence[NodeCost], outputs: PyTree, again: Iterable[Sequence[int]]
+) -> list[int]:
+    """The bytes that each node keeps where these blocks are computed again, whatever the nodes' treatment says."""
     kept: dict[Place, None] = {}
-    inside = [0] * len(nodes)
-    for block in blocks_of(nodes):
-        if not nodes[block[-1]].treatment.remat:
-            inside[block[0]] = (costs[block[0]].cost or Cost()).inside
-            kept |= dict.fromkeys(costs[block[0]].keeps)
-        elif any(costs[place].moving for place in block):
-            kept |= dict.fromkeys(read for place in block for read in costs[place].reads if read[0] not in block)
+    inside = [(cost.cost or Cost()).inside for cost in costs]
+    covered: set[int] = set()
+    for block in again:
+        own = set(block)
+        covered |= own
+        for place in block:
+            inside[place] = 0
+        if any(costs[place].moving for place in block):
+            kept |= dict.fromkeys(read for place in block for read in costs[place].reads if read[0] not in own)
+    for place, cost in enumerate(costs):
+        if place not in covered:
+            kept |= dict.fromkeys(cost.keeps)
     refs = [ref for ref in jax.tree.leaves(outputs) if costs[ref.node].moving]
     kept |= dict.fromkeys(seen_through(costs, nodes, (ref.node, ref.index)) for ref in refs)
     for place, index in kept:
@@ -208,7 +221,10 @@ def _cost(asked: _Asked) -> Cost:
     learnt = _learnt(layer, params) if treatment.trainable else []
     moved = [i for i, moves in enumerate(asked.moving) if moves]
     if not learnt and not moved:
-        return Cost(counted.count, counted.count, counted.loops, same=_same(_made(forward, values_of(forward)), first))
+        # The identity of a prediction, as a dropout, makes an array of its own in training.
+        alone = jax.make_jaxpr(lambda p, x, s, k: outputs(p, x, s, True, k))(params, specs, state, _key())
+        training = operations_of(used(alone)).count
+        return Cost(counted.count, training, counted.loops, same=_same(_made(alone, values_of(alone)), first))
     shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in forward.out_avals]
     cotangents = [shape for shape in shapes if _floats(shape)]
     program = _both(outputs, (params, specs, state), learnt, moved, cotangents)
@@ -254,8 +270,12 @@ def _both(
         _, back, made = jax.vjp(varied, [flat[i] for i in learnt], [specs[i] for i in moved], has_aux=True)
         return [*made, *jax.tree.leaves(back(cotangents))]
 
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    return jax.make_jaxpr(both)(flat, list(specs), state, key, list(cotangents))
+    return jax.make_jaxpr(both)(flat, list(specs), state, _key(), list(cotangents))
+
+
+def _key() -> Spec:
+    """What a random key is."""
+    return jax.eval_shape(lambda: jax.random.key(0))
 
 
 def _made(program: ClosedJaxpr, values: Mapping[Any, Value]) -> list[Value]:

@@ -143,7 +143,7 @@ def _convolution(equation: Any) -> int:
         hole = params["lhs_dilation"][axis]
         pairs *= int(((taps >= 0) & (taps < (x[x_axis] - 1) * hole + 1) & (taps % hole == 0)).sum())
     batch, features = out[numbers.out_spec[0]], out[numbers.out_spec[1]]
-    return 2 * batch * features * kernel[numbers.rhs_spec[1]] * pairs // params["batch_group_count"]
+    return 2 * batch * features * kernel[numbers.rhs_spec[1]] * pairs
 
 
 def _windows(equation: Any) -> int:

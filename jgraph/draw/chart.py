@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
+from jgraph.draw.letters import holdable
 from jgraph.draw.panels import HUGE, Panel, drawable
 from jgraph.draw.ticks import epoch_ticks, even_ticks, labels, number, power_ticks
 
@@ -77,7 +78,7 @@ def chart(panel: Panel, best: int | None = None, marks: Sequence[int] = ()) -> s
         parts += _best(panel, across[best], best, scale)
     if not any(drawable(value) for value in (*panel.training, *panel.validation)):
         parts.append(_text((left + WIDTH - RIGHT) / 2, HEIGHT / 2, "no finite number", "middle"))
-    label = escape(f"{panel.name} over {epochs} epochs", quote=True)
+    label = escape(holdable(f"{panel.name} over {epochs} epochs"), quote=True)
     head = f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img" aria-label="{label}" font-size="10">'
     return "\n".join([head, *parts, "</svg>"])
 
@@ -121,7 +122,7 @@ def _best(panel: Panel, x: float, epoch: int, scale: Scale) -> Iterator[str]:
     yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP:g}" y2="{HEIGHT - BOTTOM:g}" style="stroke:{FAINT}"/>'
     if drawable(value):
         y = _height(scale, value)
-        title = f"<title>best epoch {epoch + 1}: {escape(panel.name)} {number(value)}</title>"
+        title = f"<title>best epoch {epoch + 1}: {escape(holdable(panel.name))} {number(value)}</title>"
         style = f"fill:{INK};stroke:var(--card,#FFF);stroke-width:1.5"
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.2" style="{style}">{title}</circle>'
 

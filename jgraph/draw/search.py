@@ -56,7 +56,8 @@ def _figure(
     figure = figure_of(WIDTHS[1], 3.4, DOTS_PER_INCH)
     figure.set_layout_engine("constrained")
     axes = figure.add_subplot()
-    axes.set_title(title or "loss by learning rate", loc="left", size=NAME_SIZE, weight="bold", color=DARK)
+    name = title or "loss by learning rate"
+    axes.set_title(name, loc="left", size=NAME_SIZE, weight="bold", color=DARK, parse_math=False)
     axes.set_xscale("log")
     bare(axes)
     axes.plot(rates, losses, "o", color=TRAINING, alpha=0.3, markeredgewidth=0, markersize=4, zorder=2)
@@ -70,5 +71,5 @@ def _figure(
         axes.axvline(suggestion, color=MIDDLE, linewidth=0.8, zorder=1)
         axes.plot(suggestion, smoothed[at], "o", color=DARK, markeredgecolor="white", markersize=6.5, zorder=4)
         words = f"\N{BLACK CIRCLE} suggestion {number(suggestion)}"
-        axes.set_title(words, loc="right", size=TEXT_SIZE, color=DARK)
+        axes.set_title(words, loc="right", size=TEXT_SIZE, color=DARK, parse_math=False)
     return figure

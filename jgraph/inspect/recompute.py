@@ -2,11 +2,11 @@
 
 import collections
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
-from jgraph.core.blocks import blocks_of
-from jgraph.core.costs import Cost, NodeCost, activations_of
+from jgraph.core.blocks import blocks_of, reads_of
+from jgraph.core.costs import Cost, NodeCost, activations_with
 from jgraph.core.graph import Node
 from jgraph.core.layer import InputLayer
 from jgraph.core.policy import Policy
@@ -50,14 +50,21 @@ def plans(model: Any, costs: Sequence[NodeCost]) -> Iterator[Recompute]:
     Of each cutting there is one plan for every number of blocks that are computed again, the first ones of the model
     first, as what stands at the end is asked for at once.
     """
-    units = _units(model.nodes)
-    weights = _weights(model, costs, units)
-    yield _plan(model, costs, [])
+    fixed = [block for block in blocks_of(model.nodes) if model.nodes[block[-1]].treatment.remat]
+    plain = activations_with(model.nodes, costs, model.graph.outputs, fixed)
+    units = _units(model.nodes, {place for block in fixed for place in block})
+    weights = [sum(plain[place] for place in unit) for unit in units]
+
+    def plan(blocks: Sequence[Unit]) -> Recompute:
+        kept = activations_with(model.nodes, costs, model.graph.outputs, [*fixed, *blocks])
+        largest = max((sum(plain[place] for place in block) for block in blocks), default=0)
+        return _plan(model, costs, blocks, sum(kept) + largest)
+
     cuttings = {tuple(_cut(units, weights, count)) for count in _counts(len(units))}
-    for blocks in sorted(cuttings, key=len):
-        for number in _counts(len(blocks)):
-            yield _plan(model, costs, blocks[:number])
-        yield _plan(model, costs, blocks)
+    several = {(): None}  # many cuttings begin alike
+    for blocks in sorted(cuttings, key=lambda blocks: (len(blocks), blocks)):
+        several |= {blocks[:number]: None for number in _counts(len(blocks))}
+    yield from map(plan, several)
 
 
 def _counts(most: int) -> list[int]:
@@ -69,8 +76,11 @@ def _counts(most: int) -> list[int]:
     return [*found, most]
 
 
-def _units(nodes: Sequence[Node]) -> list[Unit]:
-    """What may be computed again, in order. What is called several times, or has a block already, is left as it is."""
+def _units(nodes: Sequence[Node], fixed: Container[int]) -> list[Unit]:
+    """What may be computed again, in order. What is called several times, or has a block already, is left as it is.
+
+    So is a nested model that is read from outside before it is closed.
+    """
     outermost: dict[int, int] = {}
     for place in reversed(range(len(nodes))):
         owner = nodes[place].owner
@@ -79,25 +89,26 @@ def _units(nodes: Sequence[Node]) -> list[Unit]:
     for place, top in sorted(outermost.items()):
         groups.setdefault(top, []).append(place)
     calls = collections.Counter(node.layer for node in nodes)
-    fixed = {place for block in blocks_of(nodes) if nodes[block[-1]].treatment.remat for place in block}
 
     def free(place: int) -> bool:
         node = nodes[place]
         return not isinstance(node.layer, InputLayer) and calls[node.layer] == 1 and place not in fixed
 
-    return [tuple(groups[top]) for top in sorted(groups) if all(map(free, groups[top]))]
-
-
-def _weights(model: Any, costs: Sequence[NodeCost], units: Sequence[Unit]) -> list[int]:
-    kept = activations_of(model.nodes, costs, model.graph.outputs)
-    return [sum(kept[place] for place in unit) for unit in units]
+    early = {  # a block is read only when it is done
+        outermost[read]
+        for place, node in enumerate(nodes)
+        for read in reads_of(node)
+        if outermost[read] != outermost[place] and place < outermost[read]
+    }
+    return [tuple(groups[top]) for top in sorted(groups) if top not in early and all(map(free, groups[top]))]
 
 
 def _cut(units: Sequence[Unit], weights: Sequence[int], count: int) -> list[Unit]:
     """Units that follow each other as so many blocks of about equal weight."""
     share, blocks, weight = sum(weights) / max(count, 1) or 1.0, list[Unit](), 0.0
     for unit, own in zip(units, weights, strict=True):
-        if not blocks or blocks[-1][-1] + 1 != unit[0] or int((weight + own / 2) / share) > int(weight / share):
+        follows = blocks and blocks[-1][-1] + 1 == unit[0] and unit[-1] - unit[0] < len(unit)
+        if not follows or int((weight + own / 2) / share) > int(weight / share):
             blocks.append(unit)
         else:
             blocks[-1] += unit
@@ -105,20 +116,11 @@ def _cut(units: Sequence[Unit], weights: Sequence[int], count: int) -> list[Unit
     return blocks
 
 
-def _plan(model: Any, costs: Sequence[NodeCost], blocks: Sequence[Unit]) -> Recompute:
+def _plan(model: Any, costs: Sequence[NodeCost], blocks: Sequence[Unit], activations: int) -> Recompute:
     """What computing these blocks again gives."""
     names = {place: f"block {number}" for number, block in enumerate(blocks, 1) for place in block}
-    nodes = [
-        dataclasses.replace(node, treatment=dataclasses.replace(node.treatment, remat=names[place]))
-        if place in names
-        else node
-        for place, node in enumerate(model.nodes)
-    ]
-    plain = activations_of(model.nodes, costs, model.graph.outputs)
-    kept = sum(activations_of(nodes, costs, model.graph.outputs))
-    largest = max((sum(plain[place] for place in block) for block in blocks), default=0)
     again = sum((costs[place].cost or Cost()).operations for place in names)
     tops = {place for place in names if model.nodes[place].owner is None}
     rules = {model.nodes[place].path: {"remat": names[place]} for place in sorted(tops)}
     paths = tuple(tuple(model.nodes[p].path for p in block if p in tops) for block in blocks)
-    return Recompute(Policy(rules), kept + largest, again, paths)
+    return Recompute(Policy(rules), activations, again, paths)

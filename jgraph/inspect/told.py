@@ -12,7 +12,11 @@ from jgraph.core.model import Model
 from jgraph.errors import ArgumentError, LoadError
 from jgraph.storage.steps import record_of, steps_in
 
-SAID = re.compile(r"epoch (?P<epoch>\d+), step (?P<step>\d+): (?:(?P<who>[^\s:]+): )?(?P<what>.*)", re.DOTALL)
+SAID = re.compile(
+    r"epoch (?P<epoch>\d+), step (?P<step>\d+): (?!evaluated: val_)(?:(?P<who>[^:]+): )?(?P<what>.*)", re.DOTALL
+)
+"""What was decided. What an evaluation found is none, though the session says it in the same form."""
+
 CHANGE = re.compile(r"(?P<what>.*?) \((?P<why>.*)\)", re.DOTALL)
 
 
@@ -153,4 +157,4 @@ def _newest(directory: Path) -> tuple[int, dict[str, Any], list[str]]:
 
 
 def _date(moment: datetime.datetime) -> str:
-    return moment.strftime("%-d %B %Y, %H:%M UTC")
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"  # not every platform has a day without a zero

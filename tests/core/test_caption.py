@@ -14,6 +14,8 @@ X = jg.Input((8, 8, 3), name="x")
 S = jg.Input((8, 4), name="s")
 V = jg.Input((4,), name="v")
 
+LISTS: Any = ([1, 1], [2, 2])
+
 CASES: list[tuple[Any, str, str]] = [
     (layers.Dense(1000)(V), "Dense 1,000", "dense"),
     (layers.Dense(4, activation="relu", use_bias=False, kernel_initializer="he_normal")(V), "Dense 4 · relu", "dense"),
@@ -25,6 +27,9 @@ CASES: list[tuple[Any, str, str]] = [
     (layers.MaxPooling2D()(X), "MaxPooling2D · 2x2", "pooling"),
     (layers.AveragePooling2D(3, strides=1)(X), "AveragePooling2D · 3x3 · stride 1", "pooling"),
     (layers.UpSampling2D(2)(X), "UpSampling2D", "pooling"),
+    (layers.ZeroPadding2D((1, 2))(X), "ZeroPadding2D · 1x2", "reshaping"),
+    (layers.ZeroPadding2D(LISTS)(X), "ZeroPadding2D", "reshaping"),
+    (layers.Cropping2D(LISTS)(X), "Cropping2D", "reshaping"),
     (layers.LSTM(4, return_sequences=True)(S), "LSTM 4 · return_sequences", "recurrent"),
     (layers.Bidirectional(layers.GRU(4))(S), "Bidirectional · GRU 4", "recurrent"),
     (layers.TimeDistributed(layers.Dense(2))(S), "TimeDistributed · Dense 2", "dense"),
@@ -74,3 +79,29 @@ def test_a_layer_of_ones_own_made_from_one_of_ours_is_of_its_kind() -> None:
 
     assert kind_of(Wide(4)) == "dense"
     assert kind_of(Own()) == "other"
+
+
+class Tabled(jg.Layer):
+    """A layer with fields that can hold anything."""
+
+    table: Any = 1
+    strides: Any = (1, 1)
+
+    def apply(self, params: Any, state: Any, x: Any, *, train: bool = False, key: Any = None) -> Any:
+        return x, state
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (Tabled(([1], {"a": 2})), "Tabled"),
+        (Tabled((jnp.ones(2), jnp.ones(2))), "Tabled"),
+        (Tabled(strides=([2], [2])), "Tabled"),
+        (Tabled(strides=(jnp.ones(2),)), "Tabled"),
+        (Tabled(strides=()), "Tabled"),
+        (Tabled(strides=1), "Tabled"),
+        (Tabled((1, 2), strides=(3, 3)), "Tabled · table (1, 2) · stride 3"),
+    ],
+)
+def test_fields_that_cannot_be_hashed_or_compared_are_no_hindrance(layer: jg.Layer, text: str) -> None:
+    assert caption(jg.Model(V, layer(V)).nodes[-1]) == text

@@ -45,6 +45,21 @@ def test_a_dropout_keeps_its_mask_of_one_byte_an_element() -> None:
     assert kept(chain(L.Dense(16), L.Dropout(0.5), L.Dense(4))) == {"dropout": 16 + 64, "dense_1": 16}
 
 
+@pytest.mark.parametrize("layer", [L.Dropout(0.5), L.GaussianNoise(0.1), L.SpatialDropout1D(0.5)])
+def test_what_is_the_identity_in_predictions_alone_makes_an_array_behind_an_input_too(layer: jg.Layer) -> None:
+    x = jg.Input((4, 64))
+    model = jg.Model(x, L.Dense(1, name="end")(layer(x)))
+    [path] = [node.path for node in model.nodes if node.layer is layer]
+    assert kept(model, rows=1024) == {path: 1024 * 4 * 64 * 4, "end": 1024 * 4 * 4}
+    cost = costs_of(model.nodes)[1].cost
+    assert cost is not None
+    assert cost.operations == 0 < cost.training
+
+
+def test_a_layer_that_is_the_identity_in_training_too_keeps_nothing_behind_an_input() -> None:
+    assert kept(chain(L.Dropout(0.0), L.Dense(1, name="end")), rows=1024) == {"end": 4096}
+
+
 def test_what_only_hands_an_array_on_keeps_no_other_one() -> None:
     x = jg.Input((2, 4))
     inner = jg.Input((2, 3))
@@ -65,6 +80,27 @@ def test_frozen_params_cost_no_gradient() -> None:
     product = 2 * 8 * 16
     assert [n.cost.training for n in costs_of(model.nodes) if n.cost][1] == 2 * product
     assert [n.cost.training for n in costs_of(model.freeze("dense").nodes) if n.cost][1] == product
+
+
+DEPTHWISE, POINTWISE = 2 * 10 * 10 * 16 * 9, 2 * 10 * 10 * 16 * 16
+
+
+@pytest.mark.parametrize(
+    ("layer", "operations", "training"),
+    [
+        (L.Conv2D(16, 3, use_bias=False), 16 * DEPTHWISE, 32 * DEPTHWISE),
+        (L.Conv2D(16, 3, groups=4, use_bias=False), 4 * DEPTHWISE, 8 * DEPTHWISE),
+        (L.DepthwiseConv2D(3, use_bias=False), DEPTHWISE, 2 * DEPTHWISE),
+        (L.SeparableConv2D(16, 3, use_bias=False), DEPTHWISE + POINTWISE, 2 * DEPTHWISE + 3 * POINTWISE),
+    ],
+    ids=["one group", "groups", "depthwise", "separable"],
+)
+def test_the_gradient_of_a_kernel_costs_what_its_convolution_costs(layer: Any, operations: int, training: int) -> None:
+    """What is between the two kernels of a separable convolution needs a gradient too."""
+    model = jg.Model(x := jg.Input((12, 12, 16)), layer(x))
+    cost = costs_of(model.nodes)[1].cost
+    assert cost is not None
+    assert (cost.operations, cost.training) == (operations, pytest.approx(training, rel=0.001))
 
 
 def test_adapted_params_cost_only_the_gradient_of_the_adapter() -> None:

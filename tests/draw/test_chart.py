@@ -75,6 +75,13 @@ def test_a_chart_is_well_formed_and_has_the_colours_of_its_page() -> None:
     }
 
 
+def test_a_name_that_xml_cannot_hold_is_shown_as_far_as_it_can() -> None:
+    text = chart(Panel("a\ud800\x00", "metric", (0.5,)), best=0)
+    root = ElementTree.fromstring(text.encode("utf-8"))
+    assert root.attrib["aria-label"] == "a\ufffd\ufffd over 1 epochs"
+    assert "<title>best epoch 1: a\ufffd\ufffd 0.5</title>" in text
+
+
 def test_wide_labels_have_room() -> None:
     text = chart(Panel("loss", "total", (123456.25, 123456.5)))
     first = re.search(r'<text x="([\d.]+)"[^>]*text-anchor="end"[^>]*>([^<]+)<', text)

@@ -10,7 +10,9 @@ import optax
 import pytest
 
 import jgraph as jg
+from jgraph.core.costs import activations_of, costs_of
 from jgraph.errors import ArgumentError, ShapeError
+from jgraph.inspect.recompute import plans
 
 L = jg.layers
 
@@ -143,6 +145,58 @@ def test_a_nested_model_stays_whole() -> None:
     assert plan is not None
     assert {"a", "b"} <= {*plan.policy.rules} <= {"a", "b", "c", "d", "dense"}
     assert all(node.treatment.remat for node in model.with_policy(plan.policy).nodes[1:7])
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_the_activations_of_every_plan_are_those_of_the_model_that_follows_it(fixed: bool) -> None:
+    h = x = jg.Input((8,))
+    for k in range(4):
+        i = jg.Input((8,))
+        inner = jg.Model(i, L.Dense(8, activation="tanh")(L.Dense(5 + k, activation="relu")(i)), name=f"inner{k}")
+        h = L.add([L.Dropout(0.5)(h), inner(h)]) if k % 2 else inner(L.Dense(8)(h))
+    model = jg.Model(x, {"a": L.Dense(2)(h), "b": h})
+    if fixed:
+        model = model.with_policy(jg.Policy({"inner2": {"remat": True}}))
+    found = list(plans(model, costs_of(model.nodes, 64)))
+    assert len({plan.blocks for plan in found}) == len(found) > 5
+    plain = activations_of(model.nodes, costs_of(model.nodes, 64), model.graph.outputs)
+    for plan in found:
+        again = model.with_policy(plan.policy)
+        kept = activations_of(again.nodes, costs_of(again.nodes, 64), again.graph.outputs)
+        inside = [
+            [p for p, n in enumerate(model.nodes) if n.path in b or n.path.split("/")[0] in b] for b in plan.blocks
+        ]
+        assert plan.activations == sum(kept) + max((sum(plain[p] for p in block) for block in inside), default=0)
+
+
+def test_a_nested_model_that_is_read_from_inside_is_left_as_it_is() -> None:
+    """Where the reader comes before the nested model is closed; where it comes after, the model is a block."""
+
+    def tower() -> tuple[Any, jg.Model]:
+        i, x = jg.Input((32,)), jg.Input((32,), name="x")
+        inner = jg.Model(i, L.Dense(32, name="b")(L.Dense(64, activation="gelu", name="a")(i)), name="tower")
+        h = L.Dense(32, activation="tanh", name="start")(x)
+        return x, jg.Model(x, L.Dense(32, activation="gelu", name="end")(inner(h)))
+
+    for first, whole in (("atap", False), ("ztap", True)):
+        x, base = tower()
+        model = jg.Model(x, {"m": base.outputs, first: L.Dense(1, name="tap")(base.output_of("tower/a"))})
+        trainer = jg.Trainer(model, optax.sgd(0.1), loss={"m": "mse", first: "mse"})
+        assert jg.inspect.budget(trainer, batch_size=512, limit=1e9).plan is not None
+        every = list(plans(model, costs_of(model.nodes, 512)))
+        assert any("tower" in block for found in every for block in found.blocks) is whole
+        for found in every:
+            model.with_policy(found.policy)
+
+
+def test_nodes_between_those_of_a_nested_model_are_computed_before_it() -> None:
+    """`second` stands between `a` and `b`, reads what was before, and is called twice, so that it is in no block."""
+    x, i, j = jg.Input((8,)), jg.Input((8,)), jg.Input((8,))
+    inner = jg.Model([i, j], L.add([L.Dense(8, name="a")(i), L.Dense(8, name="b")(j)]), name="inner")
+    first, second = L.Dense(8, activation="tanh", name="first")(x), L.Dense(8, activation="tanh", name="second")
+    model = jg.Model(x, L.Dense(8)(second(L.Dense(8)(inner([first, second(first)])))))
+    for plan in plans(model, costs_of(model.nodes, 64)):
+        model.with_policy(plan.policy)
 
 
 def test_a_limit_that_cannot_be_reached_says_the_least() -> None:

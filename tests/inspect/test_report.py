@@ -1,6 +1,9 @@
 """The page of a run: read back as HTML, from a directory and from memory; what is not there is an error or is said."""
 
+import datetime
+import os
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -130,6 +133,50 @@ def test_a_reason_and_an_action_are_parted() -> None:
     assert told.decisions[0] == Decision(3, 12, "clip", "freezes 'a/*'", "it is done (nearly)")
     assert told.decisions[1] == Decision(3, 1, "", "x", "")
     assert told.notes == ["compiled train: a step"]
+
+
+def test_a_directory_is_dated_by_when_it_was_saved(made: Any, tmp_path: Path) -> None:
+    folder = shutil.copytree(made[0], tmp_path / "x")
+    newest = max((p for p in folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
+    os.utime(newest, (1770091500, 1770091500))
+    assert told_of(folder, None, ()).when == "3 February 2026, 04:05 UTC"
+
+
+def test_a_date_needs_no_format_of_one_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Strict(datetime.datetime):
+        def __format__(self, form: str) -> str:
+            return self.strftime(form)
+
+        def strftime(self, format: str) -> str:  # noqa: A002
+            if "%-" in format:
+                raise ValueError("Invalid format string")
+            return super().strftime(format)
+
+    monkeypatch.setattr(datetime, "datetime", Strict)
+    assert re.fullmatch(r"[1-9]\d? \w+ \d{4}, \d\d:\d\d UTC", told_of(blank(), model_of(), ()).when)
+
+
+def test_an_evaluation_is_no_decision_and_a_name_may_have_spaces() -> None:
+    events = (
+        "epoch 1, step 2: evaluated: val_loss 0, val_mae 0.5",
+        "epoch 2, step 4: my slow one: learning rate 1 -> 0.5 (val_loss flat)",
+        "epoch 2, step 4: evaluated: freezes 'a/*'",
+    )
+    told = told_of(blank(events=events), model_of(), ())
+    assert told.decisions == [
+        Decision(2, 4, "my slow one", "learning rate 1 → 0.5", "val_loss flat"),
+        Decision(2, 4, "evaluated", "freezes 'a/*'", ""),
+    ]
+    assert told.notes == list(events[:1])
+
+
+def test_evaluations_of_a_run_are_among_what_else_was_said(tmp_path: Path) -> None:
+    measures = jg.callbacks.on_step_end(lambda event: jg.callbacks.Evaluate(), every_steps=5)
+    slower = jg.callbacks.ReduceLROnPlateau(factor=0.5, patience=3, min_delta=1e9, name="my slow one")
+    run = fitted(tmp_path / "x", model_of(), callbacks=[measures, slower])
+    told = told_of(run, model_of(), ())
+    assert {decision.who for decision in told.decisions} == {"my slow one"}
+    assert sum(": evaluated: val_loss " in note for note in told.notes) >= 1
 
 
 def test_the_summary_has_what_each_node_costs_and_takes(made: Any) -> None:

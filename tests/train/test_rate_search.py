@@ -76,6 +76,8 @@ def test_the_picture(tmp_path: Path, suffix: str) -> None:
     assert content == again.read_bytes()
     assert suffix == "png" or b"suggestion 0.01" in content
     RateSearch((1e-3, 1e-2), (2.0, 2.0), (2.0, 2.0), None).plot(again)
+    found.plot(again, title="$x^{$ and $y$")
+    assert suffix == "png" or b"$x^{$ and $y$" in again.read_bytes()
     assert repr(found) == "RateSearch(3 steps, 0.001 to 0.1, suggestion 0.01)"
     with pytest.raises(ArgumentError, match="curves, path: expected a suffix"):
         found.plot(tmp_path / "search.gif")
