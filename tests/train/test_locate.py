@@ -224,9 +224,7 @@ def test_a_model_without_params_and_the_strongest_of_several_guards() -> None:
     x = jg.Input((3,), name="x")
     trainer = trainer_of(jg.Model(x, jg.op(jnp.sum)(x, axis=1, keepdims=True)))
     assert fit(trainer, data()).stopped is None
-    broken = optax.GradientTransformation(
-        lambda params: (), lambda grads, state, params=None: (jax.tree.map(lambda g: g + jnp.nan, grads), state)
-    )
+    broken = optax.stateless(lambda updates, params: jax.tree.map(lambda update: update + jnp.nan, updates))
     trainer = trainer_of(jg.Model(x, jg.layers.Dense(1)(x)), optimizer=broken)
     both = [TerminateOnNaN(name="first"), TerminateOnNaN(locate=True)]
     run = trainer.fit(data(), epochs=1, batch_size=4, callbacks=both, progress=False)
