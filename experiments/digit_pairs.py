@@ -9,9 +9,8 @@ Handwritten Digits"). They are split by scan, 70 % for training, 15 % for valida
 pair is made, so that no test scan is ever trained on. Widths, loss weights, rates and patience were chosen on the
 validation pairs. Published: 98.0 % by nearest neighbours on the full data set's held-out writers (its notes).
 
-Reached on 4,000 test pairs with seed 0, on two processors and two versions of JAX, whose last bits differ: left digit
-0.993 to 1.000, same digit 0.995 to 0.998, mean error of the sum 0.26 to 0.34. Training stopped itself after 5 to 7 of
-12 epochs, and epoch 2 to 4 was put back.
+Reached on 4,000 test pairs, seed 0, on two processors and versions of JAX, whose last bits differ: left digit 0.993 to
+1.000, same digit 0.995 to 0.998, mean error of the sum 0.26 to 0.34; stopped by itself after 5 to 7 of 12 epochs.
 
     python -m experiments.digit_pairs --help
 """

@@ -145,7 +145,7 @@ class TensorBoard(Callback):
     def on_train_begin(self, memory: PyTree, event: Event) -> Result:
         """Writes what does not change: the model and the hyperparameters, once for each run."""
         said: Said = {}
-        if not memory["train"]:
+        if not memory["train"] and event.model is not None:
             said["train"] = [graph_of(event.model, event.step)] if self.graph else []
             said["train"] += [Texts(event.step, _texts(event))] if self.text else []
             if self.images is not None:

@@ -20,9 +20,10 @@ def names(text: str) -> frozenset[str]:
 
 
 ELEMENTWISE = names(
-    "abs acos acosh add add_any asin asinh atan atan2 atanh cbrt ceil clamp cos cosh digamma div eq erf erf_inv erfc "
-    "exp exp2 expm1 floor ge gt igamma igammac integer_pow is_finite le lgamma log log1p logistic lt max min mul ne "
-    "neg nextafter polygamma pow rem round rsqrt select_n sign sin sinh sqrt square sub tan tanh"
+    "abs acos acosh add add_any asin asinh atan atan2 atanh cbrt ceil clamp cos cosh digamma div eq erf erf_inv "
+    "erfc exp exp2 expm1 floor ge gt igamma igammac integer_pow is_finite le lgamma log log1p logistic lt max min "
+    "mul ne neg nextafter one_minus_square polygamma pow rem round rsqrt select_n sign sin sinh sqrt square sub tan "
+    "tanh"
 )
 """One operation for each element of the output."""
 

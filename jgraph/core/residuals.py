@@ -19,8 +19,8 @@ SAME = names("bitcast_convert_type broadcast_in_dim copy copy_p expand_dims resh
 
 CHEAP = names(
     "abs add add_any and ceil clamp concatenate convert_element_type dynamic_slice div eq floor ge gt integer_pow "
-    "is_finite le lt max min mul ne neg not or pad real rem rev round select_n shift_left shift_right_arithmetic "
-    "shift_right_logical sign slice split square sub transpose xor"
+    "is_finite le lt max min mul ne neg not one_minus_square or pad real rem rev round select_n shift_left "
+    "shift_right_arithmetic shift_right_logical sign slice split square sub transpose xor"
 )
 """What a compiler computes again rather than keep."""
 
