@@ -1,6 +1,7 @@
 """What a picture of a graph shows, as plain rows: boxes, the links between them, and frames around some of them."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Literal
 
 LinkKind = Literal["data", "mask", "both"]
@@ -92,3 +93,26 @@ def badge(weights: int | None, call: int) -> str:
     ('', 'shared', 'shared, call 1')
     """
     return "" if weights is None else f"shared, call {call}" if call else "shared"
+
+
+def nested(diagram: Diagram) -> Iterator[tuple[Literal["opens", "box", "closes"], int, int]]:
+    """The boxes, each between the beginning and the end of its frame: what comes, its number, and how deep it stands.
+
+    >>> [*nested(Diagram("", "", (Box("a", frame=0), Box("b")), (), (Frame("f"),)))]
+    [('box', 1, 0), ('opens', 0, 1), ('box', 0, 1), ('closes', 0, 1)]
+    """
+    boxes: dict[int | None, list[int]] = {}
+    for number, box in enumerate(diagram.boxes):
+        boxes.setdefault(box.frame, []).append(number)
+    inner: dict[int | None, list[int]] = {}
+    for number, frame in enumerate(diagram.frames):
+        inner.setdefault(frame.parent, []).append(number)
+    stack: list[tuple[int | None, int, bool]] = [(None, 0, True)]
+    while stack:
+        frame, depth, opens = stack.pop()
+        if frame is not None:
+            yield ("opens" if opens else "closes"), frame, depth
+        if opens:
+            stack.append((frame, depth, False))
+            yield from (("box", number, depth) for number in boxes.get(frame, ()))
+            stack.extend((child, depth + 1, True) for child in reversed(inner.get(frame, ())))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from html import escape
 
-from jgraph.draw.diagram import Box, Diagram, Frame, badge
+from jgraph.draw.diagram import Box, Diagram, Frame, badge, nested
 from jgraph.draw.letters import holdable, plain
 from jgraph.draw.palette import FAINT, FILLS, FRAMES, LINE, MASK, accent
 
@@ -33,26 +33,15 @@ def dot(diagram: Diagram) -> str:
 
 def _boxes(diagram: Diagram) -> Iterator[str]:
     """The boxes in their clusters; a cluster is closed when all in it is written."""
-    boxes: dict[int | None, list[int]] = {}
-    for number, box in enumerate(diagram.boxes):
-        boxes.setdefault(box.frame, []).append(number)
-    inner: dict[int | None, list[int]] = {}
-    for number, frame in enumerate(diagram.frames):
-        inner.setdefault(frame.parent, []).append(number)
-    stack: list[tuple[int | None, int, bool]] = [(None, 0, True)]
-    while stack:
-        frame, depth, opens = stack.pop()
+    for what, number, depth in nested(diagram):
         pad = "  " * (depth + 1)
-        if not opens:
-            yield f"{pad[:-2]}}}"
-            continue
-        if frame is not None:
-            yield f"{pad[:-2]}subgraph cluster_{frame} {{"
-            yield f"{pad}{_frame(diagram.frames[frame], depth)}"
-            stack.append((frame, depth, False))
-        for number in boxes.get(frame, ()):
+        if what == "box":
             yield f"{pad}n{number} [{_box(diagram.boxes[number])}];"
-        stack.extend((child, depth + 1, True) for child in reversed(inner.get(frame, ())))
+        elif what == "opens":
+            yield f"{pad[:-2]}subgraph cluster_{number} {{"
+            yield f"{pad}{_frame(diagram.frames[number], depth)}"
+        else:
+            yield f"{pad[:-2]}}}"
 
 
 def _frame(frame: Frame, depth: int) -> str:

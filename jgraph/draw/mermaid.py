@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from jgraph.draw.diagram import Box, Diagram, badge
+from jgraph.draw.diagram import Box, Diagram, badge, nested
 from jgraph.draw.letters import holdable, plain
 from jgraph.draw.palette import EDGE, FILLS, FRAMES, INK, MASK, TEXT, accent
 
@@ -35,26 +35,16 @@ def mermaid(diagram: Diagram) -> str:
 
 def _boxes(diagram: Diagram) -> Iterator[str]:
     """The boxes in their subgraphs; a subgraph ends when all in it is written."""
-    boxes: dict[int | None, list[int]] = {}
-    for number, box in enumerate(diagram.boxes):
-        boxes.setdefault(box.frame, []).append(number)
-    inner: dict[int | None, list[int]] = {}
-    for number, frame in enumerate(diagram.frames):
-        inner.setdefault(frame.parent, []).append(number)
-    stack: list[tuple[int | None, int, bool]] = [(None, 0, True)]
-    while stack:
-        number, depth, opens = stack.pop()
+    for what, number, depth in nested(diagram):
         pad = "  " * (depth + 1)
-        if not opens:
-            yield f"{pad[:-2]}end"
-            continue
-        if number is not None:
+        if what == "box":
+            yield f"{pad}{_box(number, diagram.boxes[number])}"
+        elif what == "opens":
             frame = diagram.frames[number]
             words = filter(None, [frame.name, *frame.marks, badge(frame.weights, frame.call)])
             yield f'{pad[:-2]}subgraph f{number}["{_escaped(" · ".join(words))}"]'
-            stack.append((number, depth, False))
-        yield from (f"{pad}{_box(box, diagram.boxes[box])}" for box in boxes.get(number, ()))
-        stack.extend((child, depth + 1, True) for child in reversed(inner.get(number, ())))
+        else:
+            yield f"{pad[:-2]}end"
 
 
 def _box(number: int, box: Box) -> str:
