@@ -133,7 +133,9 @@ def curves(
     drawn = tuple(panels(history if logs is None else chosen(history, logs)))
     decided = decisions(events, epochs)
     sayings = (*_legend(drawn), *_marks(history, epochs, best, stopped), *_decided(decided))
-    picture = _Picture(drawn, sayings, plain(title), epochs, best and best[1], stopped is not None, tuple(decided))
+    picture = _Picture(
+        drawn, sayings, on_one_line(title), epochs, best and best[1], stopped is not None, tuple(decided)
+    )
     return painted("curves", lambda: _figure(picture), suffix, FORMATS[suffix])
 
 
@@ -182,10 +184,10 @@ def _marks(history: History, epochs: int, best: tuple[str, int] | None, stopped:
     said = []
     if best is not None:
         name, epoch = best
-        words = f"best epoch {epoch + 1}: {plain(name)} {number(history[name][epoch])}"
+        words = f"best epoch {epoch + 1}: {on_one_line(name)} {number(history[name][epoch])}"
         said.append(_Saying("\N{BLACK CIRCLE}", DARK, words))
     if stopped is not None:
-        said.append(_Saying("\N{BLACK SQUARE}", DARK, f"stopped after epoch {epochs}: {plain(stopped)}"))
+        said.append(_Saying("\N{BLACK SQUARE}", DARK, f"stopped after epoch {epochs}: {on_one_line(stopped)}"))
     return said
 
 
@@ -193,7 +195,7 @@ def _decided(found: Sequence[Decision]) -> list[_Saying]:
     return [_Saying(SIGNS[decision.kind][0], MIDDLE, decision.words()) for decision in found]
 
 
-def plain(text: str) -> str:
+def on_one_line(text: str) -> str:
     """A text on one line, without letters that no file could hold."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
@@ -251,9 +253,9 @@ def _heading(panel: Panel, picture: _Picture, width: float) -> tuple[list[str], 
     best = math.nan if picture.best is None else panel.value_at(picture.best)
     value = "" if math.isnan(best) else f"\N{BLACK CIRCLE} {number(best)}"
     free = width - (length_of(value, TEXT_SIZE, "normal") + GAP / 2 if value else 0.0)
-    lines = _wrapped(plain(panel.name), width, NAME_SIZE, "bold", NAME_LINES)
+    lines = _wrapped(on_one_line(panel.name), width, NAME_SIZE, "bold", NAME_LINES)
     if lines and length_of(lines[-1], NAME_SIZE, "bold") > free:
-        lines = _wrapped(plain(panel.name), free, NAME_SIZE, "bold", NAME_LINES)
+        lines = _wrapped(on_one_line(panel.name), free, NAME_SIZE, "bold", NAME_LINES)
     return lines, value
 
 

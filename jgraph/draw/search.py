@@ -17,7 +17,7 @@ from jgraph.draw.curves import (
     WIDTHS,
     bare,
     check_suffix,
-    plain,
+    on_one_line,
 )
 from jgraph.draw.files import write
 from jgraph.draw.panels import HUGE
@@ -44,7 +44,10 @@ def draw_search(
     write(
         place,
         painted(
-            "range test", lambda: _figure(rates, losses, smoothed, suggestion, plain(title)), suffix, FORMATS[suffix]
+            "range test",
+            lambda: _figure(rates, losses, smoothed, suggestion, on_one_line(title)),
+            suffix,
+            FORMATS[suffix],
         ),
     )
 

@@ -2,9 +2,10 @@
 
 import dataclasses
 import functools
+import itertools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import jax
@@ -270,6 +271,15 @@ class Pace:
                 self.count = max(self.count // 2, 1)
         self._last = now
         return sums
+
+
+def one_at_a_time(feed: Feed) -> Iterator[tuple[Any, Any]]:
+    """The batches of a feed, each with 1.0 for its real rows (`None`: all are)."""
+    for done in itertools.count():
+        work, count = feed.next(done, 1)
+        if not count:
+            return
+        yield feed.batch(work)
 
 
 def fold(feed: Feed, carry: Any, pace: Pace, going: Callable[[], bool] = lambda: True) -> tuple[Any, int]:

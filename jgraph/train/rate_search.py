@@ -17,7 +17,7 @@ from jgraph.train.actions import number_of
 from jgraph.train.batches import Binding
 from jgraph.train.learning_rate import KNOW_THE_RATE
 from jgraph.train.plan import Plan, check_batch_size, check_integer, check_seed
-from jgraph.train.programs import Programs
+from jgraph.train.programs import Programs, one_at_a_time
 from jgraph.train.source import Source, read_logs
 from jgraph.train.sources import source_of
 from jgraph.train.state import TrainState, check_train_state, fresh_copy
@@ -195,11 +195,8 @@ def endless(source: Source, plan: Plan, epoch: int = 0) -> Iterator[tuple]:
     while True:
         with contextlib.closing(source.epoch(plan, epoch, 0, lambda: source.programs)) as feed:
             done = 0
-            while True:
-                work, count = feed.next(done, 1)
-                if not count:
-                    break
-                yield feed.batch(work)
-                done += count
+            for batch in one_at_a_time(feed):
+                yield batch
+                done += 1
         source.check_given(done, None, again=epoch > first)
         epoch += 1

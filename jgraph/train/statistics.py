@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jgraph.core.treatment import is_floating
 from jgraph.train.batches import Binding
 from jgraph.train.plan import check_batch_size
+from jgraph.train.programs import one_at_a_time
 from jgraph.train.source import Source
 from jgraph.train.sources import source_of
 from jgraph.train.state import TrainState, check_train_state
@@ -69,13 +70,7 @@ def update_statistics(trainer: Any, train_state: TrainState, data: Any, *, batch
 def batches(source: Source, train_state: TrainState, batch_size: int) -> Iterator[tuple[Any, Any]]:
     """The batches of a source in their order, each with which of its rows are real."""
     with contextlib.closing(source.whole(train_state, batch_size)) as feed:
-        done = 0
-        while True:
-            work, count = feed.next(done, 1)
-            if not count:
-                return
-            yield feed.batch(work)
-            done += count
+        yield from one_at_a_time(feed)
 
 
 def _looking(step: Step) -> Any:
