@@ -114,5 +114,6 @@ def nested(diagram: Diagram) -> Iterator[tuple[Literal["opens", "box", "closes"]
             yield ("opens" if opens else "closes"), frame, depth
         if opens:
             stack.append((frame, depth, False))
-            yield from (("box", number, depth) for number in boxes.get(frame, ()))
+            for number in boxes.get(frame, ()):
+                yield "box", number, depth
             stack.extend((child, depth + 1, True) for child in reversed(inner.get(frame, ())))
