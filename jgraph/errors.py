@@ -87,6 +87,10 @@ class WriteError(JGraphError, OSError):
     """A file or directory of a run cannot be written: no permission, no space, or not a directory."""
 
 
+class LockedError(WriteError):
+    """A directory is being written to by another run."""
+
+
 class ResumeError(JGraphError, ValueError):
     """A checkpoint belongs to another run: another model, optimizer, seed, batch size, other data or callbacks."""
 

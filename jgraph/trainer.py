@@ -29,6 +29,7 @@ from jgraph.train.lowered import Lowered, lower
 from jgraph.train.many import train_members
 from jgraph.train.members import Member, at_rate, callbacks_of, members_of
 from jgraph.train.objective import Objective
+from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan, Validation, check_integer, check_plan
 from jgraph.train.precision import kept, loss_scale_of, with_precision
 from jgraph.train.printing import table_of
@@ -261,7 +262,7 @@ class Trainer:
                 check_plan(plan, train_state, run, resume)
                 cast = cast_of(callbacks), cast_of([*callbacks, *_defaults(callbacks, plan.progress)])
                 sources = functools.partial(sources_of, self._binding, plan, data, validation_data, run)
-                session, source, held_out = begin(self, plan, sources, *cast, train_state, run, resume)
+                session, source, held_out = begin(self, plan, sources, *cast, train_state, run, resume, Outlets())
         except BaseException as error:
             error.__dict__["run"] = run
             raise
@@ -296,13 +297,14 @@ class Trainer:
         plan = Plan(epochs, batch_size, 0, shuffle, steps_per_epoch, progress, validation=Validation(validation_split))
         check_plan(plan, None, None)
         sources = functools.cache(functools.partial(sources_of, self._binding, plan, data, validation_data, None))
+        outlets = Outlets()
 
         def begun(member: Member) -> tuple[Session, Source, Source | None]:
             own = dataclasses.replace(plan, seed=member.seed, progress=False)
             start = at_rate(member, self.init(jax.random.key(member.seed)), self.step_function)
             chosen = callbacks_of(member, callbacks)
             cast = cast_of(chosen), cast_of([*chosen, *_defaults(chosen, progress=False)])
-            return begin(self, own, sources, *cast, start, None, None, member.number)
+            return begin(self, own, sources, *cast, start, None, None, outlets, member.number)
 
         with caching(self.compilation_cache):
             return train_members(members_of(seeds, learning_rate), begun, progress)

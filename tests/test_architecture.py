@@ -53,7 +53,9 @@ class Module:
         return (node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef))
 
     def top_imports(self) -> list[ast.Import | ast.ImportFrom]:
-        return [node for node in self.tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        """What stands at the top, or in a `try` there, as what a platform may lack."""
+        tried = [below for node in self.tree.body if isinstance(node, ast.Try) for below in node.body]
+        return [node for node in [*self.tree.body, *tried] if isinstance(node, (ast.Import, ast.ImportFrom))]
 
     def typing_imports(self) -> list[ast.Import | ast.ImportFrom]:
         """What stands in a top-level `if TYPE_CHECKING:`."""

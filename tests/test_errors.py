@@ -28,6 +28,7 @@ UNTIL_TRAINING = {
     "CallbackError",
     "MonitorError",
     "WriteError",
+    "LockedError",
     "ResumeError",
 }
 

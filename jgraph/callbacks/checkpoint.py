@@ -1,5 +1,6 @@
 """Checkpoints: the run is saved every so many epochs, steps or minutes, and the best one is kept."""
 
+import dataclasses
 import math
 import os
 
@@ -19,8 +20,8 @@ class Checkpoint(Callback):
     """Saves the run in `directory`, to go on with `fit(resume=directory)`, or to look at with `jg.load(directory)`.
 
     `every_epochs`, `every_steps` and `every_minutes` add up; `None` switches one off. The run is saved once more when
-    `fit` ends, also where it is interrupted. Saving goes on beside training, and only the newest `max_to_keep`
-    checkpoints stay (`None`: all).
+    `fit` ends, also where it is interrupted. Saving goes on beside training, unless it is not `asynchronous`, and only
+    the newest `max_to_keep` checkpoints stay (`None`: all). The directory is this run's alone while it trains.
 
     With a `monitor`, the checkpoint of the best epoch is kept among them, for `jg.load(directory, step="best")`, or
     those of the `top_k` best. With `best_only`, an epoch is only saved where it is among the best so far, and the end
@@ -54,13 +55,14 @@ class Checkpoint(Callback):
     top_k: int = 1
     keep_every: int | None = None
     on_error: bool = False
+    asynchronous: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         where = type(self).__name__
         check_path(f"{where}, directory", self.directory)
-        check_flag(where, "best_only", self.best_only)
-        check_flag(where, "on_error", self.on_error)
+        for argument in ("best_only", "on_error", "asynchronous"):
+            check_flag(where, argument, getattr(self, argument))
         check_count(where, "top_k", self.top_k, least=1)
         for argument in ("every_epochs", "every_steps", "max_to_keep", "keep_every"):
             if getattr(self, argument) is not None:
@@ -124,9 +126,18 @@ class Checkpoint(Callback):
         return self.every_minutes is not None
 
     def on_train_begin(self, memory: PyTree, event: Event) -> Result:
-        """Starts the clock, which counts the seconds of this `fit`."""
-        del event
-        return {**memory, "saved_at": 0.0}, []
+        """Starts the clock, which counts the seconds of this `fit`; saves again what a kill has kept from the disk.
+
+        A run that goes on from one directory remembers what it saved in another one at the same step.
+        """
+        memory = {**memory, "saved_at": 0.0}
+        if memory["last_step"] != event.step:
+            return memory, []
+        if event.position.step or self.monitor not in event.history:
+            return self._save(memory, event, replace=False)
+        logs = {name: values[-1] for name, values in event.history.items()}
+        ended = dataclasses.replace(event, epoch=event.position.epoch - 1, logs=logs)
+        return self._save(memory, ended, *self._judged(ended), replace=False)
 
     def on_step_end(self, memory: PyTree, event: Event) -> Result:
         """Saves where a number of steps or minutes is over, but leaves the last step of an epoch to the epoch's end."""
@@ -142,17 +153,12 @@ class Checkpoint(Callback):
         """Saves where a number of epochs is over; with `best_only`, where the epoch is the best one."""
         if not self._ends(event):
             return memory, []
-        keep = self.keep_every is not None and (event.epoch + 1) % self.keep_every == 0
-        if self.monitor is None:
-            return self._save(memory, event, keep=keep)
-        seen = watched(type(self).__name__, self.monitor, self.mode, event)
-        if seen is None:  # an epoch without validation cannot be judged
-            return (memory, []) if self.best_only else self._save(memory, event, keep=keep)
-        value, mode = seen
-        memory = _ranked(memory, value, event.step, mode)
-        if self.best_only and event.step not in _best(memory):
+        value, mode = self._judged(event)
+        if value is not None and mode is not None:
+            memory = _ranked(memory, value, event.step, mode)
+        if self.best_only and (value is None or event.step not in _best(memory)):
             return memory, []
-        return self._save(memory, event, None if math.isnan(value) else value, mode, keep)
+        return self._save(memory, event, value, mode)
 
     def on_train_end(self, memory: PyTree, event: Event) -> Result:
         """Saves the end of the run, where it is not saved already."""
@@ -169,13 +175,25 @@ class Checkpoint(Callback):
     def _ends(self, event: Event) -> bool:
         return self.every_epochs is not None and (event.epoch + 1) % self.every_epochs == 0
 
+    def _judged(self, event: Event) -> tuple[float | None, str | None]:
+        """The value of an epoch and the way it is judged; none where there is no monitor or the epoch lacks it."""
+        seen = None if self.monitor is None else watched(type(self).__name__, self.monitor, self.mode, event)
+        return (None, None) if seen is None else seen
+
     def _save(
-        self, memory: PyTree, event: Event, score: float | None = None, mode: str | None = None, keep: bool = False
+        self,
+        memory: PyTree,
+        event: Event,
+        value: float | None = None,
+        mode: str | None = None,
+        replace: bool = True,
     ) -> Result:
         seconds = memory["saved_at"] if self.every_minutes is None else float(event.timings["seconds"])
+        judged = (None, None, None) if value is None or math.isnan(value) else (self.monitor, value, mode)
         protect = () if self.best_only and self.top_k == 1 else _best(memory)
-        monitor = None if score is None else self.monitor
-        save = Save(self.directory, self.max_to_keep, protect, monitor, score, mode if monitor else None, keep)
+        ended = not event.position.step and self._ends(event)
+        keep = ended and self.keep_every is not None and (event.epoch + 1) % self.keep_every == 0
+        save = Save(self.directory, self.max_to_keep, protect, *judged, keep, self.asynchronous, replace)
         return {**memory, "last_step": event.step, "saved_at": seconds}, [save]
 
 

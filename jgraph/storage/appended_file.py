@@ -3,12 +3,12 @@
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jgraph.errors import ArgumentError, WriteError
-from jgraph.storage.places import write_error
+from jgraph.errors import ArgumentError, LockedError
+from jgraph.storage.lock import held_by_another
+from jgraph.storage.places import failures, write_error
 
 
 class AppendedFile:
@@ -18,7 +18,7 @@ class AppendedFile:
     The file is cut to its first `size` bytes. Missing folders are made. `new` refuses a file that is there already.
 
     Raises:
-        WriteError: the file cannot be opened.
+        WriteError: the file cannot be opened. LockedError: another process has it open for writing.
     """
 
     def __init__(self, path: Path, size: int = 0, *, new: bool = False) -> None:
@@ -28,6 +28,14 @@ class AppendedFile:
             if path.is_fifo():  # opening it would wait for a reader
                 raise OSError(errno.EINVAL, "It is a pipe")
             self._file = path.open("xb" if new else "ab", buffering=0)
+            if held_by_another(self._file):
+                self._file.close()
+                raise LockedError(
+                    str(path),
+                    expected="a file that no other run writes to",
+                    got="one that another process has open",
+                    cure="Wait for the end of that run, or give this one another path.",
+                )
             if os.fstat(self._file.fileno()).st_size > size:
                 self._file.truncate(size)
         self.size = size
@@ -70,21 +78,6 @@ class AppendedFile:
         """
         with failures(self._path):
             self._file.close()
-
-
-@contextlib.contextmanager
-def failures(path: Path) -> Iterator[None]:
-    """What fails inside is an error of this place.
-
-    Raises:
-        WriteError: what was inside raised an OSError.
-    """
-    try:
-        yield
-    except WriteError:
-        raise
-    except OSError as error:
-        raise write_error(path, error) from error
 
 
 def make_folder(folder: Path) -> None:

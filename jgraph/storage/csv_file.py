@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from jgraph.errors import WriteError, listing
-from jgraph.storage.appended_file import AppendedFile, failures
+from jgraph.storage.appended_file import AppendedFile
+from jgraph.storage.places import failures
 
 MISSING = "NA"
 """What stands where a row has no value, as in the files of Keras."""

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jgraph.errors import ResumeError
-from jgraph.storage.appended_file import AppendedFile, check_folder, failures
+from jgraph.storage.appended_file import AppendedFile, check_folder
 from jgraph.storage.messages import Record, checksum_of, message, step_of, version
+from jgraph.storage.places import failures
 from jgraph.storage.queued import Queued
 
 FRAME = 8 + 4 + 4

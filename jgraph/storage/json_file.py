@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jgraph.storage.appended_file import AppendedFile, failures
+from jgraph.storage.appended_file import AppendedFile
+from jgraph.storage.places import failures
 
 
 @dataclasses.dataclass(frozen=True)

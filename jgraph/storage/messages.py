@@ -136,7 +136,7 @@ def _event(**fields: Any) -> bytes:
     from tensorboardX.proto import event_pb2
 
     messages: Any = event_pb2  # it makes its classes when it is imported
-    return messages.Event(wall_time=time.time(), **fields).SerializeToString()
+    return messages.Event(wall_time=time.time(), **fields).SerializeToString(deterministic=True)
 
 
 def _histogram(found: Distribution) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def _session(what: str, fields: dict[str, Any]) -> dict[str, Any]:
     for name, value in hparams.items():
         for kind, given in value.items():
             setattr(content.session_start_info.hparams[name], kind, given)
-    plugin = {"plugin_name": "hparams", "content": content.SerializeToString()}
+    plugin = {"plugin_name": "hparams", "content": content.SerializeToString(deterministic=True)}
     return {"tag": f"_hparams_/{what}", "metadata": {"plugin_data": plugin}}
 
 
@@ -185,7 +185,7 @@ def _graph(record: Graph) -> bytes:
 
     messages: Any = graph_pb2
     nodes = [_node(node) for node in record.nodes]
-    return messages.GraphDef(node=nodes, versions={"producer": 22}).SerializeToString()
+    return messages.GraphDef(node=nodes, versions={"producer": 22}).SerializeToString(deterministic=True)
 
 
 def _node(node: GraphNode) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """What went wrong with a place on disk, said with its path and the space that is left."""
 
+import contextlib
 import errno
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from jgraph.errors import WriteError
@@ -25,6 +27,21 @@ def write_error(path: str | os.PathLike[str], error: Exception) -> WriteError:
     return WriteError(str(path), expected="a place that can be written", got=f"{reason}{left}", cure=cure)
 
 
+@contextlib.contextmanager
+def failures(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What fails inside is an error of this place.
+
+    Raises:
+        WriteError: what was inside raised an OSError.
+    """
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
 def make_ready(directory: str | os.PathLike[str]) -> None:
     """Makes a directory, and tries whether a file can be made in it.
 
@@ -32,12 +49,10 @@ def make_ready(directory: str | os.PathLike[str]) -> None:
         WriteError: one cannot.
     """
     probe = Path(directory) / f".{uuid.uuid4().hex[:8]}.tmp"
-    try:
+    with failures(directory):
         Path(directory).mkdir(parents=True, exist_ok=True)
         probe.touch(exist_ok=False)
         probe.unlink()
-    except OSError as error:
-        raise write_error(directory, error) from error
 
 
 def free_bytes(path: str | os.PathLike[str]) -> int | None:

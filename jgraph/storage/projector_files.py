@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jgraph.errors import ResumeError
-from jgraph.storage.appended_file import check_folder, failures, make_folder
+from jgraph.storage.appended_file import check_folder, make_folder
+from jgraph.storage.places import failures
 from jgraph.storage.queued import Queued
 
 CONFIGURATION = "projector_config.pbtxt"

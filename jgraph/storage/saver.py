@@ -76,8 +76,12 @@ class Saver:
         """Raises the error of a save that has failed, once."""
         self._writer.check()
 
-    def close(self) -> None:
+    def wait(self) -> None:
         """Waits until all is saved, and raises the error of a save that has failed."""
+        self._writer.wait()
+
+    def close(self) -> None:
+        """Waits until all is saved, takes no more, and raises the error of a save that has failed."""
         self._writer.close()
 
     def _room(self) -> bool:
@@ -117,14 +121,23 @@ class Saver:
             raise
 
     def _next(self) -> tuple[str, int, Waiting] | None:
-        """The next step to save: of the directory where most wait, the newest, and next to it a protected one."""
+        """The next step to save: of the directory where most wait, the newest, but first what that one builds on.
+
+        Its record says which steps are the best ones, in all directories: those before it are written before it, or a
+        run that goes on from it would miss them.
+        """
         with self._lock:
             place = max(self._waiting, key=lambda place: len(self._waiting[place]), default=None)
             if place is None or not self._waiting[place]:
                 self._working = False
                 return None
-            waiting, protect = self._waiting[place], self._kept[place][1]
-            newest = max(waiting)
-            held = [step for step in waiting if step in protect or step in self._for_ever[place]]
-            step = held[0] if held and newest < max(steps_in(place), default=-1) else newest
-            return place, step, waiting.pop(step)
+            newest = max(self._waiting[place])
+            held = {*self._kept[place][1], *self._for_ever[place]}
+            before = [
+                (step, other)
+                for other, waiting in self._waiting.items()
+                for step in waiting
+                if step < newest and (other != place or step in held)
+            ]
+            step, place = min(before, default=(newest, place))
+            return place, step, self._waiting[place].pop(step)

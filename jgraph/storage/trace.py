@@ -6,7 +6,8 @@ from pathlib import Path
 import jax
 
 from jgraph.errors import ArgumentError
-from jgraph.storage.appended_file import check_folder, failures
+from jgraph.storage.appended_file import check_folder
+from jgraph.storage.places import failures
 
 
 @dataclasses.dataclass(frozen=True)

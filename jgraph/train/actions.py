@@ -254,6 +254,8 @@ class FindLearningRate:
 class Save:
     """Saves the run as it is after this event in a directory of steps, while training goes on.
 
+    Where it is not `asynchronous`, training waits for the save, and an error comes at once rather than a little later.
+    Without `replace`, a step that is there already stays as it is.
     Only the newest `max_to_keep` steps are kept (`None`: all), the steps in `protect` among or beside them; one that
     was saved with `keep` stays for ever, and does not count. `score`, the value of the log `monitor`, and `mode`, `min`
     or `max`, tell `jg.load(directory, step="best")` which is the best one; they are given together or not at all. A
@@ -274,12 +276,15 @@ class Save:
     score: float | None = None
     mode: str | None = None
     keep: bool = False
+    asynchronous: bool = True
+    replace: bool = True
 
     def __post_init__(self) -> None:
         check_path("Save, directory", self.directory)
-        if not isinstance(self.keep, bool):
-            cure = "Write keep=True, or leave it out."
-            raise ArgumentError("Save, keep", expected="True or False", got=repr(self.keep), cure=cure)
+        for name in ("keep", "asynchronous", "replace"):
+            if not isinstance(value := getattr(self, name), bool):
+                cure = f"Write {name}=True or {name}=False."
+                raise ArgumentError(f"Save, {name}", expected="True or False", got=repr(value), cure=cure)
         if self.max_to_keep is not None and not _count(self.max_to_keep, 1):
             got, cure = repr(self.max_to_keep), "Write max_to_keep=None to keep all."
             raise ArgumentError("Save, max_to_keep", expected="an integer of at least 1, or None", got=got, cure=cure)

@@ -11,6 +11,7 @@ import numpy as np
 from jgraph.errors import ArgumentError
 from jgraph.train.callback import Setup
 from jgraph.train.learning_rate import inexact
+from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan, check_batches, check_epochs
 from jgraph.train.programs import Programs
 from jgraph.train.session import Session, Setting
@@ -20,6 +21,7 @@ from jgraph.train.start import (
     about_run,
     check_cast,
     prepare_directories,
+    reserve,
     resumed,
     sinks_of,
     with_memories,
@@ -28,6 +30,9 @@ from jgraph.train.state import Position, Run, TrainState, check_train_state, fre
 
 Sources = Callable[[Programs], tuple[Source, Source | None, Any]]
 """From programs to the data for training and for validation, and the latter as users gave them."""
+
+Begun = tuple[Session, Source, Source | None]
+"""What training begins with: a session, the data, and the data held out."""
 
 GUARDS = ("loss", "gradients", "update")
 """What a guard may watch, each with what stands before it."""
@@ -42,13 +47,33 @@ def begin(
     train_state: TrainState | None,
     run: Run | None,
     resume: Any,
+    outlets: Outlets,
     member: int | None = None,
-) -> tuple[Session, Source, Source | None]:
+) -> Begun:
     """A session that is ready to train, and its data; `everyone` are the callbacks `given` and those always there.
 
     Raises:
-        All errors of `fit` that come before training.
+        All errors of `fit` that come before training; the `outlets` are closed then.
     """
+    try:
+        return _begin(trainer, plan, sources, given, everyone, train_state, run, resume, outlets, member)
+    except BaseException:
+        outlets.close()
+        raise
+
+
+def _begin(
+    trainer: Any,
+    plan: Plan,
+    sources: Sources,
+    given: Cast,
+    everyone: Cast,
+    train_state: TrainState | None,
+    run: Run | None,
+    resume: Any,
+    outlets: Outlets,
+    member: int | None,
+) -> Begun:
     guards = [guard for callback in everyone.values() if (guard := callback.guards())]
     guard = max(guards, key=GUARDS.index, default=None)
     programs = trainer.compiled(guard, ())
@@ -60,6 +85,7 @@ def begin(
     )
     if any(callback.directories() for callback in everyone.values()):
         about()
+    held = reserve(everyone, outlets)
     found, said = (None, []) if resume is None else resumed(resume, trainer.template, given, about)
     if found is not None:
         check_epochs(plan, found)
@@ -74,9 +100,10 @@ def begin(
     if found is None:
         begun = dataclasses.replace(begun, stopped=None)
     begun, new = with_memories(begun, everyone)
-    said += prepare_directories(everyone, new, begun, resume, about)
+    said += held + prepare_directories(everyone, new, begun, resume, about)
     sinks = sinks_of(everyone, begun.memories, new, anew=resume is not None and found is None)
-    session = Session(begun, Setting(trainer, programs, frozen, plan, everyone, validation_data, sinks, about, member))
+    setting = Setting(trainer, programs, frozen, plan, everyone, validation_data, sinks, about, member)
+    session = Session(begun, setting, outlets)
     for level, text in said:
         session.say(text, level)
     return session, source, held_out

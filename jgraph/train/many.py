@@ -14,6 +14,7 @@ import numpy as np
 from jgraph.data.rows import order_of
 from jgraph.draw.terminal import Line, Terminal
 from jgraph.errors import DataError
+from jgraph.train.beginning import Begun
 from jgraph.train.mapped import apart, stacked
 from jgraph.train.members import Member
 from jgraph.train.programs import DeviceFeed, Several, fold, one_by_one
@@ -23,11 +24,11 @@ from jgraph.train.state import Run, TrainState
 from jgraph.train.step import gather
 from jgraph.typing import Array, PyTree
 
-Begun = tuple[Session, Source, Source | None]
-
 
 def train_members(members: Sequence[Member], begin: Callable[[Member], Begun], progress: bool) -> list[Run]:
     """Begins all members, and trains them until each has done its epochs or has stopped: their runs, in their order.
+
+    They write to the same outlets, as saves go one after the other: Orbax needs it so.
 
     A signal stops all of them. An error carries the last good runs as `runs`.
 
@@ -36,9 +37,9 @@ def train_members(members: Sequence[Member], begin: Callable[[Member], Begun], p
     """
     begun = [begin(member) for member in members]
     sessions, (_, source, held_out) = [session for session, _, _ in begun], begun[0]
-    signals, outlets = sessions[0].signals, sessions[0].outlets  # saves go one after the other: Orbax needs it so
+    signals = sessions[0].signals
     for session in sessions:
-        session.signals, session.outlets = signals, outlets
+        session.signals = signals
     try:
         with signals:
             try:

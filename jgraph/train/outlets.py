@@ -1,5 +1,6 @@
-"""The edges of a run: the sinks that are open while it trains, and the saves that are under way."""
+"""The edges of a run: the sinks that are open while it trains, its directories, and the saves that are under way."""
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import jax
 
 from jgraph.errors import CallbackError, listing
+from jgraph.storage.lock import Lock
+from jgraph.storage.places import make_ready
 from jgraph.storage.queued import Queued
 from jgraph.storage.saver import Saver
-from jgraph.storage.steps import save_step
+from jgraph.storage.steps import save_step, steps_in
 from jgraph.train.actions import Outlet, Save, Sink
 
 
@@ -20,6 +23,20 @@ class Outlets:
         self._open: dict[Any, Outlet] = {}
         self._place = Path.cwd()  # where relative paths start, even if a callback goes elsewhere
         self._saver = Saver()
+        self._locks: dict[str, Lock] = {}
+
+    def reserve(self, directory: str) -> str:
+        """Makes a directory, if it is not there, and holds it for this run: a killed run that had it, in words.
+
+        Raises:
+            LockedError: another run writes to it. WriteError: it cannot be written.
+        """
+        place = os.path.realpath(directory)
+        if place in self._locks:
+            return ""
+        make_ready(place)
+        self._locks[place] = Lock(place)
+        return self._locks[place].left
 
     def open(self, sinks: Iterable[tuple[Sink, int | None]]) -> None:
         """Opens sinks, each to go on after so many records, or anew.
@@ -48,6 +65,8 @@ class Outlets:
     def save(self, action: Save, step: int, tree: Any, record: Callable[[], dict[str, Any]]) -> None:
         """Saves a step while training goes on; first what was written until now is made to last."""
         directory = self._place / action.directory
+        if not action.replace and step in steps_in(directory):
+            return
 
         def write() -> None:
             for outlet in list(self._open.values()):
@@ -56,6 +75,8 @@ class Outlets:
 
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
         self._saver.save(directory, step, write, size, action.max_to_keep, action.protect, action.keep)
+        if not action.asynchronous:
+            self._saver.wait()
 
     def wait(self) -> None:
         """Waits until all records are written; a place that cannot take them is known then."""
@@ -73,11 +94,12 @@ class Outlets:
     def close(self) -> None:
         """Waits for what is under way and closes everything, whatever fails; the first error is raised at the end."""
         errors = []
-        for close in (self._saver.close, *(outlet.close for outlet in self._open.values())):
+        outlets = (outlet.close for outlet in self._open.values())
+        for close in (self._saver.close, *outlets, *(lock.release for lock in self._locks.values())):
             try:
                 close()
             except Exception as error:
                 errors.append(error)
-        self._open = {}
+        self._open, self._locks = {}, {}
         if errors:
             raise errors[0]

@@ -72,8 +72,8 @@ class Session:
     buffers are donated to the next one. `done` counts the steps of the epoch, `step` those of the run.
     """
 
-    def __init__(self, run: Run, setting: Setting) -> None:
-        self.setting, self.signals, self.outlets, self.pace = setting, Signals(), Outlets(), Pace()
+    def __init__(self, run: Run, setting: Setting, outlets: Outlets) -> None:
+        self.setting, self.signals, self.outlets, self.pace = setting, Signals(), outlets, Pace()
         self.steps: int | None = None
         self.measuring: Callable[[TrainState], dict[str, float]] | None = None
         self.searching: Callable[[Run, FindLearningRate], RateSearch] | None = None

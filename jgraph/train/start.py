@@ -18,7 +18,6 @@ from jgraph.core.fingerprint import differences
 from jgraph.core.model import Model
 from jgraph.data.fingerprint import fingerprint
 from jgraph.errors import ArgumentError, CallbackError, LoadError, NameClashError, ResumeError, listing
-from jgraph.storage.places import make_ready
 from jgraph.storage.steps import clean, newest_whole, record_of, set_aside, steps_in
 from jgraph.train.actions import INTERRUPTED
 from jgraph.train.callback import Callback, Setup
@@ -28,6 +27,7 @@ from jgraph.train.hooks import form
 from jgraph.train.joint import Joint
 from jgraph.train.loss_scale import Unscaled
 from jgraph.train.objective import Target
+from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan
 from jgraph.train.record import check_leaves, check_same, key_like, run_of
 from jgraph.train.source import Source
@@ -269,8 +269,25 @@ def first_memory(name: str, callback: Callback, train_state: TrainState) -> PyTr
         raise CallbackError(f"callback {name!r}, init", expected="a pytree", got=got, cure=cure) from error
 
 
+def reserve(cast: Cast, outlets: Outlets) -> Said:
+    """Makes the directories of checkpoints, and holds them for this run; what was found there is returned.
+
+    Raises:
+        WriteError: one cannot be written. LockedError: another run writes to it.
+    """
+    said: Said = []
+    for directory in (place for callback in cast.values() for place in callback.directories()):
+        if left := outlets.reserve(directory):
+            said.append((logging.INFO, f"{directory} was held by {left}, which was killed"))
+        said += [(logging.INFO, text) for text in clean(directory)]
+    return said
+
+
 def prepare_directories(cast: Cast, new: set[str], run: Run, resume: Any, about: Callable[[], About]) -> Said:
-    """Makes and cleans the directories of checkpoints, and puts aside steps that lie ahead; what was done is returned.
+    """Looks at the steps in directories of checkpoints, and puts aside those ahead; what was done is returned.
+
+    Where a run is resumed from one directory, steps of the same run in another one may lie ahead of it. They stay, as
+    the run comes to the same bits again: a best step is never less good than it was.
 
     Raises:
         WriteError: one cannot be written. ResumeError: one has the checkpoints of another run.
@@ -278,8 +295,6 @@ def prepare_directories(cast: Cast, new: set[str], run: Run, resume: Any, about:
     said: Said = []
     for name, callback in cast.items():
         for directory in callback.directories():
-            make_ready(directory)
-            said += [(logging.INFO, text) for text in clean(directory)]
             steps = steps_in(directory)
             own = resume is not None and os.path.realpath(resume) == os.path.realpath(directory)
             if steps and not own and (name in new or not _belongs(directory, steps, run, about)):
@@ -290,10 +305,22 @@ def prepare_directories(cast: Cast, new: set[str], run: Run, resume: Any, about:
                     cure=f"Go on with resume={str(directory)!r}, choose another directory, or remove it.",
                 )
             for ahead in (s for s in steps if s > int(run.train_state.step)):
+                if resume is not None and not own and _same_run(directory, ahead, about):
+                    text = f"step {ahead} in {directory} lies ahead, and the run will come to it again"
+                    said.append((logging.INFO, text))
+                    continue
                 aside = Path(set_aside(directory, ahead)).name
                 text = f"step {ahead} in {directory} lies ahead of the run, and is put aside as {aside}"
                 said.append((logging.WARNING, text))
     return said
+
+
+def _same_run(directory: str, step: int, about: Callable[[], About]) -> bool:
+    """Whether all that decides about the bits was the same where a step was saved."""
+    with contextlib.suppress(LoadError):
+        record = record_of(directory, step)
+        return all(record[field.name] == getattr(about(), field.name) for field in dataclasses.fields(About))
+    return False
 
 
 def _belongs(directory: str, steps: Iterable[int], run: Run, about: Callable[[], About]) -> bool:

@@ -1,6 +1,9 @@
 """Checkpoints on the disk: which stay, and what is saved when an error leaves `fit`."""
 
 import itertools
+import json
+import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,10 @@ import pytest
 
 import jgraph as jg
 from jgraph.callbacks import Checkpoint, on_epoch_begin, on_epoch_end, on_step_end
-from jgraph.errors import CallbackError
-from jgraph.storage.steps import best_step, record_of, steps_in
+from jgraph.errors import ArgumentError, CallbackError
+from jgraph.storage.lock import NAME
+from jgraph.storage.steps import best_step, record_of, save_step, steps_in
+from jgraph.train import outlets
 
 LOSSES = [0.5, 0.7, 0.3, 0.6, 0.4, 0.9, 0.8, 0.65]
 """What the epochs are judged by: three steps each."""
@@ -100,10 +105,114 @@ def test_where_saving_fails_the_error_is_the_first_one(tmp_path: Path) -> None:
     folder = tmp_path / "saved"
 
     def fail(event: Any) -> None:
-        folder.rmdir()
+        shutil.rmtree(folder)
         folder.write_text("something else")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as caught:
         fit([Checkpoint(folder, on_error=True), on_step_end(lambda event: fail(event) if event.step == 2 else None)])
     assert any("saved" in note for note in getattr(caught.value, "__notes__", []))
+
+
+def test_a_directory_is_one_runs_alone_while_it_trains(tmp_path: Path) -> None:
+    def again(event: Any) -> None:
+        if event.step == 2:
+            fit([Checkpoint(tmp_path)], resume=tmp_path)
+
+    with pytest.raises(CallbackError, match=r"LockedError: .*no other run writes to"):
+        fit([Checkpoint(tmp_path), on_step_end(again)])
+    fit([Checkpoint(tmp_path, max_to_keep=1)], resume=tmp_path)
+    with pytest.raises(ArgumentError, match="epochs"):
+        fit([Checkpoint(tmp_path, max_to_keep=1)], 1, resume=tmp_path)  # what fails before training lets go, too
+    assert [path.name for path in tmp_path.iterdir()] == ["24"]
+
+
+def test_a_lock_that_a_killed_run_has_left_is_told(tmp_path: Path) -> None:
+    holder = {"process": 2**22 + 1, "host": "elsewhere", "since": "2026-11-01 10:00:00"}
+    (tmp_path / NAME).write_text(json.dumps(holder))
+    run = fit([Checkpoint(tmp_path)])
+    words = "was held by process 4194305 on elsewhere (since 2026-11-01 10:00:00), which was killed"
+    assert [text for text in run.events if words in text] == [f"{tmp_path} {words}"]
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_training_waits_for_a_save_that_is_not_asynchronous(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asynchronous: bool
+) -> None:
+    going, there = threading.Event(), []
+
+    def slowly(*given: Any) -> None:
+        going.wait(0 if not asynchronous else 60)
+        save_step(*given)
+
+    def look(event: Any) -> None:
+        there.append(steps_in(tmp_path))
+        if event.step == 6:
+            going.set()
+
+    monkeypatch.setattr(outlets, "save_step", slowly)
+    point = Checkpoint(tmp_path, every_steps=2, max_to_keep=None, asynchronous=asynchronous)
+    fit([on_step_end(look), point], 2, batch_size=8)
+    assert there[2] == ([] if asynchronous else [2])
+    assert steps_in(tmp_path) == [2, 3, 4, 6]
+
+
+def test_steps_of_the_same_run_that_lie_ahead_stay(tmp_path: Path) -> None:
+    """A best step, in a directory of its own, is there all the time, though the run has to come to it again."""
+    own, best, seen = tmp_path / "own", tmp_path / "best", []
+
+    def look(event: Any) -> None:
+        seen.append(best_step(best) if event.epoch > 2 or best_is_there else None)
+
+    def callbacks() -> list[Any]:
+        judged = Judged(best, monitor="loss", best_only=True, max_to_keep=1, asynchronous=False)
+        return [Checkpoint(own, max_to_keep=None), judged, on_epoch_end(look)]
+
+    best_is_there = False
+    fit(callbacks(), 8)
+    for step in steps_in(own)[2:]:
+        shutil.rmtree(own / str(step))
+    before, best_is_there = bits_of(best), True
+    seen.clear()
+    run = fit(callbacks(), 8, resume=own)
+    assert seen == [9] * 6
+    assert bits_of(best) == before
+    assert any("step 9" in text and "come to it again" in text for text in run.events)
+    assert [path.name for path in best.iterdir()] == ["9"]
+
+
+def test_steps_ahead_of_another_future_are_put_aside(tmp_path: Path) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    fit([Checkpoint(own, max_to_keep=None), Checkpoint(other, name="other")], 4)
+    for step in steps_in(own)[1:]:
+        shutil.rmtree(own / str(step))
+    new = on_epoch_end(lambda event: [jg.callbacks.ScaleLearningRate(0.5)])
+    fit([Checkpoint(own, max_to_keep=None), Checkpoint(other, name="other"), new], 2, resume=own)
+    assert {"9.aside", "12.aside"} <= {path.name for path in other.iterdir()}
+
+
+def bits_of(directory: Path) -> list[bytes]:
+    _, params, state = jg.load(directory, step="best")
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves((params, state))]
+
+
+@pytest.mark.parametrize("keep", [None, 3])
+def test_what_a_kill_has_kept_from_the_disk_is_saved_again(tmp_path: Path, keep: int | None) -> None:
+    """The run remembers a best step in another directory, at the step that it goes on from, whose save was lost."""
+
+    def callbacks() -> list[Any]:
+        best = Judged(tmp_path / "best", monitor="loss", best_only=True, max_to_keep=1, keep_every=keep)
+        return [Checkpoint(tmp_path / "own", max_to_keep=None), best]
+
+    fit(callbacks(), 8)
+    before = bits_of(tmp_path / "best")
+    record = {**record_of(tmp_path / "best", 9), "callbacks": None}
+    for step in (s for s in steps_in(tmp_path / "own") if s > 9):
+        shutil.rmtree(tmp_path / "own" / str(step))
+    shutil.rmtree(tmp_path / "best" / "9")
+    fit(callbacks(), 3, resume=tmp_path / "own")
+    assert steps_in(tmp_path / "best") == [9]
+    assert bits_of(tmp_path / "best") == before
+    again = {**record_of(tmp_path / "best", 9), "callbacks": None}
+    assert (again["score"], again["kept"]) == (record["score"], record["kept"])
+    assert again["score"]["value"] == LOSSES[2]

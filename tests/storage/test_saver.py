@@ -62,7 +62,9 @@ def test_the_directory_ends_as_if_each_save_had_been_waited_for(what: str, tmp_p
     gate.open.set()
     saver.close()
     assert steps_in(tmp_path / "a") == one_by_one(tmp_path / "b", saves, most)
-    assert gate.order[:2] == [saves[0][0], saves[-1][0]]  # the one under way, then the newest
+    newest, protected = saves[-1]
+    assert gate.order[0] == saves[0][0]  # the one under way, then those that the newest builds on, then that
+    assert gate.order[1:].index(newest) == len({*protected} - {saves[0][0]})
     assert len(gate.order) <= (most or 0) + 1
 
 
@@ -136,3 +138,21 @@ def test_a_place_that_cannot_be_is_an_error_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteError, match="bytes free"):
         Saver().save(tmp_path / "file" / "run", 1, lambda: None, 1, 2, ())
+
+
+def test_what_a_record_may_speak_of_is_written_before_it(tmp_path: Path) -> None:
+    """The best step, in a directory of its own, before a newer step whose record says that it is there."""
+    gate, saver = Gate(tmp_path), Saver()
+    order: list[tuple[str, int]] = []
+
+    def job(place: str, step: int) -> Callable[[], None]:
+        return lambda: (gate.job(step)(), order.append((place, step)))[0]
+
+    saver.save(tmp_path / "run", 1, job("run", 1), 1, 2, ())
+    assert gate.begun.wait(60)
+    for place, step in [("best", 3), ("run", 3), ("run", 5), ("run", 7), ("best", 9)]:
+        saver.save(tmp_path / place, step, job(place, step), 1, 2, ())
+    gate.open.set()
+    saver.close()
+    assert order[0] == ("run", 1)
+    assert order.index(("best", 3)) < order.index(("run", 7)) < order.index(("best", 9))

@@ -1,0 +1,130 @@
+"""Wear: starts and kills in numbers leave no stray files; epochs in numbers leave no memory, files and threads behind.
+
+    python -m scripts.tortures.soaked --count 1000
+
+`count` starts, each killed within two seconds, in runs that go on from where the one before was killed; and ten times
+as many epochs of a small model with every callback on. What a process holds after a fifth of the epochs and at their
+end is compared: memory may grow by what the history takes, and by MEGABYTES more.
+"""
+
+import json
+import random
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optax
+
+import jgraph as jg
+from scripts.tortures.command import main
+from scripts.tortures.figure import Figure
+from scripts.tortures.killed import LIMIT, strays
+from scripts.tortures.life import Place, live, living
+
+MEGABYTES, LOOKS = 16, 10
+
+
+def torture(count: int, seed: int, folder: Path) -> list[Figure]:
+    """So many starts and kills, and ten times as many epochs."""
+    return [starts(count, seed, folder), *epochs(10 * count, folder)]
+
+
+def starts(count: int, seed: int, folder: Path) -> Figure:
+    """Starts and kills a run, and a new one where it has ended; none leaves what does not belong there."""
+    chance, clean, told, runs = random.Random(seed), 0, list[str](), 0
+    for _ in range(count):
+        place = Place(folder / f"run{runs}", folder / f"run{runs}" / "checkpoints")
+        with living(live, place) as process:
+            process.join(chance.uniform(0.2, 2.0))
+            process.kill()
+            process.join()
+            failed = process.exitcode not in (0, -9)
+        runs += place.result.exists()
+        told += [f"exit code in run {runs}"] if failed else []
+        clean += not failed
+    for number in range(runs + 1):
+        place = Place(folder / f"run{number}", folder / f"run{number}" / "checkpoints")
+        if place.folder.exists() and not place.result.exists():
+            with living(live, place) as process:
+                process.join(LIMIT)
+        told += [f"run {number} left {name}" for name in strays(place)]
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
+    good = clean if not any("left" in text for text in told) else 0
+    return Figure("starts and kills without stray files", good, count, (f"{runs} runs, {size:.0f} MB", *told))
+
+
+def epochs(count: int, folder: Path) -> list[Figure]:
+    """What a process holds, in numbers, over so many epochs."""
+    out = folder / "held.json"
+    with living(train, count, folder / "long", out) as process:
+        process.join()
+        code = process.exitcode
+    if code != 0:
+        return [Figure("epochs", 0, count, (f"exit code {code}",))]
+    held = json.loads(out.read_text())
+    early, late = held["looks"][1], held["looks"][-1]
+    grown = (late["memory"] - early["memory"] - held["history"]) / 2**20
+    text = f"{early['memory'] / 2**20:.0f} MB after a fifth, {late['memory'] / 2**20:.0f} MB at the end"
+    more = f"of them {held['history'] / 2**20:.0f} MB of history; {held['seconds'] / count * 1e3:.1f} ms an epoch"
+    return [
+        Figure("epochs with every callback, in flat memory", count if grown <= MEGABYTES else 0, count, (text, more)),
+        *(
+            Figure(f"{name} at the end as after a fifth", int(early[name] == late[name]), 1, (str(late[name]),))
+            for name in ("files", "threads")
+        ),
+    ]
+
+
+def train(count: int, folder: Path, out: Path) -> None:
+    """Trains a small model with every callback, looking now and then at what this process holds."""
+    looks: list[dict[str, int]] = []
+
+    def look(event: jg.callbacks.Event) -> None:
+        if (event.epoch + 1) % (count // LOOKS) == 0:
+            looks.append(held())
+
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    model = jg.Sequential([jg.Input((4,)), jg.layers.Dense(8, "relu", name="hidden"), jg.layers.Dense(1)])
+    trainer = jg.Trainer(model, optax.adam, learning_rate=1e-3, loss="mse", ema=0.99)
+    begin = time.perf_counter()
+    run = trainer.fit(
+        (x, x.sum(1)), epochs=count, batch_size=32, validation_split=0.25, callbacks=everything(folder, count, look),
+        progress=False,
+    )  # fmt: skip
+    size = sum(sys.getsizeof(values) + 32 * len(values) for values in (*run.history.values(), *run.timings.values()))
+    text = {"looks": looks, "history": size, "seconds": time.perf_counter() - begin}
+    out.write_text(json.dumps(text))
+
+
+def everything(folder: Path, count: int, look: Any) -> list[jg.callbacks.Callback]:
+    """Every callback there is, those that write much now and then."""
+    own, rarely = jg.callbacks, max(1, count // 100)
+    return [
+        own.EarlyStopping(patience=count, restore_best=True),
+        own.ReduceLROnPlateau(patience=20, factor=0.99, min_lr=1e-4),
+        own.AverageWeights(),
+        own.Timer(1e9),
+        own.Throughput(),
+        own.TerminateOnNaN(gradients=True),
+        own.EvaluateEvery(every_steps=2 * rarely),
+        own.CSVLogger(folder / "log.csv"),
+        own.JSONLogger(folder / "log.jsonl"),
+        own.TensorBoard(folder / "tensorboard", histograms=rarely, every_steps=rarely),
+        own.Checkpoint(folder / "run", monitor="val_loss", every_epochs=rarely, every_steps=3 * rarely),
+        own.on_epoch_end(look, name="look"),
+    ]
+
+
+def held() -> dict[str, int]:
+    """The memory, the open files and the threads of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    memory = pages * resource.getpagesize()
+    return {"memory": memory, "files": len([*Path("/proc/self/fd").iterdir()]), "threads": threading.active_count()}
+
+
+if __name__ == "__main__":
+    sys.exit(main(torture, __doc__, count=10))
