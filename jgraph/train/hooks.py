@@ -214,13 +214,13 @@ def check_evaluates(name: str, hook: str, able: bool, member: int | None) -> Non
         )
 
 
-def check_saves(name: str, hook: str) -> None:
-    """Checks that `Save` may be asked for.
+def check_saves(name: str, hook: str, again: bool) -> None:
+    """Checks that `Save` may be asked for; `again` where it is for what may be there already.
 
     Raises:
         CallbackError: it is a hook at a beginning.
     """
-    if hook.endswith("begin"):
+    if hook.endswith("begin") and not (again and hook == "on_train_begin"):
         raise CallbackError(
             f"callback {name!r}, {hook}",
             expected="Save from a hook at an end",

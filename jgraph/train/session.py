@@ -175,7 +175,7 @@ class Session:
                 after = _noted(after, f"epoch {facts['epoch'] + 1}, step {self.step}: {said}") if said else after
 
         def save(name: str, action: Save) -> None:
-            check_saves(name, hook)
+            check_saves(name, hook, not action.replace)
             if evaluates:
                 late.append(action)
             else:
