@@ -8,12 +8,14 @@ TESTS ?=
 CASES ?=
 # What is measured: `make bench BENCH="--models mlp qa --rounds 5"`.
 BENCH ?=
+# What runs are put through: `make torture TORTURE="--only killed,full"`.
+TORTURE ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs compare bench
+.PHONY: help setup demo test lint format docs compare torture bench
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +43,9 @@ docs: $(READY) ## write the pages of docs/layers from the docstrings, and the wh
 
 compare: $(READY) ## compare every layer with Keras over all its options (some hours)
 	$(BIN)/python -m scripts.compare_keras --jobs $(JOBS) $(CASES)
+
+torture: $(READY) ## kill, interrupt, damage and wear runs, and say what came of it (some minutes; TORTURE=--long: hours)
+	$(BIN)/python -m scripts.torture $(TORTURE)
 
 bench: $(READY) ## measure training speed beside hand-written JAX, Keras and, where there, PyTorch and TensorFlow
 	$(BIN)/python -m scripts.bench $(BENCH)

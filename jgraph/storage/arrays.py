@@ -24,7 +24,9 @@ DRAFT = ".orbax-checkpoint-tmp"
 
 def save_tree(path: Path, tree: PyTree) -> None:
     """Writes a tree of arrays as a directory of its own."""
-    with _standard() as checkpointer:
+    import orbax.checkpoint as ocp
+
+    with ocp.StandardCheckpointer(async_options=_promptly()) as checkpointer:
         checkpointer.save(path.absolute(), tree)
         checkpointer.wait_until_finished()
 
@@ -57,7 +59,8 @@ def save_items(path: Path, tree: dict[str, Any], record: Mapping[str, Any]) -> N
     if tree:
         items[ARRAYS] = ocp.args.StandardSave(tree)
     handlers: dict[str, Any] = {ARRAYS: ocp.StandardCheckpointHandler(), RECORD: ocp.JsonCheckpointHandler()}
-    handler = ocp.CompositeCheckpointHandler(**handlers)
+    options = ocp.CompositeOptions(async_options=_promptly())
+    handler = ocp.CompositeCheckpointHandler(composite_options=options, **handlers)
     with ocp.Checkpointer(handler, temporary_path_class=Lasting) as checkpointer:
         checkpointer.save(path.absolute(), ocp.args.Composite(**items))
 
@@ -122,6 +125,13 @@ def _sync_below(path: Path) -> None:
     for below in path.rglob("*"):
         sync(below)
     sync(path)
+
+
+def _promptly() -> Any:
+    """Directories are made before anything is written: where one cannot be, no thread waits for it for 20 minutes."""
+    import orbax.checkpoint as ocp
+
+    return ocp.AsyncOptions(create_directories_asynchronously=False)
 
 
 def _standard() -> Any:

@@ -286,8 +286,9 @@ def reserve(cast: Cast, outlets: Outlets) -> Said:
 def prepare_directories(cast: Cast, new: set[str], run: Run, resume: Any, about: Callable[[], About]) -> Said:
     """Looks at the steps in directories of checkpoints, and puts aside those ahead; what was done is returned.
 
-    Where a run is resumed from one directory, steps of the same run in another one may lie ahead of it. They stay, as
-    the run comes to the same bits again: a best step is never less good than it was.
+    Where a run is resumed from one directory, steps of the same run in another one may lie ahead of it, as after a kill
+    before the first save in the one. They stay, as the run comes to the same bits again: a best step is never less good
+    than it was.
 
     Raises:
         WriteError: one cannot be written. ResumeError: one has the checkpoints of another run.
@@ -297,7 +298,8 @@ def prepare_directories(cast: Cast, new: set[str], run: Run, resume: Any, about:
         for directory in callback.directories():
             steps = steps_in(directory)
             own = resume is not None and os.path.realpath(resume) == os.path.realpath(directory)
-            if steps and not own and (name in new or not _belongs(directory, steps, run, about)):
+            again = resume is not None and not own and bool(steps) and _same_run(directory, steps[-1], about)
+            if steps and not own and not again and (name in new or not _belongs(directory, steps, run, about)):
                 raise ResumeError(
                     f"callback {name!r}",
                     expected="a directory without checkpoints of another run",
@@ -305,13 +307,12 @@ def prepare_directories(cast: Cast, new: set[str], run: Run, resume: Any, about:
                     cure=f"Go on with resume={str(directory)!r}, choose another directory, or remove it.",
                 )
             for ahead in (s for s in steps if s > int(run.train_state.step)):
-                if resume is not None and not own and _same_run(directory, ahead, about):
-                    text = f"step {ahead} in {directory} lies ahead, and the run will come to it again"
-                    said.append((logging.INFO, text))
-                    continue
-                aside = Path(set_aside(directory, ahead)).name
-                text = f"step {ahead} in {directory} lies ahead of the run, and is put aside as {aside}"
-                said.append((logging.WARNING, text))
+                text = f"step {ahead} in {directory} lies ahead of the run, "
+                if again:
+                    said.append((logging.INFO, text + "which will come to it again"))
+                else:
+                    aside = Path(set_aside(directory, ahead)).name
+                    said.append((logging.WARNING, text + f"and is put aside as {aside}"))
     return said
 
 

@@ -68,11 +68,13 @@ def end(kind: str, folder: Path, step: int) -> None:
         raise RuntimeError("the process ends here")
 
     def leave(event: jg.callbacks.Event) -> Any:
-        if event.step == step and kind == "an error":
+        if event.step <= step:  # what is asked for at a step is done when all hooks have been called
+            return []
+        if kind == "an error":
             raise RuntimeError("training ends here")
-        if event.step == step and kind == "sys.exit":
+        if kind == "sys.exit":
             sys.exit(3)
-        return [jg.callbacks.Stop("it is enough")] if event.step == step else []
+        return [jg.callbacks.Stop("it is enough")]
 
     saving = jg.callbacks.Checkpoint(folder, every_steps=1, max_to_keep=None)
     leaving = jg.callbacks.on_step_end(leave, name="leaving")

@@ -3,7 +3,8 @@
     python -m scripts.tortures.full --count 16
 
 In turn for what is written (checkpoints beside the loop and in it, CSV, JSON lines, event files) and for what happens
-to the disk, a small one of its own that is mounted for a process and gone with it. Good is: the error comes at the
+to the disk, a small one of its own that is mounted for a process and gone with it. A file that is open cannot be made
+read-only by a mount, so for all but checkpoints the disk is that from the start. Good is: the error comes at the
 dispatch after the write that failed, names the path and the free bytes, and has the last good run; the newest
 checkpoint is whole; the process ends. Where nothing can be mounted, files are not let grow instead, as a user may
 limit that.
@@ -109,12 +110,14 @@ class Watched:
 
 def child(write: str, happens: str, place: Path) -> str:
     """Trains on a disk that is taken away: what went wrong, if anything did."""
-    disk = Disk(place, happens)
-    watched = Watched()
+    disk, watched = Disk(place, happens), Watched()
+    at_once = happens == "read-only" and not write.startswith("checkpoints")
+    if at_once:
+        disk.take()
 
     def look(event: jg.callbacks.Event) -> list[Any]:
         watched.step = event.step
-        if event.step == AT:
+        if event.step == AT and not at_once:
             disk.take()
         time.sleep(0.01)
         return [jg.callbacks.Stop("nobody noticed")] if event.step >= LAST else []
@@ -137,8 +140,14 @@ def child(write: str, happens: str, place: Path) -> str:
         try:
             run = own.fit(data(), epochs=30, batch_size=8, callbacks=callbacks, progress=False)
         except WriteError as error:
-            return judged(error, own, watched, place, write)
+            return refused(error, watched, place) if at_once else judged(error, own, watched, place, write)
     return f"no error: {run.stopped}"
+
+
+def refused(error: WriteError, watched: Watched, place: Path) -> str:
+    """What is wrong with an error that comes before training."""
+    told = str(place) in str(error) and "bytes free" in str(error)
+    return "" if told and watched.step == 0 else f"at step {watched.step}: {error}"
 
 
 def judged(error: WriteError, own: jg.Trainer, watched: Watched, place: Path, write: str) -> str:
@@ -174,7 +183,8 @@ class Disk:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
         elif self.happens == "read-only":
-            assert _mount("-o", "remount,ro", self.place), "it was mounted by this process"
+            assert _mount("--bind", self.place, self.place), "it was mounted by this process"
+            assert _mount("-o", "remount,bind,ro", self.place), "no file of this mount is open"
         else:
             with (self.place / "filler").open("wb", buffering=0) as file:
                 try:

@@ -15,7 +15,7 @@ import pytest
 
 import jgraph as jg
 from jgraph.callbacks import Checkpoint, on_epoch_begin, on_epoch_end, on_step_end
-from jgraph.errors import ArgumentError, CallbackError
+from jgraph.errors import ArgumentError, CallbackError, ResumeError
 from jgraph.storage.lock import NAME
 from jgraph.storage.steps import best_step, record_of, save_step, steps_in
 from jgraph.train import outlets
@@ -177,7 +177,7 @@ def test_steps_of_the_same_run_that_lie_ahead_stay(tmp_path: Path) -> None:
     run = fit(callbacks(), 8, resume=own)
     assert seen == [9] * 6
     assert bits_of(best) == before
-    assert any("step 9" in text and "come to it again" in text for text in run.events)
+    assert any("step 9" in text and "will come to it again" in text for text in run.events)
     assert [path.name for path in best.iterdir()] == ["9"]
 
 
@@ -194,6 +194,22 @@ def test_steps_ahead_of_another_future_are_put_aside(tmp_path: Path) -> None:
 def bits_of(directory: Path) -> list[bytes]:
     _, params, state = jg.load(directory, step="best")
     return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves((params, state))]
+
+
+def test_a_run_that_was_killed_before_its_first_save_begins_again(tmp_path: Path) -> None:
+    """What it has saved in another directory is that of the same run; another run is refused."""
+
+    def callbacks() -> list[Any]:
+        return [Checkpoint(tmp_path / "own"), Judged(tmp_path / "best", monitor="loss", best_only=True)]
+
+    whole = fit(callbacks(), 4, resume=tmp_path / "own")
+    before = bits_of(tmp_path / "best")
+    shutil.rmtree(tmp_path / "own")
+    with pytest.raises(ResumeError, match="another run"):
+        fit(callbacks(), 4, resume=tmp_path / "own", seed=1)
+    again = fit(callbacks(), 4, resume=tmp_path / "own")
+    assert bits(again) == bits(whole)
+    assert bits_of(tmp_path / "best") == before
 
 
 @pytest.mark.parametrize("keep", [None, 3])

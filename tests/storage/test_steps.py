@@ -1,5 +1,6 @@
 """Steps on disk: what comes back is what was saved or a LoadError, and no killed or failed save costs an older step."""
 
+import errno
 import json
 import math
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -729,3 +731,24 @@ def test_killed_saves_replacements_and_deletions_cost_nothing(nursery: Any, tmp_
         for older in steps_in(tmp_path):
             assert read_step(tmp_path, older)[1] == {"step": older}
     assert left >= 5
+
+
+def test_a_save_that_fails_leaves_no_thread_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orbax makes the directories of items in threads, and others wait for them, for 20 minutes where they fail."""
+    made = Path.mkdir
+
+    def refused(path: Path, *given: Any, **options: Any) -> None:
+        if ".orbax-checkpoint-tmp" in path.parent.name:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        made(path, *given, **options)
+
+    def make(path: str, *given: Any, **options: Any) -> None:
+        refused(Path(path), *given[:1], **options)
+
+    before = threading.active_count()
+    monkeypatch.setattr(os, "makedirs", make)
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(WriteError, match="Read-only file system"):
+        save_step(tmp_path, 1, {"a": np.zeros(3)}, {})
+    assert threading.active_count() == before
+    assert names(tmp_path) == []
