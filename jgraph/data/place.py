@@ -1,0 +1,78 @@
+"""Where the reading of an iterable stands: what it says of itself, or what its last batch was."""
+
+import copy
+from typing import Any, NamedTuple
+
+from jgraph.errors import ResumeError
+
+PAIRS = (("get_state", "set_state"), ("state_dict", "load_state_dict"))
+"""What the two methods are called that tell a position and take it again: by Grain, and by torchdata."""
+
+OTHER = "Give the data that the run began with; for other data, begin with train_state=run.train_state."
+
+
+class Place(NamedTuple):
+    """Where reading stands, behind the last batch that a step took.
+
+    `of` says what `value` is: the state of the epoch's own `"iterator"`; that of the `"data"` themselves, which lasts
+    from epoch to epoch; or, where there is no state, the hash of the `"batch"`. `rows` are the most that a batch of the
+    epoch had, to which smaller ones are filled up; 0 stands for data of which nothing has been read.
+    """
+
+    of: str
+    value: Any
+    rows: int = 0
+
+    @property
+    def has_state(self) -> bool:
+        """Whether reading can go on from it, without what was read before."""
+        return self.of != "batch"
+
+
+def keeps_state(source: Any) -> bool:
+    """Whether data, or an iterator over them, tell their position and take it again.
+
+    >>> keeps_state(iter([1, 2]))
+    False
+    """
+    return _pair(source) is not None
+
+
+def state_of(source: Any) -> Any:
+    """The position of data or of an iterator that keep one, as a copy that stays as it is."""
+    tell, _ = _pair(source) or PAIRS[0]
+    return copy.deepcopy(getattr(source, tell)())
+
+
+def restore(source: Any, state: Any, where: str) -> None:
+    """Sets data or an iterator to a position.
+
+    Raises:
+        ResumeError: they keep none, or do not take this one.
+    """
+    _, take = check_keeps(source, where)
+    try:
+        getattr(source, take)(copy.deepcopy(state))
+    except Exception as error:
+        got = f"{type(error).__name__} from {take}: {error}".removesuffix(".")
+        raise ResumeError(where, expected="data that take the position of the run", got=got, cure=OTHER) from error
+
+
+def check_keeps(source: Any, where: str) -> tuple[str, str]:
+    """Checks that data, or an iterator over them, keep a position: the names of their two methods.
+
+    Raises:
+        ResumeError: they do not.
+    """
+    if (pair := _pair(source)) is None:
+        raise ResumeError(
+            where,
+            expected="data that keep their position, as those did that the run was trained on",
+            got=f"a {type(source).__name__} without {' and '.join(PAIRS[0])}, or {' and '.join(PAIRS[1])}",
+            cure=OTHER,
+        )
+    return pair
+
+
+def _pair(source: Any) -> tuple[str, str] | None:
+    return next((pair for pair in PAIRS if all(callable(getattr(source, name, None)) for name in pair)), None)
