@@ -34,9 +34,9 @@ def fingerprint(arrays: PyTree, most: int = WHOLE_BYTES) -> str:
     return digest.hexdigest()
 
 
-def batch_hash(batch: PyTree) -> str:
-    """The hash of a batch, to know it again when it is read again."""
-    return fingerprint(batch, BATCH_BYTES)
+def batches_hash(batches: PyTree) -> str:
+    """The hash of some batches, to know them again when they are read again."""
+    return fingerprint(batches, BATCH_BYTES)
 
 
 def _sample(array: Any, most: int) -> Iterator[np.ndarray]:

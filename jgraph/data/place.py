@@ -15,8 +15,9 @@ class Place(NamedTuple):
     """Where reading stands, behind the last batch that a step took.
 
     `of` says what `value` is: the state of the epoch's own `"iterator"`; that of the `"data"` themselves, which lasts
-    from epoch to epoch; or, where there is no state, the hash of the `"batch"`. `rows` are the most that a batch of the
-    epoch had, to which smaller ones are filled up; 0 stands for data of which nothing has been read.
+    from epoch to epoch; or, where there is no state, the hash of the `"batches"` that were the epoch's first and last.
+    `rows` are the most that a batch of the epoch had, to which smaller ones are filled up; 0 stands for data of which
+    nothing has been read.
     """
 
     of: str
@@ -26,7 +27,7 @@ class Place(NamedTuple):
     @property
     def has_state(self) -> bool:
         """Whether reading can go on from it, without what was read before."""
-        return self.of != "batch"
+        return self.of != "batches"
 
 
 def keeps_state(source: Any) -> bool:

@@ -38,11 +38,11 @@ def reading(data: Any, place: Place | None = None, where: str = "data") -> Itera
             made.close()
 
 
-def place_behind(data: Any, batches: Iterator[Any], batch: PyTree, rows: int) -> Place:
-    """The place behind a batch that has just been read; `batch` stands in it where there is no state."""
+def place_behind(data: Any, batches: Iterator[Any], seen: PyTree, rows: int) -> Place:
+    """The place behind a batch that has just been read; where there is no state, what was `seen` stands in it."""
     if batches is not data and keeps_state(batches):
         return Place("iterator", state_of(batches), rows)
-    return Place("data", state_of(data), rows) if keeps_state(data) else Place("batch", batch, rows)
+    return Place("data", state_of(data), rows) if keeps_state(data) else Place("batches", seen, rows)
 
 
 def pass_end(data: Any, place: Place, cut: bool, where: str) -> None:

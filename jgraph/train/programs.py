@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jgraph.data.fingerprint import batch_hash
+from jgraph.data.fingerprint import batches_hash
 from jgraph.data.place import Place
 from jgraph.data.prefetch import Prefetch
 from jgraph.train.convolutions import convolves
@@ -239,8 +239,8 @@ class Ready(NamedTuple):
 class HostFeed:
     """An epoch over batches from the host, read ahead, one a dispatch: `one` takes (carry, batch, real).
 
-    `places` are where an iterable stands behind its last batches. Where that is told by a batch, the batch is kept, and
-    hashed when somebody asks, so that it costs nothing where nobody does.
+    `places` are where an iterable stands behind its last batches. Where batches tell that, they are kept, and hashed
+    when somebody asks, so that it costs nothing where nobody does.
     """
 
     one: Callable[[Any, PyTree, np.ndarray], Any]
@@ -270,7 +270,7 @@ class HostFeed:
     def place(self, done: int) -> Place | None:
         """Where an iterable stands behind so many batches of the epoch, if it is known."""
         place = self.places.get(done)
-        return place if place is None or place.has_state else place._replace(value=batch_hash(place.value))
+        return place if place is None or place.has_state else place._replace(value=batches_hash(place.value))
 
     def settle(self, done: int) -> None:
         """Forgets the places before so many batches."""

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jgraph.arrays import is_stored
-from jgraph.data.fingerprint import batch_hash
+from jgraph.data.fingerprint import batches_hash
 from jgraph.data.place import OTHER, Place, keeps_state
 from jgraph.data.prefetch import Prefetch
 from jgraph.data.reading import copied, length_of, named, pass_end, place_behind, reading
@@ -105,11 +105,13 @@ class Source:
         Raises:
             ArgumentError: they come from an iterator, or from what keeps its own position.
         """
-        if isinstance(self.batches, Iterator) or keeps_state(self.batches):
+        kind, used_up = type(self.batches).__name__, isinstance(self.batches, Iterator)
+        if used_up or keeps_state(self.batches):
+            got = f"an iterator ({kind}), which a range test would use up"
             raise ArgumentError(
                 where,
                 expected="data that can be read again",
-                got=f"an iterator ({type(self.batches).__name__}), which a range test would use up",
+                got=got if used_up else f"a {kind}, which a range test would bring to another place",
                 cure="Give an object whose __iter__ starts anew.",
             )
 
@@ -192,24 +194,42 @@ class Source:
         if place is not None and place.rows and not done:
             pass_end(self.batches, place, steps is not None, self.where)
             place = None
-        first, size = (done, place.rows) if place is not None and place.has_state else (0, 0)
-        number = first
+        known = place is not None and place.has_state
+        first, size, begun = (done, place.rows, None) if place is not None and known else (0, 0, None)
         with reading(self.batches, place, self.where) as batches:
-            rest = itertools.islice(batches, None if steps is None else steps - first)
-            for number, (where, batch) in enumerate(named(rest, self.where, first), first + 1):
+            rest = named(itertools.islice(batches, None if steps is None else steps - first), self.where, first)
+            if done and not known:
+                begun, size = self._read_again(itertools.islice(rest, done), done, place)
+            for number, (where, batch) in enumerate(rest):
                 bound, count = self.binding.bind(batch, where)
-                size = max(size, count)
-                if number > done:
-                    self.binding.check_values(bound, where)
-                    bound = copied(bound)
-                    behind = place_behind(self.batches, batches, bound, size) if told else None
-                    if self.saved and behind is not None and number == done + 1:
-                        check_plain(behind, where)
-                    yield self._ready(self._weighed(bound, where), count, size, behind)
-                elif number == done and place is not None and batch_hash(copied(bound)) != place.value:
-                    raise _changed(where, "another one")
-        if number < done:
-            raise _changed(f"{self.where}, batch {number}", "the end of the data")
+                self.binding.check_values(bound, where)
+                bound, size = copied(bound), max(size, count)
+                begun = bound if begun is None else begun
+                behind = place_behind(self.batches, batches, (begun, bound), size) if told else None
+                if self.saved and behind is not None and not number:
+                    check_plain(behind, where)
+                yield self._ready(self._weighed(bound, where), count, size, behind)
+
+    def _read_again(self, batches: Iterator[tuple[str, Any]], done: int, place: Place | None) -> tuple[PyTree, int]:
+        """Reads the batches that are done: the first one, and the most rows of any.
+
+        Raises:
+            ResumeError: there are fewer, or the first and the last are not those that the run took.
+        """
+        number, size, begun, bound, where = 0, 0, None, None, self.where
+        for where, batch in batches:
+            number += 1
+            bound, count = self.binding.bind(batch, where)
+            begun, size = copied(bound) if begun is None else begun, max(size, count)
+        alike = place is None or batches_hash((begun, copied(bound))) == place.value
+        if number < done or not alike:
+            raise ResumeError(
+                where,
+                expected=f"the {done} batches that the run took of this epoch",
+                got=f"{number}, then the data ended" if number < done else "others",
+                cure=f"{SAME} {OTHER}",
+            )
+        return begun, size
 
     def _ready(self, bound: Batch, count: int, size: int, place: Place | None = None) -> Ready:
         """A batch on the device.
@@ -236,10 +256,6 @@ class Source:
                 got=f"{number}, then the data ended",
                 cure=used_up if again and not number else "Give more data, or ask for fewer steps.",
             )
-
-
-def _changed(where: str, got: str) -> ResumeError:
-    return ResumeError(where, expected="the batch that the run took there", got=got, cure=f"{SAME} {OTHER}")
 
 
 def measure(
