@@ -3,6 +3,7 @@
 import copy
 from typing import Any, NamedTuple
 
+from jgraph.data.fingerprint import batches_hash
 from jgraph.errors import ResumeError
 
 PAIRS = (("get_state", "set_state"), ("state_dict", "load_state_dict"))
@@ -15,14 +16,18 @@ class Place(NamedTuple):
     """Where reading stands, behind the last batch that a step took.
 
     `of` says what `value` is: the state of the epoch's own `"iterator"`; that of the `"data"` themselves, which lasts
-    from epoch to epoch; or, where there is no state, the hash of the `"batches"` that were the epoch's first and last.
-    `rows` are the most that a batch of the epoch had, to which smaller ones are filled up; 0 stands for data of which
-    nothing has been read.
+    from epoch to epoch; or, where there is no state, the `"batches"` that were the epoch's first and last, and only
+    their hash once a run is left or saved. `rows` are the most that a batch of the epoch had, to which smaller ones are
+    filled up; 0 stands for data of which nothing has been read.
     """
 
     of: str
     value: Any
     rows: int = 0
+
+    def hashed(self) -> "Place":
+        """The place with the hash of its batches: it is only taken where somebody needs it, and not at each step."""
+        return self if self.has_state or isinstance(self.value, str) else self._replace(value=batches_hash(self.value))
 
     @property
     def has_state(self) -> bool:
@@ -39,10 +44,17 @@ def keeps_state(source: Any) -> bool:
     return _pair(source) is not None
 
 
-def state_of(source: Any) -> Any:
-    """The position of data or of an iterator that keep one, as a copy that stays as it is."""
-    tell, _ = _pair(source) or PAIRS[0]
-    return copy.deepcopy(getattr(source, tell)())
+def place_by(source: Any, of: str, rows: int = 0) -> Place | None:
+    """The place that data or an iterator tell now, with a copy of their state; `None` where they do not tell one."""
+    if (pair := _pair(source)) is None:
+        return None
+    try:
+        return Place(of, copy.deepcopy(getattr(source, pair[0])()), rows)
+    except NotImplementedError:  # as iterators say that have the method because they must
+        return None
+    except Exception as error:
+        error.add_note(f"Raised by {pair[0]} of the data, or by a copy of what it gave.")
+        raise
 
 
 def restore(source: Any, state: Any, where: str) -> None:
@@ -76,4 +88,7 @@ def check_keeps(source: Any, where: str) -> tuple[str, str]:
 
 
 def _pair(source: Any) -> tuple[str, str] | None:
-    return next((pair for pair in PAIRS if all(callable(getattr(source, name, None)) for name in pair)), None)
+    for tell, take in PAIRS:
+        if hasattr(source, tell) and hasattr(source, take):
+            return tell, take
+    return None

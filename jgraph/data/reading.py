@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jgraph.data.place import OTHER, Place, keeps_state, restore, state_of
+from jgraph.data.place import OTHER, Place, place_by, restore
 from jgraph.errors import ResumeError
 from jgraph.typing import PyTree
 
@@ -40,9 +40,8 @@ def reading(data: Any, place: Place | None = None, where: str = "data") -> Itera
 
 def place_behind(data: Any, batches: Iterator[Any], seen: PyTree, rows: int) -> Place:
     """The place behind a batch that has just been read; where there is no state, what was `seen` stands in it."""
-    if batches is not data and keeps_state(batches):
-        return Place("iterator", state_of(batches), rows)
-    return Place("data", state_of(data), rows) if keeps_state(data) else Place("batches", seen, rows)
+    own = None if batches is data else place_by(batches, "iterator", rows)
+    return own or place_by(data, "data", rows) or Place("batches", seen, rows)
 
 
 def pass_end(data: Any, place: Place, cut: bool, where: str) -> None:

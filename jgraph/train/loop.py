@@ -31,7 +31,7 @@ def train(session: Session, source: Source, held_out: Source | None) -> Run:
                 raise
     finally:
         session.signals.again()
-    return session.current()
+    return session.current().left()
 
 
 def _train(session: Session, source: Source, held_out: Source | None) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from jgraph.data.place import OTHER, Place, check_keeps, keeps_state, state_of
+from jgraph.data.place import OTHER, Place, check_keeps, keeps_state, place_by
 from jgraph.errors import ResumeError
 from jgraph.storage.plain_state import from_plain, to_plain
 from jgraph.train.state import Run
@@ -32,9 +32,9 @@ def with_place(run: Run, data: Any, resumed: bool) -> tuple[Run, list[str]]:
             cure=f"Give an object whose __iter__ starts anew, or an iterator with get_state and set_state. {OTHER}",
         )
     if under_way:
-        text = f"reads {run.position.step} batches again to find its place: the data have no get_state and set_state"
-        return run, [text]
-    return dataclasses.replace(run, place=Place("data", state_of(data)) if keeps else None), []
+        why = "the data told none, by get_state and set_state"
+        return run, [f"reads {run.position.step} batches again to find its place, as {why}"]
+    return dataclasses.replace(run, place=place_by(data, "data")), []
 
 
 def check_plain(place: Place, where: str) -> None:
@@ -53,7 +53,7 @@ def plain_place(place: Place) -> list[Any]:
     Raises:
         SaveError: no file can hold its state.
     """
-    return [place.of, to_plain(place.value, f"fit, state of the {place.of}"), place.rows]
+    return [place.of, to_plain(place.hashed().value, f"fit, state of the {place.of}"), place.rows]
 
 
 def place_of(plain: list[Any]) -> Place:

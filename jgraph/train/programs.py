@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jgraph.data.fingerprint import batches_hash
 from jgraph.data.place import Place
 from jgraph.data.prefetch import Prefetch
 from jgraph.train.convolutions import convolves
@@ -239,8 +238,7 @@ class Ready(NamedTuple):
 class HostFeed:
     """An epoch over batches from the host, read ahead, one a dispatch: `one` takes (carry, batch, real).
 
-    `places` are where an iterable stands behind its last batches. Where batches tell that, they are kept, and hashed
-    when somebody asks, so that it costs nothing where nobody does.
+    `places` are where an iterable stands behind its last batches; where it keeps no state, they hold some of these.
     """
 
     one: Callable[[Any, PyTree, np.ndarray], Any]
@@ -269,8 +267,7 @@ class HostFeed:
 
     def place(self, done: int) -> Place | None:
         """Where an iterable stands behind so many batches of the epoch, if it is known."""
-        place = self.places.get(done)
-        return place if place is None or place.has_state else place._replace(value=batches_hash(place.value))
+        return self.places.get(done)
 
     def settle(self, done: int) -> None:
         """Forgets the places before so many batches."""

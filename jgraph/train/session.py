@@ -380,7 +380,7 @@ class Session:
 
     def _rescued(self) -> Run:
         """The run before what has begun without a step; without its train state where a failure took that down."""
-        run = self._undone or self.current()
+        run = (self._undone or self.current()).left()
         try:
             jax.block_until_ready(run.train_state)
         except Exception:

@@ -175,6 +175,10 @@ class Run:
             timings=_append(self.timings, timings),
         )
 
+    def left(self) -> "Run":
+        """The run as it leaves `fit`: a plain value, that holds no batch."""
+        return self if self.place is None else dataclasses.replace(self, place=self.place.hashed())
+
     def plot(
         self,
         path: str | os.PathLike[str] | None = None,

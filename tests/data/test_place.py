@@ -1,10 +1,11 @@
 """The position of data: told as a copy, taken as a copy, by either pair of names."""
 
+import threading
 from typing import Any
 
 import pytest
 
-from jgraph.data.place import Place, check_keeps, keeps_state, restore, state_of
+from jgraph.data.place import Place, check_keeps, keeps_state, place_by, restore
 from jgraph.data.reading import pass_end, place_behind, reading
 from jgraph.errors import ResumeError
 
@@ -60,12 +61,28 @@ class Data(Torch):
 @pytest.mark.parametrize("make", [Grain, Torch])
 def test_a_state_is_a_copy_both_ways(make: Any) -> None:
     data = make()
-    state = state_of(data)
+    place = place_by(data, "data")
+    assert place is not None
     data.state["next"][0] = 7
-    assert state == {"next": [0]}
-    restore(data, state, "fit")
+    assert place.value == {"next": [0]}
+    restore(data, place.value, "fit")
     data.state["next"][0] = 8
-    assert state == {"next": [0]}
+    assert place.value == {"next": [0]}
+
+
+def test_a_method_that_is_there_for_form_tells_nothing() -> None:
+    class Formal(Grain):
+        def get_state(self) -> Any:
+            raise NotImplementedError
+
+    class Locked(Grain):
+        def get_state(self) -> Any:
+            return threading.Lock()
+
+    assert place_by(Formal(), "data") is None
+    with pytest.raises(TypeError) as caught:
+        place_by(Locked(), "data")
+    assert caught.value.__notes__ == ["Raised by get_state of the data, or by a copy of what it gave."]
 
 
 def test_half_a_pair_keeps_nothing() -> None:

@@ -358,6 +358,8 @@ def test_an_iterator_goes_on_where_steps_cut_an_epoch() -> None:
 
 def test_a_replay_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     left = broken(batches(), tmp_path, step=2)
+    assert left.place is not None
+    assert isinstance(left.place.value, str)
     for start in starts(tmp_path, left):
         caplog.clear()
         caplog.set_level("INFO", "jgraph")
