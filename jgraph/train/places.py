@@ -24,7 +24,7 @@ def with_place(run: Run, data: Any, resumed: bool) -> tuple[Run, list[str]]:
         if place.of == "data" and (under_way or resumed):
             check_keeps(data, "fit")
         return (run if under_way or keeps else dataclasses.replace(run, place=None)), []
-    if isinstance(data, Iterator) and (under_way or (resumed and run.history and not keeps)):
+    if isinstance(data, Iterator) and (under_way or (resumed and run.history)):
         raise ResumeError(
             "fit",
             expected="data that can be read again, or that told their position while the run was trained",

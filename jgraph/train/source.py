@@ -189,7 +189,7 @@ class Source:
     def _read(self, steps: int | None, done: int = 0, place: Place | None = None, told: bool = True) -> Iterator[Ready]:
         """The batches of an iterable that are still to be taken, on the device, each `told` with the place behind it.
 
-        From a place with a state the reading goes on; else what is done is read again, and its last batch compared.
+        From a place with a state the reading goes on; else what is done is read again, and compared.
         """
         if place is not None and place.rows and not done:
             pass_end(self.batches, place, steps is not None, self.where)

@@ -396,8 +396,9 @@ def test_a_generator_cannot_go_on_and_none_of_it_is_read(tmp_path: Path) -> None
 
 def test_a_generator_cannot_go_on_in_another_process_between_two_epochs(tmp_path: Path) -> None:
     broken(iter(batches() * 2), tmp_path, epoch=1, **WHOLE)
-    with pytest.raises(ResumeError, match="data that can be read again, or that told their position"):
-        fit(iter(batches() * 2), resume=tmp_path, **WHOLE)
+    for data in (iter(batches() * 2), Endless()):
+        with pytest.raises(ResumeError, match="data that can be read again, or that told their position"):
+            fit(data, resume=tmp_path, **WHOLE)
 
 
 def test_a_run_that_is_done_asks_nothing_of_its_data(tmp_path: Path) -> None:
