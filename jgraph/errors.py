@@ -92,11 +92,14 @@ class LockedError(WriteError):
 
 
 class ResumeError(JGraphError, ValueError):
-    """A checkpoint belongs to another run: another model, optimizer, seed, batch size, other data or callbacks."""
+    """A checkpoint belongs to another run: another model, optimizer, seed, batch size, other data or callbacks.
+
+    Or the data cannot go on from the midst of an epoch, or are not those that were read until there.
+    """
 
 
 class SaveError(JGraphError, ValueError):
-    """Something in the model has no public name, so a file could not say what it is."""
+    """Something in the model has no public name, or the data's state is not plain, so that no file could hold it."""
 
 
 class LoadError(JGraphError, OSError):

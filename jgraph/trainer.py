@@ -234,25 +234,25 @@ class Trainer:
         """Trains until `epochs` epochs are done, and returns the run: train state, history, and all else.
 
         `data` is a tuple (inputs, targets) or (inputs, targets, weights) of arrays, or an iterable of such tuples, one
-        a batch: a loader of Grain, PyTorch or `tf.data`, a list, a generator (for one epoch). Small arrays lie on the
-        device, or where `data_on_device` says; other batches are read ahead, in a thread. `drop_last` leaves out what
+        a batch: a loader of Grain, PyTorch or `tf.data`, a list, a generator (for one epoch, or in `steps_per_epoch`).
+        Small arrays lie on the device, or as `data_on_device` says; others are read ahead. `drop_last` leaves out what
         does not fill a batch; rows are ordered by (seed, epoch); `steps_per_epoch` ends an epoch early.
         `validation_split` takes the last rows, before any shuffling; `validation_every` validates every so many epochs,
         on `validation_steps` batches of `validation_batch_size` rows. `class_weight`, `{class: weight}` or such dicts
         by output, multiplies the weights of training rows by those of their classes, 1 where a class is not named.
-
         Start values and all randomness come from `seed`, unless training goes on from a `train_state` (at
-        `initial_epoch`), a `run`, which keeps its history, seed and epochs, or the newest whole checkpoint in the
-        directory `resume`, to the same bits as if it had never stopped (if there is none, it starts anew and says so).
-
-        `callbacks` are those of `jg.callbacks`, or one's own; `TerminateOnNaN` and, with `progress`, `ProgressBar` come
-        on top. Ctrl-C ends the dispatch and returns the run as "interrupted", again it raises; SIGTERM saves first.
+        `initial_epoch`), a `run`, or the newest whole checkpoint in the directory `resume` (if there is none, it starts
+        anew, and says so), to the same bits as if it had never stopped. Data with `get_state` and `set_state`, or
+        `state_dict` and `load_state_dict`, go on at their state; other iterables are read again up to there, which is
+        said, and their first and last batch compared; an iterator without a state is refused. Validation data are read
+        from their start. `callbacks` are those of `jg.callbacks`, or one's own, besides `TerminateOnNaN` and, with
+        `progress`, `ProgressBar`. Ctrl-C returns the run as "interrupted", again it raises; SIGTERM saves first.
 
         Raises:
             ArgumentError: an argument has no meaning. DataError, KeyMismatchError, ShapeError, DTypeError: data do not
             fit, are empty, not finite, of differing lengths, or hold indices out of range. MonitorError,
-            NameClashError, CallbackError: a callback does not fit, or raised. ResumeError, LoadError: the checkpoint is
-            another run's, or none is whole. WriteError: a file cannot be written. All have `run`, the last good run.
+            NameClashError, CallbackError: a callback does not fit, or raised. ResumeError, LoadError: the checkpoint or
+            the data are another run's, or not whole. WriteError: no file can be written. All have `run`, the last good.
         """
         validation = Validation(validation_split, validation_steps, validation_batch_size, validation_every)
         rest = initial_epoch, drop_last, data_on_device, validation, class_weight

@@ -94,6 +94,8 @@ def test_the_error_of_the_page_on_faults_carries_the_run(tmp_path: Path) -> None
     rescued, finished = names["rescued"], names["finished"]
     assert (rescued.position.epoch, len(rescued.history["loss"])) == (2, 2)
     assert (finished.position.epoch, len(finished.history["loss"])) == (4, 4)
+    assert names["part"].place == ("data", {"next": 96}, 16)
+    assert int(names["rest"].train_state.step) == 12
 
 
 def test_the_page_on_callbacks_knows_every_callback_action_and_hook() -> None:

@@ -13,9 +13,12 @@ from jgraph.typing import PyTree
 WHOLE_BYTES = 2**26
 """Arrays of at most this size are hashed whole, larger ones by evenly spaced rows of this size together."""
 
+BATCH_BYTES = 2**18
+"""The same for the arrays of a batch, which is hashed in less than a millisecond."""
 
-def fingerprint(arrays: PyTree) -> str:
-    """The hash of the arrays of a tree: their shapes, dtypes and rows.
+
+def fingerprint(arrays: PyTree, most: int = WHOLE_BYTES) -> str:
+    """The hash of the arrays of a tree: their shapes, dtypes and rows, of an array beyond `most` bytes some of them.
 
     >>> import numpy as np
     >>> fingerprint((np.arange(3), None)) == fingerprint((np.arange(3), None))
@@ -26,18 +29,23 @@ def fingerprint(arrays: PyTree) -> str:
     digest = hashlib.sha256(str(jax.tree.structure(arrays)).encode())
     for array in jax.tree.leaves(arrays):
         digest.update(f"{np.shape(array)}{array.dtype}".encode())
-        for part in _sample(array):
+        for part in _sample(array, most):
             digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()
 
 
-def _sample(array: Any) -> Iterator[np.ndarray]:
+def batches_hash(batches: PyTree) -> str:
+    """The hash of some batches, to know them again when they are read again."""
+    return fingerprint(batches, BATCH_BYTES)
+
+
+def _sample(array: Any, most: int) -> Iterator[np.ndarray]:
     """The rows to hash, in parts."""
     size = array.size * array.dtype.itemsize
-    if size <= WHOLE_BYTES:
+    if size <= most:
         yield from (np.asarray(part) for _, part in pieces(array))
         return
     rows = len(array)
-    chosen = np.unique(np.linspace(0, rows - 1, max(1, rows * WHOLE_BYTES // size)).astype(np.int64))
-    most = max(1, rows * PIECE_BYTES // size)
-    yield from (take(array, chosen[start : start + most]) for start in range(0, len(chosen), most))
+    chosen = np.unique(np.linspace(0, rows - 1, max(1, rows * most // size)).astype(np.int64))
+    piece = max(1, rows * PIECE_BYTES // size)
+    yield from (take(array, chosen[start : start + piece]) for start in range(0, len(chosen), piece))

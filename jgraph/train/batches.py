@@ -265,6 +265,8 @@ def check_iterable(data: Any, epochs: int, where: str) -> Iterable:
             where,
             expected="data that can be read once an epoch",
             got=f"an iterator ({type(data).__name__}), which the first epoch uses up",
-            cure="Give an object whose __iter__ starts anew, or epochs=1.",
+            cure="Give an object whose __iter__ starts anew, or epochs=1"
+            + ", or steps_per_epoch" * (where == "fit")
+            + ".",
         )
     return data

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from jgraph.errors import ArgumentError
 from jgraph.train.callback import Setup
 from jgraph.train.learning_rate import inexact
 from jgraph.train.outlets import Outlets
+from jgraph.train.places import with_place
 from jgraph.train.plan import Plan, check_batches, check_epochs
 from jgraph.train.programs import Programs
 from jgraph.train.session import Session, Setting
@@ -84,6 +86,7 @@ def _begin(
         lambda: about_run(trainer.model, programs.step, trainer.optimizer, plan, source, held_out, given)
     )
     if any(callback.directories() for callback in everyone.values()):
+        source = dataclasses.replace(source, saved=True)
         about()
     held = reserve(everyone, outlets)
     found, said = (None, []) if resume is None else resumed(resume, trainer.template, given, about)
@@ -99,6 +102,11 @@ def _begin(
     begun = dataclasses.replace(before or first, train_state=start, batches=batches)
     if found is None:
         begun = dataclasses.replace(begun, stopped=None)
+    if source.rows is not None:
+        begun = dataclasses.replace(begun, place=None)
+    elif begun.stopped is None and begun.position.epoch < plan.epochs:
+        begun, replay = with_place(begun, source.batches, found is not None)
+        said += [(logging.INFO, text) for text in replay]
     begun, new = with_memories(begun, everyone)
     said += held + prepare_directories(everyone, new, begun, resume, about)
     sinks = sinks_of(everyone, begun.memories, new, anew=resume is not None and found is None)

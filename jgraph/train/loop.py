@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from jgraph.data.place import Place
 from jgraph.train.actions import FindLearningRate
 from jgraph.train.caching import caching
 from jgraph.train.programs import STEPS_PER_DISPATCH
@@ -30,7 +31,7 @@ def train(session: Session, source: Source, held_out: Source | None) -> Run:
                 raise
     finally:
         session.signals.again()
-    return session.current()
+    return session.current().left()
 
 
 def _train(session: Session, source: Source, held_out: Source | None) -> None:
@@ -45,8 +46,10 @@ def _train(session: Session, source: Source, held_out: Source | None) -> None:
     session.searching = functools.partial(search, session, source)
     session.fire("on_train_begin")
     session.outlets.wait()
+    place = session.run.place
     while _goes_on(session):
-        train_epoch(session, source, held_out)
+        train_epoch(session, source, held_out, place)
+        place = None  # from here on the data stand where they are
     session.fire("on_train_end")
     session.outlets.close()
     session.look()
@@ -68,11 +71,14 @@ def _goes_on(session: Session) -> bool:
     return session.going()
 
 
-def train_epoch(session: Session, source: Source, held_out: Source | None) -> None:
-    """Trains what is left of an epoch; where something stops it, the run stays in the midst of it."""
+def train_epoch(session: Session, source: Source, held_out: Source | None, place: Place | None) -> None:
+    """Trains what is left of an epoch; where something stops it, the run stays in the midst of it.
+
+    An iterable is read from the place, if there is one.
+    """
     plan, epoch, before = session.setting.plan, session.run.position.epoch, session.done
     begin, session.evaluating = time.perf_counter(), 0.0
-    with contextlib.closing(source.epoch(plan, epoch, before, lambda: session.setting.programs)) as feed:
+    with contextlib.closing(source.epoch(plan, epoch, before, lambda: session.setting.programs, place)) as feed:
         session.steps = feed.steps
         if before == 0:
             session.fire("on_epoch_begin")

@@ -6,12 +6,13 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jgraph.data.place import Place
 from jgraph.data.prefetch import Prefetch
 from jgraph.train.convolutions import convolves
 from jgraph.train.counting import batched, looped, noting
@@ -122,6 +123,14 @@ class Feed(Protocol):
         """A batch of what `next` gave, counted from 0, and 1.0 for its real rows (`None`: all are)."""
         ...
 
+    def place(self, done: int) -> Place | None:
+        """Where an iterable stands behind so many batches of the epoch, if it is known."""
+        ...
+
+    def settle(self, done: int) -> None:
+        """Lets go of what only matters where fewer than so many batches turn out to be taken."""
+        ...
+
     def close(self) -> None:
         """Ends the reading of batches that nobody will ask for."""
         ...
@@ -204,6 +213,12 @@ class DeviceFeed:
             return _gathered(self.data, jnp.asarray(self._last))[0], None
         return _gathered(self.data, jnp.asarray(self.order[work[0] + offset]))
 
+    def place(self, done: int) -> Place | None:
+        """None: rows are found by their number."""
+
+    def settle(self, done: int) -> None:
+        """Does nothing, as nothing is kept."""
+
     def close(self) -> None:
         """Does nothing, as nothing is read."""
 
@@ -211,28 +226,53 @@ class DeviceFeed:
 _gathered = jax.jit(gather)
 
 
+class Ready(NamedTuple):
+    """A batch on the device, 1.0 for its real rows, and where the iterable stands behind it that gave it."""
+
+    batch: PyTree
+    real: np.ndarray
+    place: Place | None = None
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class HostFeed:
-    """An epoch over batches from the host, read ahead, one a dispatch: `one` takes (carry, batch, real)."""
+    """An epoch over batches from the host, read ahead, one a dispatch: `one` takes (carry, batch, real).
+
+    `places` are where an iterable stands behind its last batches; where it keeps no state, they hold some of these.
+    """
 
     one: Callable[[Any, PyTree, np.ndarray], Any]
-    batches: Prefetch[tuple[PyTree, np.ndarray]]
+    batches: Prefetch[Ready]
     steps: int | None = None
+    places: dict[int, Place] = dataclasses.field(default_factory=dict)
 
     def next(self, start: int, count: int) -> tuple[Any, int]:
         """The next batch, brought to the device."""
-        del start, count
+        del count
         work = next(self.batches, None)
+        if work is not None and work.place is not None:
+            if not work.place.has_state:  # batches take room
+                self.settle(start)
+            self.places[start + 1] = work.place
         return work, int(work is not None)
 
-    def run(self, carry: Any, work: tuple[PyTree, np.ndarray]) -> Any:
+    def run(self, carry: Any, work: Ready) -> Any:
         """Dispatches it."""
-        return self.one(carry, *work)
+        return self.one(carry, work.batch, work.real)
 
-    def batch(self, work: tuple[PyTree, np.ndarray], offset: int = 0) -> tuple[Any, Any]:
+    def batch(self, work: Ready, offset: int = 0) -> tuple[Any, Any]:
         """The batch that was dispatched."""
         del offset
-        return work
+        return work.batch, work.real
+
+    def place(self, done: int) -> Place | None:
+        """Where an iterable stands behind so many batches of the epoch, if it is known."""
+        return self.places.get(done)
+
+    def settle(self, done: int) -> None:
+        """Forgets the places before so many batches."""
+        for number in [number for number in self.places if number < done]:
+            del self.places[number]
 
     def close(self) -> None:
         """Ends the reading ahead."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from jgraph.errors import ResumeError
 from jgraph.train.hooks import form
+from jgraph.train.places import place_of, plain_place
 from jgraph.train.state import Position, Run, TrainState
 from jgraph.tree import leaves_with_names, name_of
 from jgraph.typing import PyTree
@@ -37,7 +38,11 @@ def arrays_of(run: Run) -> dict[str, Any]:
 
 
 def record_of(run: Run) -> dict[str, Any]:
-    """What a run has beside arrays, as plain values."""
+    """What a run has beside arrays, as plain values.
+
+    Raises:
+        SaveError: the data have told a position that no file can hold.
+    """
     key = run.train_state.key
     memories = {
         name: {
@@ -54,6 +59,7 @@ def record_of(run: Run) -> dict[str, Any]:
         "stopped": run.stopped,
         "seed": run.seed,
         "frozen": list(run.frozen),
+        "place": None if run.place is None else plain_place(run.place),
         "key_impl": str(jax.random.key_impl(key)) if _is_key(key) else None,
         "memories": memories,
         "versions": _versions(),
@@ -91,6 +97,7 @@ def run_of(
         events=tuple(record["events"]),
         seed=record["seed"],
         frozen=tuple(record.get("frozen", ())),
+        place=None if (place := record.get("place")) is None else place_of(place),
     )
 
 

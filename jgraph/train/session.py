@@ -22,6 +22,7 @@ from jgraph.train.plan import Plan
 from jgraph.train.programs import QUEUE, Feed, Pace, Programs
 from jgraph.train.rate_search import RateSearch
 from jgraph.train.record import arrays_of, record_of
+from jgraph.train.refusal import why_refused
 from jgraph.train.signals import Signals
 from jgraph.train.source import read_logs
 from jgraph.train.state import Position, Run, TrainState
@@ -33,9 +34,6 @@ LOG = logging.getLogger("jgraph")
 
 BEGINNINGS = ("on_epoch_begin", "on_step_begin")
 """Hooks of what has not happened until a step is taken: a run that is left before it goes on from before them."""
-
-GUARDED = {"loss": "the loss", "gradients": "the gradients", "update": "the gradients or the update"}
-"""What a guard has refused where the losses that are logged are finite."""
 
 GLANCE_SECONDS = 0.1
 """How often, at most, the loop looks up from dispatching: for clocks, progress, and steps that the guard refused."""
@@ -94,6 +92,7 @@ class Session:
         self._locating = any(c.locates() for c in setting.callbacks.values())
         self._recent = deque[tuple[Feed, Any, int, int]](maxlen=QUEUE + 2)
         self._undone: Run | None = None
+        self._feed: Feed | None = None
         if run.sums is not None:  # a step that was refused may be tried again
             run = dataclasses.replace(run, sums=jnp.stack([run.sums[0], self._empty[1]]))
         self._commit(run)
@@ -104,9 +103,11 @@ class Session:
     def current(self) -> Run:
         """The run as it is now; saved, it goes on from here."""
         train_state, sums = self.carry
-        position = Position(self.run.position.epoch, self.done)
+        position, place = Position(self.run.position.epoch, self.done), self.run.place
+        if self._feed is not None and position != self.run.position:
+            place = self._feed.place(self.done)
         return dataclasses.replace(
-            self.run, train_state=train_state, sums=sums if self.done else None, position=position
+            self.run, train_state=train_state, sums=sums if self.done else None, position=position, place=place
         )
 
     def going(self) -> bool:
@@ -252,6 +253,7 @@ class Session:
 
     def dispatch(self, feed: Feed) -> bool:
         """Runs the steps until somebody wants to look, and lets them look; False where there is nothing more to run."""
+        self._feed = feed
         work, count = feed.next(self.done, min(self.pace.count, self._room()))
         if not count:
             return False
@@ -298,20 +300,16 @@ class Session:
         What is counted goes back to that step, also where the run has been stopped by something else.
         """
         if self.setting.step.guard is None or not refused(seen := np.asarray(sums)):
+            if self._feed is not None:  # the sums may be those of the last dispatch that was waited for
+                self._feed.settle(self.done - QUEUE)
             return
         train_state, sums = self.carry
         taken = int(train_state.step)
         self.done, self.step = self.done - (self.step - taken), taken
         if self.run.stopped is not None:
             return
-        logs = read_logs(self.setting.step.objective, seen[1])
-        bad = [f"{name} {value}" for name, value in logs.items() if name.endswith("loss") and not np.isfinite(value)]
         where = f"step {self.step + 1} (epoch {self.run.position.epoch + 1}, batch {self.done + 1})"
-        reason = f"not finite at {where}: {', '.join(bad) or GUARDED[self.setting.step.guard]}"
-        if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(train_state.params)):
-            reason += (
-                "; the parameters were not finite before it: TerminateOnNaN(gradients=True) keeps the last good ones"
-            )
+        reason = why_refused(self.setting.step, train_state, seen[1], where)
         self.run = dataclasses.replace(self.run, stopped=reason)
         try:
             finding = self._located(train_state)
@@ -382,7 +380,7 @@ class Session:
 
     def _rescued(self) -> Run:
         """The run before what has begun without a step; without its train state where a failure took that down."""
-        run = self._undone or self.current()
+        run = (self._undone or self.current()).left()
         try:
             jax.block_until_ready(run.train_state)
         except Exception:

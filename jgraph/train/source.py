@@ -10,21 +10,37 @@ import jax
 import numpy as np
 
 from jgraph.arrays import is_stored
+from jgraph.data.fingerprint import batches_hash
+from jgraph.data.place import OTHER, Place, keeps_state
 from jgraph.data.prefetch import Prefetch
-from jgraph.data.reading import copied, length_of, named, reading
+from jgraph.data.reading import copied, length_of, named, pass_end, place_behind, reading
 from jgraph.data.rows import fill_up, order_of, take_rows
-from jgraph.errors import ArgumentError, DataError
+from jgraph.errors import ArgumentError, DataError, ResumeError
 from jgraph.train.batches import Batch, Binding
 from jgraph.train.class_weight import ClassWeights
 from jgraph.train.objective import Objective
+from jgraph.train.places import check_plain
 from jgraph.train.plan import Plan
-from jgraph.train.programs import DeviceFeed, Feed, HostFeed, Pace, Programs, Several, fold, loops, one_by_one
+from jgraph.train.programs import (
+    DeviceFeed,
+    Feed,
+    HostFeed,
+    Pace,
+    Programs,
+    Ready,
+    Several,
+    fold,
+    loops,
+    one_by_one,
+)
 from jgraph.train.state import TrainState
 from jgraph.train.step import gather
 from jgraph.typing import Array, PyTree
 
 ON_DEVICE_BYTES = 2**30
 """Data of at most this size lies on the device for the whole of training."""
+
+SAME = "Let the data give the same batches whenever they are read from their start, or have get_state and set_state."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,7 +62,8 @@ class Source:
 
     Rows lie on the device where `on_device` says so, and, where it says nothing, if they are few and in memory. Batches
     from the host are read, checked and brought to the device in a thread, a few ahead of the step. Where there are
-    weights by class, batches have them; `rows` are as they were given.
+    weights by class, batches have them; `rows` are as they were given. Where runs are `saved`, the position of an
+    iterable has to be one that a checkpoint can hold.
     """
 
     binding: Binding
@@ -58,6 +75,7 @@ class Source:
     resident: bool = False
     looping: bool = False
     class_weights: ClassWeights | None = None
+    saved: bool = False
 
     def place(self, train_state: TrainState) -> "Source":
         """The source with small rows put on the device, once for all epochs, and its kind of program decided."""
@@ -85,21 +103,26 @@ class Source:
         """Checks that reading the batches leaves them as they are.
 
         Raises:
-            ArgumentError: they come from an iterator, which reading uses up.
+            ArgumentError: they come from an iterator, or from what keeps its own position.
         """
-        if isinstance(self.batches, Iterator):
+        kind, used_up = type(self.batches).__name__, isinstance(self.batches, Iterator)
+        if used_up or keeps_state(self.batches):
+            got = f"an iterator ({kind}), which a range test would use up"
             raise ArgumentError(
                 where,
                 expected="data that can be read again",
-                got=f"an iterator ({type(self.batches).__name__}), which a range test would use up",
+                got=got if used_up else f"a {kind}, which a range test would bring to another place",
                 cure="Give an object whose __iter__ starts anew.",
             )
 
-    def epoch(self, plan: Plan, epoch: int, done: int, programs: Callable[[], Programs]) -> Feed:
+    def epoch(
+        self, plan: Plan, epoch: int, done: int, programs: Callable[[], Programs], place: Place | None = None
+    ) -> Feed:
         """The batches of an epoch for training, of which some are done already; the carry is (train_state, sums).
 
-        The order of rows is drawn from (seed, epoch). An iterable is read from its start, and the batches that are done
-        are passed over. Each dispatch asks for the programs, which are others once params have been frozen.
+        The order of rows is drawn from (seed, epoch). An iterable is read from a place with a state; without one, from
+        its start, and the batches that are done are passed over. Each dispatch asks for the programs, which are others
+        once params have been frozen.
         """
         order, steps = None, plan.steps_per_epoch
         if self.rows is not None:
@@ -112,8 +135,11 @@ class Source:
         def at(carry: Any, *given: Any) -> Any:
             return programs().at(*carry, *given)
 
+        def one(carry: Any, *given: Any) -> Any:
+            return programs().one(*carry, *given)
+
         some = several if self.looping else one_by_one(at)
-        return self._feed(some, lambda carry, batch, *real: programs().one(*carry, batch, *real), order, steps, done)
+        return self._feed(some, one, order, steps, lambda: self._read(steps, done, place), done)
 
     def whole(self, train_state: TrainState, batch_size: int, steps: int | None = None) -> Feed:
         """All batches in their order, or the first `steps`, for measuring; the carry is the sums."""
@@ -127,12 +153,20 @@ class Source:
             return programs.measured_at(*given, sums, *chosen)
 
         some = several if self.looping else one_by_one(at)
-        return self._feed(
-            some, lambda sums, batch, *real: programs.measured(*given, sums, batch, *real), order, steps, 0
-        )
+
+        def one(sums: Any, *batch: Any) -> Any:
+            return programs.measured(*given, sums, *batch)
+
+        return self._feed(some, one, order, steps, lambda: self._read(steps, told=False))
 
     def _feed(
-        self, some: Several, one: Callable[..., Any], order: np.ndarray | None, steps: int | None, done: int
+        self,
+        some: Several,
+        one: Callable[..., Any],
+        order: np.ndarray | None,
+        steps: int | None,
+        read: Callable[[], Iterator[Ready]],
+        done: int = 0,
     ) -> Feed:
         order = None if order is None else order[:steps]
         if self.rows is not None and order is not None and self.resident:
@@ -142,35 +176,68 @@ class Source:
 
             return DeviceFeed(some, last, self.rows.bound, order, self.binding.exact)
         known = len(order) if order is not None else self.size[1] if steps is None else steps
-        return HostFeed(one, Prefetch(lambda: self._host_batches(order, steps, done)), known)
-
-    def _host_batches(
-        self, order: np.ndarray | None, steps: int | None, done: int
-    ) -> Iterator[tuple[Batch, np.ndarray]]:
-        """The batches of one epoch on the device, each with 1.0 for its real rows.
-
-        A batch that is smaller than the first one is filled up where that changes nothing, as it then needs no program
-        of its own.
-        """
-        size = 0 if order is None else order.shape[1]
-        for number, (bound, count) in enumerate(self._bound_batches(order, steps, done)):
-            size = count if self.binding.exact else max(size, count)
-            if number >= (0 if order is not None else done):
-                batch, real = fill_up(bound, count, size)
-                yield self.binding.cast(batch), real
-
-    def _bound_batches(self, order: np.ndarray | None, steps: int | None, done: int) -> Iterator[tuple[Batch, int]]:
         if self.rows is not None and order is not None:
-            for rows in order[done:]:
-                yield self._weighed(take_rows(self.rows.bound, rows)), int((rows >= 0).sum())
-            return
-        with reading(self.batches) as batches:
-            for number, (where, batch) in enumerate(named(itertools.islice(batches, steps), self.where)):
+            bound, rest = self.rows.bound, order[done:]
+            return HostFeed(one, Prefetch(lambda: self._taken(bound, rest)), known)
+        return HostFeed(one, Prefetch(read), known)
+
+    def _taken(self, bound: PyTree, order: np.ndarray) -> Iterator[Ready]:
+        """Batches of rows, on the device."""
+        for rows in order:
+            yield self._ready(self._weighed(take_rows(bound, rows)), int((rows >= 0).sum()), len(rows))
+
+    def _read(self, steps: int | None, done: int = 0, place: Place | None = None, told: bool = True) -> Iterator[Ready]:
+        """The batches of an iterable that are still to be taken, on the device, each `told` with the place behind it.
+
+        From a place with a state the reading goes on; else what is done is read again, and compared.
+        """
+        if place is not None and place.rows and not done:
+            pass_end(self.batches, place, steps is not None, self.where)
+            place = None
+        known = place is not None and place.has_state
+        first, size, begun = (done, place.rows, None) if place is not None and known else (0, 0, None)
+        with reading(self.batches, place, self.where) as batches:
+            rest = named(itertools.islice(batches, None if steps is None else steps - first), self.where, first)
+            if done and not known:
+                begun, size = self._read_again(itertools.islice(rest, done), done, place)
+            for number, (where, batch) in enumerate(rest):
                 bound, count = self.binding.bind(batch, where)
-                if number >= done:
-                    self.binding.check_values(bound, where)
-                    bound = self._weighed(copied(bound), where)
-                yield bound, count
+                self.binding.check_values(bound, where)
+                bound, size = copied(bound), max(size, count)
+                begun = bound if begun is None else begun
+                behind = place_behind(self.batches, batches, (begun, bound), size) if told else None
+                if self.saved and behind is not None and not number:
+                    check_plain(behind, where)
+                yield self._ready(self._weighed(bound, where), count, size, behind)
+
+    def _read_again(self, batches: Iterator[tuple[str, Any]], done: int, place: Place | None) -> tuple[PyTree, int]:
+        """Reads the batches that are done: the first one, and the most rows of any.
+
+        Raises:
+            ResumeError: there are fewer, or the first and the last are not those that the run took.
+        """
+        number, size, begun, bound, where = 0, 0, None, None, self.where
+        for where, batch in batches:
+            number += 1
+            bound, count = self.binding.bind(batch, where)
+            begun, size = copied(bound) if begun is None else begun, max(size, count)
+        alike = place is None or batches_hash((begun, copied(bound))) == place.value
+        if number < done or not alike:
+            raise ResumeError(
+                where,
+                expected=f"the {done} batches that the run took of this epoch",
+                got=f"{number}, then the data ended" if number < done else "others",
+                cure=f"{SAME} {OTHER}",
+            )
+        return begun, size
+
+    def _ready(self, bound: Batch, count: int, size: int, place: Place | None = None) -> Ready:
+        """A batch on the device.
+
+        One that is smaller than others is filled up where that changes nothing, as it then needs no program of its own.
+        """
+        batch, real = fill_up(bound, count, count if self.binding.exact else size)
+        return Ready(self.binding.cast(batch), real, place)
 
     def _weighed(self, bound: Batch, where: str | None = None) -> Batch:
         return bound if self.class_weights is None else self.class_weights(bound, where or self.where)

@@ -48,7 +48,8 @@ def sources_of(
     """
     by_class = class_weights_of(binding.objective, plan.class_weight)
     begin, every = run.position.epoch if run else plan.initial_epoch, plan.validation.every
-    source, held_out = source_of(binding, programs, data, "fit", plan.epochs - begin, plan.data_on_device), None
+    times = plan.epochs - begin if plan.steps_per_epoch is None else 1  # an iterator goes on where an epoch was cut
+    source, held_out = source_of(binding, programs, data, "fit", times, plan.data_on_device), None
     if plan.validation.split:
         if source.rows is None or validation_data is not None:
             raise ArgumentError(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 import jax
 import jax.numpy as jnp
 
+from jgraph.data.place import Place
 from jgraph.draw.panels import best_epoch
 from jgraph.draw.run_picture import RunPicture
 from jgraph.errors import ArgumentError
@@ -133,8 +134,9 @@ class Run:
     per second) and `events` (what was decided and said) are outside of it. `stopped` is the reason, if training ended
     before its last epoch. `memories` are those of the callbacks, by name; `sums` those of an unfinished epoch. The
     order of the data is drawn from `seed`; `batches` is how the epochs are cut (`batch_size`, `shuffle`, `rows`,
-    `steps_per_epoch`, `drop_last`), which may change between two epochs only. `frozen` are the patterns of paths that
-    callbacks have frozen (`Freeze`); a run goes on with them.
+    `steps_per_epoch`, `drop_last`), which may change between two epochs only; `place` is where an iterable of batches
+    stands behind the last one that a step took. `frozen` are the patterns of paths that callbacks have frozen
+    (`Freeze`); a run goes on with them.
 
     An error that leaves `fit` has such a run; its `train_state` is `None` where that went down with a program that
     failed on the device.
@@ -158,6 +160,7 @@ class Run:
     seed: int = 0
     batches: dict[str, Any] = dataclasses.field(default_factory=dict)
     frozen: tuple[str, ...] = ()
+    place: Place | None = None
 
     def after_epoch(self, train_state: TrainState, logs: dict[str, float], timings: dict[str, float]) -> "Run":
         """The run with one more epoch in its history; a log that is new or missing has NaN where it has no number."""
@@ -167,9 +170,14 @@ class Run:
             train_state=train_state,
             position=Position(epochs + 1, 0),
             sums=None,
+            place=self.place if self.place is not None and self.place.of == "data" else None,
             history=_append(self.history, logs),
             timings=_append(self.timings, timings),
         )
+
+    def left(self) -> "Run":
+        """The run as it leaves `fit`: a plain value, that holds no batch."""
+        return self if self.place is None else dataclasses.replace(self, place=self.place.hashed())
 
     def plot(
         self,
