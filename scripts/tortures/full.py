@@ -28,7 +28,7 @@ import jgraph as jg
 from jgraph.errors import WriteError
 from jgraph.storage.appended_file import AppendedFile
 from jgraph.storage.lock import NAME
-from jgraph.storage.steps import newest_whole, save_step
+from jgraph.storage.steps import clean, newest_whole, save_step
 from jgraph.train import outlets
 from scripts.tortures.command import main
 from scripts.tortures.figure import Figure
@@ -162,6 +162,8 @@ def judged(error: WriteError, own: jg.Trainer, watched: Watched, place: Path, wr
     ]
     if write.startswith("checkpoints"):
         found = newest_whole(place / "run")
+        if os.access(place / "run", os.W_OK):
+            clean(place / "run")  # as the next start does, where a thread of Orbax wrote on for a moment
         left = [path.name for path in (place / "run").iterdir() if not path.name.isdigit() and path.name != NAME]
         problems += [
             (found is None or found[0] < AT - 8 or bool(found[3]), f"the newest checkpoint is {found and found[0]}"),
