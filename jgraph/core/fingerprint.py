@@ -18,6 +18,7 @@ from jgraph.core.layer import Layer
 from jgraph.core.serialise import Writer
 from jgraph.core.treatment import Treatment
 from jgraph.errors import SaveError
+from jgraph.parse import parse
 
 
 def fingerprint_of(graph: Graph) -> str:
@@ -86,7 +87,7 @@ def differences(saved: str, given: str) -> dict[str, tuple[str, str]]:
     Raises:
         KeyError, ValueError: a text is no model's JSON.
     """
-    both = [_nodes_by_path(json.loads(text)) for text in (saved, given)]
+    both = [_nodes_by_path(parse(text)) for text in (saved, given)]
     paths = [path for path in {**both[0], **both[1]} if both[0].get(path) != both[1].get(path)]
     pairs = {path: (both[0].get(path, []), both[1].get(path, [])) for path in paths}
     return {path: (_told(saved, given), _told(given, saved)) for path, (saved, given) in pairs.items()}

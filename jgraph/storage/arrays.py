@@ -10,6 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jgraph.storage.leaves import paths
+from jgraph.storage.untrusted import read_json
 from jgraph.typing import PyTree
 
 ARRAYS, RECORD = "arrays", "jgraph"
@@ -27,14 +29,6 @@ def save_tree(path: Path, tree: PyTree) -> None:
     with _standard() as checkpointer:
         checkpointer.save(path.absolute(), tree)
         checkpointer.wait_until_finished()
-
-
-def load_tree(path: Path, specs: PyTree) -> PyTree:
-    """Reads what `save_tree` wrote, as arrays on a device, in the structure, shapes and dtypes of `specs`."""
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    placed = jax.tree.map(lambda spec: jax.ShapeDtypeStruct(spec.shape, spec.dtype, sharding=device), specs)
-    with _standard() as checkpointer:
-        return checkpointer.restore(path.absolute(), placed)
 
 
 def save_items(path: Path, tree: dict[str, Any], record: Mapping[str, Any]) -> None:
@@ -63,23 +57,46 @@ def save_items(path: Path, tree: dict[str, Any], record: Mapping[str, Any]) -> N
 
 
 def load_record(path: Path) -> Any:
-    """The record of a step."""
+    """The record of a step.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    return read_json(path / RECORD / "metadata")
+
+
+def load_arrays(path: Path, specs: dict[str, Any]) -> dict[str, Any]:
+    """The arrays in a directory as NumPy, those that nested dicts of specs have; there may be more.
+
+    What is stored of each is looked at before there is memory for it, and nothing is cast.
+
+    Raises:
+        ValueError: an array is stored in another shape or dtype, or in pieces that are larger than itself.
+    """
     import orbax.checkpoint as ocp
 
-    handlers: dict[str, Any] = {RECORD: ocp.JsonCheckpointHandler()}
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers)) as checkpointer:
-        return checkpointer.restore(path.absolute(), ocp.args.Composite(**{RECORD: ocp.args.JsonRestore()}))[RECORD]
+    wanted = {".".join(keys): spec for keys, spec in paths(specs)}
+
+    class Compared(ocp.type_handlers.NumpyHandler):
+        async def deserialize(self, infos: Any, args: Any = None) -> Any:
+            for info, found in zip(infos, await self.metadata(infos), strict=True):
+                _compare(info.name, found, wanted[info.name])
+            return await super().deserialize(infos, args)
+
+    kinds = (np.ndarray, Compared()), (jax.Array, ocp.type_handlers.ArrayHandler())  # Orbax misses the second, unused
+    registry = ocp.type_handlers.create_type_handler_registry(*kinds)
+    numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), specs)
+    arguments = ocp.args.PyTreeRestore(item=specs, restore_args=numpy, partial_restore=True)
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=registry)) as checkpointer:
+        return checkpointer.restore(path.absolute(), arguments)
 
 
-def load_arrays(path: Path, structure: dict[str, Any]) -> dict[str, Any]:
-    """The arrays of a step as NumPy, those that `structure` has; there may be more."""
-    import orbax.checkpoint as ocp
-
-    numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), structure)
-    arguments = ocp.args.PyTreeRestore(item=structure, restore_args=numpy, partial_restore=True)
-    handlers: dict[str, Any] = {ARRAYS: ocp.PyTreeCheckpointHandler()}
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers)) as checkpointer:
-        return checkpointer.restore(path.absolute(), ocp.args.Composite(**{ARRAYS: arguments}))[ARRAYS]
+def _compare(name: str, found: Any, spec: Any) -> None:
+    pieces = found.storage.chunk_shape
+    small = all(piece <= max(1, size) for piece, size in zip(pieces, spec.shape, strict=True))
+    if (tuple(found.shape), found.dtype) != (tuple(spec.shape), spec.dtype) or not small:
+        stored = f"{found.dtype}{list(found.shape)} in pieces of {list(pieces)}"
+        raise ValueError(f"{name} is stored as {stored}, not as {spec.dtype}{list(spec.shape)}")
 
 
 def differing_files(path: Path) -> list[str]:
@@ -88,8 +105,9 @@ def differing_files(path: Path) -> list[str]:
     Raises:
         OSError, ValueError: what was written of them cannot be read.
     """
-    written = json.loads((path / RECORD / FILES).read_text())
-    found = _checksums(path, [name for name in written if (path / name).is_file()])
+    content = read_json(path / RECORD / FILES)
+    written = content if isinstance(content, dict) else {FILES: content}
+    found = _checksums(path, [name for name in _files(path) if name in written])  # those of this directory alone
     return [name for name in written if found.get(name) != written[name]]
 
 

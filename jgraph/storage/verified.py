@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from jgraph.errors import LoadError, listing
-from jgraph.storage.arrays import differing_files, load_arrays
-from jgraph.storage.leaves import KeyPath, branches, digest, of_stored, paths, rebuild, show, stored_key
+from jgraph.storage.arrays import ARRAYS, differing_files, load_arrays
+from jgraph.storage.leaves import KeyPath, branches, digest, of_stored, paths, rebuild, show, stored_dtype, stored_key
+from jgraph.storage.untrusted import check_room
 from jgraph.typing import PyTree
 
 SAVED = "what was saved"
@@ -19,9 +21,10 @@ def read_tree(place: Path, saved: PyTree, parts: Sequence[KeyPath]) -> Any:
     """The branches of a saved outline (see `leaves.outline`) with their arrays, in exactly the dtypes of the outline.
 
     Raises:
-        LoadError: a leaf is missing, or not what the outline says; it is named.
+        LoadError: a leaf is missing, or not what the outline says; it is named. Or memory has no room for them all.
     """
     wanted = branches(saved, parts)
+    check_room(str(place), {show(path): leaf for path, leaf in paths(wanted)})
     described = {path: leaf for path, leaf in paths(wanted) if 0 not in leaf[1]}  # Orbax keeps none without elements
     try:
         together = not differing_files(place)
@@ -38,9 +41,9 @@ def _read(place: Path, described: dict[KeyPath, Any]) -> dict[KeyPath, np.ndarra
         below = structure
         for key in path[:-1]:
             below = below.setdefault(stored_key(key), {})
-        below[stored_key(path[-1])] = 0
+        below[stored_key(path[-1])] = _spec(described[path])
     try:
-        loaded = load_arrays(place, structure) if described else {}
+        loaded = load_arrays(place / ARRAYS, structure) if described else {}
         found = {path: of_stored(_at(loaded, path), leaf[0]) for path, leaf in described.items()}
     except Exception:  # the leaf that Orbax stumbles over is named by the slower way
         return _read_one_by_one(place, described)
@@ -55,11 +58,11 @@ def _read_one_by_one(place: Path, described: dict[KeyPath, Any], most: int = 4) 
     damaged: list[KeyPath] = []
     said = "others"
     for path, leaf in described.items():
-        structure: Any = 0
+        structure: Any = _spec(leaf)
         for key in reversed(path):
             structure = {stored_key(key): structure}
         try:
-            found[path] = of_stored(_at(load_arrays(place, structure), path), leaf[0])
+            found[path] = of_stored(_at(load_arrays(place / ARRAYS, structure), path), leaf[0])
         except Exception as error:
             said = f"what Orbax cannot read ({said_by(error)})"
             damaged.append(path)
@@ -70,6 +73,11 @@ def _read_one_by_one(place: Path, described: dict[KeyPath, Any], most: int = 4) 
     if damaged:
         raise _damaged(place, said, damaged)
     return found
+
+
+def _spec(leaf: Any) -> jax.ShapeDtypeStruct:
+    dtype, shape, _ = leaf
+    return jax.ShapeDtypeStruct(tuple(shape), stored_dtype(np.dtype(dtype)))
 
 
 def _at(loaded: Any, path: KeyPath) -> np.ndarray:
