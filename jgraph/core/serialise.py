@@ -71,12 +71,17 @@ def from_json(text: str, allow: Iterable[Any], rebuild: Callable[..., Any]) -> A
     except LoadError:
         raise
     except Exception as error:
-        raise LoadError(
-            TEXT,
-            expected="the entries of a whole model",
-            got=f"{type(error).__name__}: {error}",
-            cure="The file is damaged, or was written for other classes than those allowed.",
-        ) from error
+        raise unsound(error) from error
+
+
+def unsound(error: Exception) -> LoadError:
+    """The error of a model's JSON that could not be read to its end."""
+    return LoadError(
+        TEXT,
+        expected="the entries of a whole model",
+        got=f"{type(error).__name__}: {error}"[:1000],
+        cure="The file is damaged, or was written for other classes than those allowed.",
+    )
 
 
 class Writer:

@@ -17,8 +17,8 @@ from jgraph.typing import PyTree
 ARRAYS, RECORD = "arrays", "jgraph"
 """The items of a step."""
 
-FILES, MARK = "files", "commit_success.txt"
-"""The checksums of a step's files of arrays, beside the record; and a file of Orbax that says nothing."""
+TOLD, FILES, MARK = "jgraph/metadata", "jgraph/files", "commit_success.txt"
+"""The file of a step's record, that of the checksums of its files of arrays, and one of Orbax that says nothing."""
 
 DRAFT = ".orbax-checkpoint-tmp"
 """What Orbax adds to the name of a directory that it has not finished."""
@@ -42,7 +42,7 @@ def save_items(path: Path, tree: dict[str, Any], record: Mapping[str, Any]) -> N
     class Lasting(ocp.path.atomicity.AtomicRenameTemporaryPath):
         async def finalize(self) -> None:
             draft = Path(self.get())
-            (draft / RECORD / FILES).write_text(json.dumps(_checksums(draft, _files(draft))))
+            (draft / FILES).write_text(json.dumps(_checksums(draft, _files(draft))))
             _sync_below(draft)
             await super().finalize()
             sync(Path(self.get_final()).parent)
@@ -62,7 +62,7 @@ def load_record(path: Path) -> Any:
     Raises:
         OSError, ValueError: it cannot be read.
     """
-    return read_json(path / RECORD / "metadata")
+    return read_json(path / TOLD)
 
 
 def load_arrays(path: Path, specs: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def differing_files(path: Path) -> list[str]:
     Raises:
         OSError, ValueError: what was written of them cannot be read.
     """
-    content = read_json(path / RECORD / FILES)
+    content = read_json(path / FILES)
     written = content if isinstance(content, dict) else {FILES: content}
     found = _checksums(path, [name for name in _files(path) if name in written])  # those of this directory alone
     return [name for name in written if found.get(name) != written[name]]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jgraph.errors import ArgumentError, LoadError, SaveError, listing
-from jgraph.storage.arrays import ARRAYS, DRAFT, MARK, RECORD, load_record, save_items
+from jgraph.storage.arrays import ARRAYS, DRAFT, MARK, RECORD, TOLD, load_record, save_items
 from jgraph.storage.leaves import KeyPath, json_digest, outline, paths, show, stored
 from jgraph.storage.places import write_error
 from jgraph.storage.untrusted import check_files, is_described, walking
@@ -204,7 +204,8 @@ def _content(directory: str | os.PathLike[str], step: int) -> dict[str, Any]:
     try:
         item = load_record(place)
     except (OSError, ValueError) as error:
-        raise LoadError(str(place), expected="a record that can be read", got=said_by(error), cure=CURE) from error
+        expected = f"a record that can be read, {TOLD}"
+        raise LoadError(str(place), expected=expected, got=said_by(error), cure=CURE) from error
     if not isinstance(item, dict) or item.get("format") != FORMAT or item.get("version") != VERSION:
         later = isinstance(item, dict) and item.get("format") == FORMAT and isinstance(item.get("version"), int)
         found = f"{item.get('format')!r} of version {item.get('version')!r}" if isinstance(item, dict) else "no record"
@@ -214,7 +215,7 @@ def _content(directory: str | os.PathLike[str], step: int) -> dict[str, Any]:
     content: Any = item.get("content")
     with walking(str(place)):
         if json_digest(content) != item.get("sha256"):
-            raise LoadError(str(place), expected=SAVED, got="another record", cure=CURE)
+            raise LoadError(str(place), expected=SAVED, got=f"another record, {TOLD}", cure=CURE)
         _check_content(place, content)
     if content["step"] != place_step(place):
         raise LoadError(str(place), expected=SAVED, got=f"the record of step {content['step']}", cure=CURE)
@@ -230,7 +231,7 @@ def _check_content(place: Path, content: Any) -> None:
     elif wrong := [show(path) for path, leaf in paths(content["tree"]) if not is_described(leaf)]:
         expected = f"dtype, shape and hash of an array for {listing(wrong, 4)}"
     if expected:
-        raise LoadError(str(place), expected=expected, got="another record", cure=CURE)
+        raise LoadError(str(place), expected=expected, got=f"another record, {TOLD}", cure=CURE)
 
 
 def newest_whole(

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jgraph.errors import LoadError, listing
-from jgraph.storage.arrays import ARRAYS, differing_files, load_arrays
+from jgraph.storage.arrays import ARRAYS, FILES, differing_files, load_arrays
 from jgraph.storage.leaves import KeyPath, branches, digest, of_stored, paths, rebuild, show, stored_dtype, stored_key
 from jgraph.storage.untrusted import check_room
 from jgraph.typing import PyTree
@@ -27,10 +27,11 @@ def read_tree(place: Path, saved: PyTree, parts: Sequence[KeyPath]) -> Any:
     check_room(str(place), {show(path): leaf for path, leaf in paths(wanted)})
     described = {path: leaf for path, leaf in paths(wanted) if 0 not in leaf[1]}  # Orbax keeps none without elements
     try:
-        together = not differing_files(place)
+        differing = differing_files(place)
     except (OSError, ValueError) as error:
-        raise LoadError(str(place), expected="checksums that can be read", got=said_by(error), cure=CURE) from error
-    found = _read(place, described) if together else _read_one_by_one(place, described)
+        expected = f"checksums that can be read, in {FILES}"
+        raise LoadError(str(place), expected=expected, got=said_by(error), cure=CURE) from error
+    found = _read_one_by_one(place, described, differing) if differing else _read(place, described)
     return rebuild(wanted, lambda path, leaf: found[path] if path in found else np.zeros(leaf[1], leaf[0]))
 
 
@@ -52,8 +53,13 @@ def _read(place: Path, described: dict[KeyPath, Any]) -> dict[KeyPath, np.ndarra
     return found
 
 
-def _read_one_by_one(place: Path, described: dict[KeyPath, Any], most: int = 4) -> dict[KeyPath, np.ndarray]:
-    """Each leaf for itself, until so many are found to be damaged: what stands in other files may still be whole."""
+def _read_one_by_one(
+    place: Path, described: dict[KeyPath, Any], differing: Sequence[str] = (), most: int = 4
+) -> dict[KeyPath, np.ndarray]:
+    """Each leaf for itself, until so many are found to be damaged: what stands in other files may still be whole.
+
+    `differing` are the files that are not as they were written.
+    """
     found: dict[KeyPath, np.ndarray] = {}
     damaged: list[KeyPath] = []
     said = "others"
@@ -71,7 +77,7 @@ def _read_one_by_one(place: Path, described: dict[KeyPath, Any], most: int = 4) 
         if len(damaged) == most:
             break
     if damaged:
-        raise _damaged(place, said, damaged)
+        raise _damaged(place, said, damaged, differing)
     return found
 
 
@@ -96,5 +102,7 @@ def said_by(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
-def _damaged(place: Path, got: str, leaves: list[KeyPath]) -> LoadError:
-    return LoadError(str(place), expected=SAVED, got=f"{got} in the leaf {listing(map(show, leaves))}", cure=CURE)
+def _damaged(place: Path, got: str, leaves: list[KeyPath], files: Sequence[str] = ()) -> LoadError:
+    where = f", by the file {listing(files, 4)}" if files else ""
+    got = f"{got} in the leaf {listing(map(show, leaves))}{where}"
+    return LoadError(str(place), expected=SAVED, got=got, cure=CURE)
