@@ -42,7 +42,9 @@ def save_items(path: Path, tree: dict[str, Any], record: Mapping[str, Any]) -> N
     class Lasting(ocp.path.atomicity.AtomicRenameTemporaryPath):
         async def finalize(self) -> None:
             draft = Path(self.get())
-            (draft / FILES).write_text(json.dumps(_checksums(draft, _files(draft))))
+            (draft / FILES).write_text(
+                json.dumps(checksums(draft, [name for name in files_in(draft) if Path(name).name != MARK]))
+            )
             _sync_below(draft)
             await super().finalize()
             sync(Path(self.get_final()).parent)
@@ -80,7 +82,7 @@ def load_arrays(path: Path, specs: dict[str, Any]) -> dict[str, Any]:
     class Compared(ocp.type_handlers.NumpyHandler):
         async def deserialize(self, infos: Any, args: Any = None) -> Any:
             for info, found in zip(infos, await self.metadata(infos), strict=True):
-                _compare(info.name, found, wanted[info.name])
+                _compare(info.name, found, wanted[info.name], found.storage.chunk_shape)
             return await super().deserialize(infos, args)
 
     kinds = (np.ndarray, Compared()), (jax.Array, ocp.type_handlers.ArrayHandler())  # Orbax misses the second, unused
@@ -88,15 +90,17 @@ def load_arrays(path: Path, specs: dict[str, Any]) -> dict[str, Any]:
     numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), specs)
     arguments = ocp.args.PyTreeRestore(item=specs, restore_args=numpy, partial_restore=True)
     with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=registry)) as checkpointer:
-        return checkpointer.restore(path.absolute(), arguments)
+        found = checkpointer.restore(path.absolute(), arguments)
+    jax.tree.map(lambda array, spec: _compare("an array", array, spec), found, specs)
+    return found
 
 
-def _compare(name: str, found: Any, spec: Any) -> None:
-    pieces = found.storage.chunk_shape
-    small = all(piece <= max(1, size) for piece, size in zip(pieces, spec.shape, strict=True))
-    if (tuple(found.shape), found.dtype) != (tuple(spec.shape), spec.dtype) or not small:
-        stored = f"{found.dtype}{list(found.shape)} in pieces of {list(pieces)}"
-        raise ValueError(f"{name} is stored as {stored}, not as {spec.dtype}{list(spec.shape)}")
+def _compare(name: str, found: Any, spec: Any, pieces: Any = ()) -> None:
+    """Compares what is stored, or was read, with a spec; pieces are at most as large as the whole."""
+    same = (found.shape, found.dtype) == (spec.shape, spec.dtype)
+    if not same or any(piece > max(1, size) for piece, size in zip(pieces, spec.shape, strict=False)):
+        got = f"{found.dtype}{list(found.shape)}" + f", in pieces of {list(pieces)}" * bool(pieces)
+        raise ValueError(f"{name} is stored as {got}, not as {spec.dtype}{list(spec.shape)}")
 
 
 def differing_files(path: Path) -> list[str]:
@@ -107,22 +111,23 @@ def differing_files(path: Path) -> list[str]:
     """
     content = read_json(path / FILES)
     written = content if isinstance(content, dict) else {FILES: content}
-    found = _checksums(path, [name for name in _files(path) if name in written])  # those of this directory alone
+    found = checksums(path, [name for name in files_in(path) if name in written])  # those of this directory alone
     return [name for name in written if found.get(name) != written[name]]
 
 
-def _files(path: Path) -> list[str]:
-    files = [file for file in (path / ARRAYS).rglob("*") if file.is_file() and file.name != MARK]
-    return sorted(file.relative_to(path).as_posix() for file in files)
+def files_in(path: Path) -> list[str]:
+    """The files of arrays in a directory, by their paths within it."""
+    return sorted(file.relative_to(path).as_posix() for file in (path / ARRAYS).rglob("*") if file.is_file())
 
 
-def _checksums(path: Path, names: list[str]) -> dict[str, int]:
-    found = {}
+def checksums(path: Path, names: list[str]) -> dict[str, int]:
+    """The checksum of each of these files in a directory."""
+    found, piece = {}, memoryview(bytearray(1 << 18))
     for name in names:
         checksum = 0
-        with (path / name).open("rb") as file:
-            while chunk := file.read(1 << 20):
-                checksum = zlib.crc32(chunk, checksum)
+        with (path / name).open("rb", buffering=0) as file:
+            while size := file.readinto(piece):
+                checksum = zlib.crc32(piece[:size], checksum)
         found[name] = checksum
     return found
 

@@ -9,7 +9,17 @@ import numpy as np
 
 from jgraph.errors import LoadError, listing
 from jgraph.storage.arrays import ARRAYS, FILES, differing_files, load_arrays
-from jgraph.storage.leaves import KeyPath, branches, digest, of_stored, paths, rebuild, show, stored_dtype, stored_key
+from jgraph.storage.leaves import (
+    KeyPath,
+    branches,
+    digest,
+    of_stored,
+    paths,
+    rebuild,
+    show,
+    stored_dtype,
+    stored_key,
+)
 from jgraph.storage.untrusted import check_room
 from jgraph.typing import PyTree
 
@@ -93,8 +103,7 @@ def _at(loaded: Any, path: KeyPath) -> np.ndarray:
 
 
 def _same(array: np.ndarray, described: Any) -> bool:
-    dtype, shape, sha256 = described
-    return str(array.dtype) == dtype and list(array.shape) == shape and digest(array) == sha256
+    return [str(array.dtype), list(array.shape), digest(array)] == described
 
 
 def said_by(error: Exception) -> str:

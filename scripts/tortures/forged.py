@@ -1,7 +1,6 @@
 """Forgeries of saved models and steps: files that say what nobody should believe, under hashes that are right again."""
 
 import contextlib
-import hashlib
 import json
 import os
 import random
@@ -14,7 +13,7 @@ from typing import Any
 
 import tensorstore
 
-from jgraph.storage.arrays import ARRAYS, FILES
+from jgraph.storage.arrays import ARRAYS, FILES, checksums, files_in
 from jgraph.storage.checkpoint import RECORD
 from jgraph.storage.leaves import json_digest
 from scripts.tortures.specimen import record_of, rewrite
@@ -216,17 +215,11 @@ def bomb(place: Path, chance: random.Random) -> None:
 
 def rehash(place: Path) -> None:
     """Makes the hashes of the files of arrays right."""
-    files = [path for path in sorted((place / ARRAYS).rglob("*")) if path.is_file()]
-    names = {path.relative_to(place).as_posix(): path.read_bytes() for path in files}
+    found = checksums(place, files_in(place))
     if (place / RECORD).exists():
-
-        def change(said: dict[str, Any]) -> None:
-            said["content"]["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in names.items()}
-
-        rewrite(place, change)
+        rewrite(place, lambda said: said["content"].update(files=found))
     else:
-        checksums = {name: zlib.crc32(content) for name, content in names.items() if not name.endswith("success.txt")}
-        (place / FILES).write_text(json.dumps(checksums), encoding="utf-8")
+        (place / FILES).write_text(json.dumps(found), encoding="utf-8")
 
 
 FORGERIES: tuple[Callable[[Path, random.Random], None], ...] = (model, record, text, links, paths, arrays, bomb)

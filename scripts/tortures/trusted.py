@@ -152,8 +152,16 @@ def _said(place: Path, door: str, loaded: dict[str, Any]) -> dict[str, Any]:
 
 
 def _same(loaded: dict[str, Any], content: dict[str, Any]) -> bool:
-    """Whether a model says of itself what the file says of it, text by text."""
-    return json.dumps(json.loads(loaded["model"])) == json.dumps(json.loads(content["record"]["model"]))
+    """Whether a model says of itself all that the file says of it; what the file leaves out has its default."""
+    return _within(json.loads(content["record"]["model"]), json.loads(loaded["model"]))
+
+
+def _within(part: Any, whole: Any) -> bool:
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(key in whole and _within(value, whole[key]) for key, value in part.items())
+    if isinstance(part, list) and isinstance(whole, list):
+        return len(part) == len(whole) and all(map(_within, part, whole))
+    return json.dumps(part) == json.dumps(whole)
 
 
 def _functions(watched: Watched, folder: Path) -> Figure:

@@ -148,8 +148,8 @@ def serve(folder: Path) -> None:
 
 
 def _place(door: str, path: str) -> str:
-    """What may be looked at: a directory of steps where the newest whole one is looked for, else the path alone."""
-    return path if door in ("load", "step", "json") else str(Path(path).parent)
+    """What may be looked at: the directory of a step, as an error names the steps that are there."""
+    return path if door in ("load", "json") else str(Path(path).parent)
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
