@@ -81,7 +81,8 @@ def load_arrays(path: Path, specs: dict[str, Any]) -> dict[str, Any]:
 
     class Compared(ocp.type_handlers.NumpyHandler):
         async def deserialize(self, infos: Any, args: Any = None) -> Any:
-            for info, found in zip(infos, await self.metadata(infos), strict=True):
+            stored: Any = await self.metadata(infos)
+            for info, found in zip(infos, stored, strict=True):
                 _compare(info.name, found, wanted[info.name], found.storage.chunk_shape)
             return await super().deserialize(infos, args)
 
@@ -109,8 +110,9 @@ def differing_files(path: Path) -> list[str]:
     Raises:
         OSError, ValueError: what was written of them cannot be read.
     """
-    content = read_json(path / FILES)
-    written = content if isinstance(content, dict) else {FILES: content}
+    written = read_json(path / FILES)
+    if not isinstance(written, dict):
+        return [FILES]
     found = checksums(path, [name for name in files_in(path) if name in written])  # those of this directory alone
     return [name for name in written if found.get(name) != written[name]]
 

@@ -132,7 +132,7 @@ def _read_file(directory: str | os.PathLike[str], path: Path) -> Any:
 
 def _checked(path: Path, file: dict[str, Any]) -> dict[str, Any]:
     """The content of a record, once its hash and its form are found to be right."""
-    content = file.get("content")
+    content: Any = file.get("content")
     with walking(str(path)):
         if json_digest(content) != file.get("sha256"):
             raise LoadError(str(path), expected=SAVED, got="others", cure=DAMAGED)

@@ -298,7 +298,7 @@ def _ranked(directory: str | os.PathLike[str]) -> list[int]:
     scores: dict[int, dict[str, Any]] = {}
     for step in steps_in(directory):
         with contextlib.suppress(LoadError):
-            score = record_of(directory, step).get("score")
+            score: Any = record_of(directory, step).get("score")
             if _is_score(score):
                 scores[step] = score
     if not scores:

@@ -13,6 +13,7 @@ from jgraph.train.callback import Setup
 from jgraph.train.learning_rate import inexact
 from jgraph.train.plan import Plan, check_batches, check_epochs
 from jgraph.train.programs import Programs
+from jgraph.train.record import check_sums
 from jgraph.train.session import Session, Setting
 from jgraph.train.source import Source
 from jgraph.train.start import (
@@ -63,6 +64,7 @@ def begin(
     found, said = (None, []) if resume is None else resumed(resume, trainer.template, given, about)
     if found is not None:
         check_epochs(plan, found)
+        check_sums(found.sums, jax.eval_shape(programs.step.init))
     before = found or run
     state = train_state if before is None else before.train_state
     if state is not None:

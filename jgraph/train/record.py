@@ -211,6 +211,17 @@ def check_leaves(directory: str, tree: Mapping[str, Any], template: PyTree, opti
         )
 
 
+def check_sums(sums: Any, spec: Any) -> None:
+    """Checks that the saved sums of an unfinished epoch, if there are any, are those of this trainer.
+
+    Raises:
+        ResumeError: they have another shape or dtype.
+    """
+    if sums is not None and (sums.shape, sums.dtype) != (spec.shape, spec.dtype):
+        expected, got = (f"{one.dtype}{list(one.shape)}" for one in (spec, sums))
+        raise ResumeError("fit, resume, sums of an epoch", expected=expected, got=got, cure=CURE)
+
+
 def _specs(template: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf, template)
 

@@ -256,12 +256,11 @@ def _leaves(whole: Specimen, folder: Path) -> Figure:
     jg.save(folder / "more", more, *more.init(jax.random.key(0)))
     shape = ("params/h/kernel: float32[6, 9]", "params/h/kernel: float32[6, 8]")
     one_more = ("params/extra/bias: float32[8]", "params/extra/bias: no leaf")
-    latest = {"step": "latest"}
     said = [
         _refused(lambda: jg.load(whole.folder / SAVED, wide), shape, ""),
-        _refused(lambda: jg.load(whole.folder / RUN, wide, **latest), shape, ""),
+        _refused(lambda: jg.load(whole.folder / RUN, wide, step="latest"), shape, ""),
         _refused(lambda: jg.load(whole.folder / SAVED, more), one_more, ""),
-        _refused(lambda: jg.load(whole.folder / RUN, more, **latest), one_more, ""),
+        _refused(lambda: jg.load(whole.folder / RUN, more, step="latest"), one_more, ""),
         _refused(lambda: jg.load(folder / "more", model), one_more, ""),
         _refused(
             lambda: jg.load(half, model), ("params/h/kernel: bfloat16[6, 8]", "params/h/kernel: float32[6, 8]"), ""

@@ -128,14 +128,15 @@ def serve(folder: Path) -> None:
             getattr(doors, door)(str(path))
             watch.usual |= {*watch.end()}
     pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM,) * 2)
+    most = pages * resource.getpagesize() + ROOM
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
         before = set(sys.modules), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
         watch.begin(_place(asked["door"], asked["path"]))
         try:
-            answer = {"loaded": getattr(doors, asked["door"])(asked["path"])}
+            answer: dict[str, Any] = {"loaded": getattr(doors, asked["door"])(asked["path"])}
         except JGraphError as error:
             answer = {"refused": str(error)}
         except BaseException as error:
