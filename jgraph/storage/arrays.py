@@ -92,7 +92,7 @@ def load_arrays(path: Path, specs: dict[str, Any]) -> dict[str, Any]:
     arguments = ocp.args.PyTreeRestore(item=specs, restore_args=numpy, partial_restore=True)
     with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=registry)) as checkpointer:
         found = checkpointer.restore(path.absolute(), arguments)
-    jax.tree.map(lambda array, spec: _compare("an array", array, spec), found, specs)
+    jax.tree.map(lambda array, spec: _compare("an array", np.asarray(array), spec), found, specs)  # or none
     return found
 
 

@@ -43,6 +43,7 @@ from scripts.tortures.specimen import (
     trainer,
 )
 
+LEAF = "in the leaf '"
 Fault = Callable[[Path, Specimen, random.Random], Any]
 """Damages a file of a copy; other files are those of the specimen."""
 
@@ -157,9 +158,9 @@ def _loaded(whole: Specimen, which: Any, load: Callable[[], Any], name: Path, fa
     try:
         found = bits(load()[1:])
     except LoadError as error:
-        own = ("in the leaf '",) if which != SAVED and name.parts[0] == ARRAYS else (name.as_posix(),)
-        others = (TOLD, FILES, RECORD, f"{name.parent.as_posix()}/")  # several files are damaged: one of them is named
-        words = (*own, *(others if fault in (swapped_within, emptied) else ()))
+        own = LEAF if which != SAVED and name.parts[0] == ARRAYS else name.as_posix()
+        several = (LEAF, TOLD, FILES, RECORD, f"{ARRAYS}/")  # more than one file differs, and one of them is named
+        words = (own, *(several if fault in (swapped_within, swapped_across, emptied) else ()))
         return "" if any(word in str(error) for word in words) else f"not named: {error}"
     except Exception as error:
         return f"{type(error).__name__}: {error}"

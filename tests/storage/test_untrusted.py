@@ -139,3 +139,11 @@ def test_what_is_stored_otherwise_is_not_read(spec: Any, tmp_path: Path, monkeyp
     assert spec[1] in str(caught.value)
     found = load_arrays(tmp_path / "3" / ARRAYS, {"a": jax.ShapeDtypeStruct((2, 3), np.dtype("float32"))})
     assert found["a"].sum() == 6
+
+
+def test_what_orbax_is_told_to_skip_is_not_taken_for_an_array(tmp_path: Path) -> None:
+    save_step(tmp_path, 3, {"a": np.ones((2, 3), "float32")}, {})
+    metadata = tmp_path / "3" / ARRAYS / "_METADATA"
+    metadata.write_text(metadata.read_text().replace('"skip_deserialize": false', '"skip_deserialize": true'))
+    with pytest.raises(ValueError, match="not as float32"):
+        load_arrays(metadata.parent, {"a": jax.ShapeDtypeStruct((2, 3), np.dtype("float32"))})
