@@ -156,7 +156,9 @@ def _place(door: str, path: str) -> str:
 def start(folder: Path) -> subprocess.Popen[bytes]:
     """Starts such a process for what is whole in a folder."""
     command = [sys.executable, "-m", "scripts.tortures.watched", str(folder)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    environment = {name: text for name, text in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment)
 
 
 if __name__ == "__main__":

@@ -141,9 +141,16 @@ def test_what_is_stored_otherwise_is_not_read(spec: Any, tmp_path: Path, monkeyp
     assert found["a"].sum() == 6
 
 
-def test_what_orbax_is_told_to_skip_is_not_taken_for_an_array(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["np.ndarray", "jax.Array", "None", "Dict", "List", "string", "scalar", "os.system"])
+@pytest.mark.parametrize("skip", ["true", "false"])
+def test_what_orbax_is_told_is_no_array_is_not_taken_for_one(kind: str, skip: str, tmp_path: Path) -> None:
     save_step(tmp_path, 3, {"a": np.ones((2, 3), "float32")}, {})
     metadata = tmp_path / "3" / ARRAYS / "_METADATA"
-    metadata.write_text(metadata.read_text().replace('"skip_deserialize": false', '"skip_deserialize": true'))
-    with pytest.raises(ValueError, match="not as float32"):
-        load_arrays(metadata.parent, {"a": jax.ShapeDtypeStruct((2, 3), np.dtype("float32"))})
+    said = metadata.read_text().replace('"skip_deserialize": false', f'"skip_deserialize": {skip}')
+    metadata.write_text(said.replace('"np.ndarray"', f'"{kind}"'))
+    try:
+        found = load_arrays(metadata.parent, {"a": jax.ShapeDtypeStruct((2, 3), np.dtype("float32"))})
+    except Exception:
+        assert skip == "true" or kind not in ("np.ndarray", "jax.Array")
+    else:
+        assert found["a"].tolist() == [[1, 1, 1], [1, 1, 1]]
