@@ -1,5 +1,6 @@
 """Directories that anyone may have written: what is in the way of reading them safely is found before they are read."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -154,3 +155,16 @@ def test_what_orbax_is_told_is_no_array_is_not_taken_for_one(kind: str, skip: st
         assert skip == "true" or kind not in ("np.ndarray", "jax.Array")
     else:
         assert found["a"].tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+def test_an_array_that_orbax_does_not_know_of_is_missed(tmp_path: Path) -> None:
+    """It leaves the spec in the place of the array."""
+    save_step(tmp_path, 3, {"a": np.ones(2), "b": {"c": np.ones(2)}}, {})
+    metadata = tmp_path / "3" / ARRAYS / "_METADATA"
+    said = json.loads(metadata.read_text())
+    for entry in said["tree_metadata"].values():
+        entry["key_metadata"] = [key for key in entry["key_metadata"] if key["key"] == "a"]
+    metadata.write_text(json.dumps(said))
+    spec = jax.ShapeDtypeStruct((2,), np.dtype("float64"))
+    with pytest.raises(ValueError, match=r"stored as object\[\], not as float64\[2\]"):
+        load_arrays(metadata.parent, {"a": spec, "b": {"c": spec}})
