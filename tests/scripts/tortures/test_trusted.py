@@ -32,11 +32,11 @@ for deed in (
     lambda: open(outside),
     lambda: open(inside + "/link"),
     lambda: open(inside + "/file", "w"),
-    lambda: os.listdir(outside + "/.."),
+    lambda: os.listdir(os.path.dirname(outside)),
     lambda: os.system("true"),
     lambda: subprocess.run(["true"]),
     lambda: exec("1"),
-    lambda: __import__("xml.dom.minidom"),
+    lambda: __import__("colorsys"),
 ):
     watch.begin(inside)
     deed()
