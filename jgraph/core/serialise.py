@@ -272,6 +272,8 @@ class _Reader:
     def value(self, value: Any) -> Any:
         if isinstance(value, list):
             return [self.value(v) for v in value]
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{value} without its tag")  # which is how such numbers are written
         if not isinstance(value, dict):
             return value
         tag = next(iter(value))

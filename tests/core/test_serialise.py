@@ -468,6 +468,15 @@ def test_what_would_not_be_read_is_refused() -> None:
         jg.Model.from_json(twice, allow=[Scale])
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_numbers_that_are_not_finite_have_a_tag(number: str) -> None:
+    x = x_input()
+    text = jg.Model(x, L.Dropout(0.25)(x)).to_json()
+    assert text.count("0.25") == 1
+    with pytest.raises(LoadError, match=r"(nan|inf) without its tag"):
+        jg.Model.from_json(text.replace("0.25", number))
+
+
 def at(content: Any, path: tuple) -> Any:
     for key in path:
         content = content[key]
