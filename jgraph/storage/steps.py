@@ -210,7 +210,10 @@ def _content(directory: str | os.PathLike[str], step: int) -> dict[str, Any]:
         later = isinstance(item, dict) and item.get("format") == FORMAT and isinstance(item.get("version"), int)
         found = f"{item.get('format')!r} of version {item.get('version')!r}" if isinstance(item, dict) else "no record"
         raise LoadError(
-            str(place), expected=f"{FORMAT!r} of version {VERSION}", got=found[:200], cure=OTHER if later else CURE
+            str(place),
+            expected=f"{FORMAT!r} of version {VERSION}",
+            got=f"{found[:200]}, {TOLD}",
+            cure=OTHER if later else CURE,
         )
     content: Any = item.get("content")
     with walking(str(place)):
@@ -218,7 +221,7 @@ def _content(directory: str | os.PathLike[str], step: int) -> dict[str, Any]:
             raise LoadError(str(place), expected=SAVED, got=f"another record, {TOLD}", cure=CURE)
         _check_content(place, content)
     if content["step"] != place_step(place):
-        raise LoadError(str(place), expected=SAVED, got=f"the record of step {content['step']}", cure=CURE)
+        raise LoadError(str(place), expected=SAVED, got=f"the record of step {content['step']}, {TOLD}", cure=CURE)
     return content
 
 
