@@ -68,8 +68,8 @@ class Watched:
 
     def close(self) -> None:
         """Ends the process."""
-        self._process.kill()
-        self._process.wait()
+        with self._process:  # which waits for its end and closes its pipes
+            self._process.kill()
 
 
 def torture(count: int, seed: int, folder: Path) -> list[Figure]:
