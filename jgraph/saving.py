@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jgraph.core.fingerprint import differences
 from jgraph.core.model import Model
 from jgraph.errors import ArgumentError, LoadError, listing, nearest
-from jgraph.storage.checkpoint import RECORD, compare, read_arrays, read_record, write
+from jgraph.storage.checkpoint import RECORD, compare, on_device, read_arrays, read_record, write
 from jgraph.storage.steps import best_whole, newest_whole, read_step, steps_in
 from jgraph.tree import leaves_with_names, match, overlaid, put
 from jgraph.typing import Params, State
@@ -97,27 +96,29 @@ def load(
     if into is None:
         model = Model.from_json(saved.text, allow=allow)
         compare(saved.where, _specs(model), {n: {"shape": leaf["shape"]} for n, leaf in saved.leaves.items()})
-        return (model, *_filled(model, saved.read(), None))
+        return (model, *_filled(model, saved.read([*saved.leaves]), None))
     if not partial:
         compare(saved.where, _specs(into), saved.leaves)
         _check_graph(saved, into)
-        return (into, *_filled(into, saved.read(), None))
+        return (into, *_filled(into, saved.read([*saved.leaves]), None))
     fits, said = _fitting(saved, into)
     for sentence in said:
         logging.getLogger("jgraph").warning(sentence)
-    tree = saved.read()
-    return (into, *_filled(into, {name: tree[name] for name in fits}, start))
+    return (into, *_filled(into, saved.read(fits), start))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Saved:
-    """What a file says: where it is, the model, shape and dtype of its leaves by path, and how to read these."""
+    """What a file says: where it is, the model, shape and dtype of its leaves by path, and how to read some of these.
+
+    Only names that are found to be those of a model are read.
+    """
 
     where: str
     text: str
     fingerprint: str
     leaves: dict[str, dict[str, Any]]
-    read: Callable[[], dict[str, Any]]
+    read: Callable[[list[str]], dict[str, Any]]
 
 
 def _saved(path: str | os.PathLike[str], step: int | str | None, averaged: bool) -> _Saved:
@@ -130,23 +131,23 @@ def _saved(path: str | os.PathLike[str], step: int | str | None, averaged: bool)
         raise ArgumentError("load, averaged", expected="a step of a Checkpoint", got="step=None", cure=cure)
     content = read_record(path)
     leaves, record = content["leaves"], content["record"]
-    specs: dict[str, Any] = {"params": {}, "state": {}}
-    for name, leaf in leaves.items():
-        *above, last = name.split("/")
-        put(specs, above, {last: jax.ShapeDtypeStruct(leaf["shape"], leaf["dtype"])})
-    return _Saved(
-        str(path),
-        *_graph_of(record, str(path), "fingerprint"),
-        leaves,
-        lambda: dict(leaves_with_names(read_arrays(path, specs, leaves))),
-    )
+
+    def read(names: list[str]) -> dict[str, Any]:
+        specs: dict[str, Any] = {}
+        for name in names:
+            *above, last = name.split("/")
+            put(specs, above, {last: jax.ShapeDtypeStruct(leaves[name]["shape"], leaves[name]["dtype"])})
+        return dict(leaves_with_names(read_arrays(path, specs, {name: leaves[name] for name in names})))
+
+    return _Saved(str(path), *_graph_of(record, str(path), "fingerprint"), leaves, read)
 
 
 def _graph_of(record: dict[str, Any], where: str, key: str) -> tuple[str, str]:
     """The model's JSON and its fingerprint."""
-    if record.get("model") is None:
+    text, fingerprint = record.get("model"), record.get(key, "")
+    if not isinstance(text, str) or not isinstance(fingerprint, str):
         raise LoadError(where, expected="a saved model", got="something else that jgraph saved", cure="Load another.")
-    return record["model"], record.get(key, "")
+    return text, fingerprint
 
 
 def _check_into(into: Any, partial: bool, start: Any) -> None:
@@ -252,8 +253,8 @@ def _saved_step(path: str | os.PathLike[str], step: int | str, averaged: bool) -
     found = dict(leaves_with_names({"params": params, "state": state.get("model_state", {})}))
     leaves = {name: {"shape": list(leaf.shape), "dtype": str(leaf.dtype)} for name, leaf in found.items()}
 
-    def read() -> dict[str, Any]:
-        return {name: _on_device(leaf, f"{where}, leaf {name!r}") for name, leaf in found.items()}
+    def read(names: list[str]) -> dict[str, Any]:
+        return on_device({name: found[name] for name in names}, str(where))
 
     return _Saved(str(where), *_graph_of(record, str(where), "graph"), leaves, read)
 
@@ -276,10 +277,3 @@ def _read(
     else:
         number, (tree, record) = step, read_step(path, int(step), parts)
     return tree, record, Path(path) / str(number)
-
-
-def _on_device(leaf: np.ndarray, where: str) -> jax.Array:
-    if jax.dtypes.canonicalize_dtype(leaf.dtype) != leaf.dtype:
-        cure = "Switch on jax_enable_x64, as it was when saving."
-        raise LoadError(where, expected="a dtype of at most 32 bits", got=str(leaf.dtype), cure=cure)
-    return jnp.asarray(leaf)

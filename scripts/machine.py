@@ -10,6 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jgraph.storage.places import memory_bytes
+
 SIZE, MEGABYTES, TIMES, AT_ONCE = 2048, 256, 7, 4
 """The size of the matrices and of the array, how many turns are measured, and of how many runs each."""
 
@@ -19,7 +21,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": processor(),
         "cores": cores(),
-        "memory": memory(),
+        "memory": memory_bytes(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "device": f"{jax.default_backend()}: {jax.devices()[0].device_kind}",
@@ -39,12 +41,6 @@ def processor() -> str:
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def memory() -> int | None:
-    """The machine's memory in bytes, where the system tells."""
-    names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if "SC_PHYS_PAGES" in names else None
 
 
 def fastest(run: Callable[[], Any]) -> float:

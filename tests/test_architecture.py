@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1] / "jgraph"
 # From the ground up. A file imports from its own room and from lower floors, never from the room next door.
 FLOORS = (
     ("errors", "typing"),
-    ("ops", "draw", "metrics", "tree", "keys", "arrays"),
+    ("ops", "draw", "metrics", "tree", "keys", "arrays", "parse"),
     ("initializers", "regularizers", "constraints", "core", "storage", "losses", "data", "balance", "optimizers"),
     ("layers", "inspect", "saving", "train"),
     ("callbacks", "debug", "interop"),

@@ -15,9 +15,10 @@ from typing import Any
 from jgraph.core.flat import Record, records_of
 from jgraph.core.graph import Graph
 from jgraph.core.layer import Layer
-from jgraph.core.serialise import Writer
+from jgraph.core.serialise import Writer, unsound
 from jgraph.core.treatment import Treatment
 from jgraph.errors import SaveError
+from jgraph.parse import parse
 
 
 def fingerprint_of(graph: Graph) -> str:
@@ -84,9 +85,12 @@ def differences(saved: str, given: str) -> dict[str, tuple[str, str]]:
     """By path, in what the nodes of two models' JSON differ, as each says it; `""` for the inputs and outputs.
 
     Raises:
-        KeyError, ValueError: a text is no model's JSON.
+        LoadError: a text is no model's JSON.
     """
-    both = [_nodes_by_path(json.loads(text)) for text in (saved, given)]
+    try:
+        both = [_nodes_by_path(parse(text)) for text in (saved, given)]
+    except Exception as error:
+        raise unsound(error) from error
     paths = [path for path in {**both[0], **both[1]} if both[0].get(path) != both[1].get(path)]
     pairs = {path: (both[0].get(path, []), both[1].get(path, [])) for path in paths}
     return {path: (_told(saved, given), _told(given, saved)) for path, (saved, given) in pairs.items()}

@@ -49,8 +49,7 @@ def name_of_function(function: Function) -> str:
     """
     own = getattr(function, "__name__", "")
     for root in FUNCTION_ROOTS:
-        module = importlib.import_module(root)
-        if own not in REFUSED and getattr(module, own or " ", None) is function:
+        if callable(function) and _public(root, own) is function:
             return f"{root}.{own}"
     return _custom(function, own)
 
@@ -64,8 +63,8 @@ def find_function(name: str, allow: Iterable[Any], where: str) -> Function:
     if name.startswith("custom:"):
         return _allowed(name, allow, where)
     root, _, own = name.rpartition(".")
-    found = getattr(importlib.import_module(root), own, None) if root in FUNCTION_ROOTS else None
-    if not callable(found) or inspect.isclass(found) or own.startswith("_") or own in REFUSED:
+    found = _public(root, own) if root in FUNCTION_ROOTS else None
+    if found is None:
         raise LoadError(
             where,
             expected=f"a public function of {listing(FUNCTION_ROOTS)}",
@@ -73,6 +72,14 @@ def find_function(name: str, allow: Iterable[Any], where: str) -> Function:
             cure="The file is not sound.",
         )
     return found
+
+
+def _public(root: str, own: str) -> Any:
+    """The function of that name in a module, where it is one that models may need; else `None`."""
+    found = getattr(importlib.import_module(root), own or " ", None)
+    home = getattr(found, "__module__", None) or type(found).__module__
+    refused = not callable(found) or inspect.isclass(found) or own.startswith("_") or own in REFUSED
+    return None if refused or not home.startswith(("jax", "jgraph.ops")) else found
 
 
 def name_of_class(kind: type) -> str:

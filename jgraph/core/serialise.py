@@ -16,12 +16,16 @@ from jgraph.core.graph import Ref
 from jgraph.core.layer import Layer
 from jgraph.core.names import find_class, find_function, find_layer, name_of_class, name_of_function
 from jgraph.core.treatment import PLAIN, Treatment
-from jgraph.errors import ArgumentError, LoadError, SaveError
+from jgraph.errors import ArgumentError, LoadError, SaveError, listing
+from jgraph.parse import parse
 
 GIVEN = "given"
 """What stands in place of a class where the one who loads gives the layer."""
 
 FORMAT, VERSION = "jgraph model", 2
+TEXT = "the model's JSON"
+BESIDE = (("$named", "items"), ("$array", "dtype", "shape"), ("$object", "fields"), ("$partial", "args", "keywords"))
+"""What stands beside a tag, where something does."""
 
 
 def to_json(model: Any) -> str:
@@ -43,13 +47,13 @@ def from_json(text: str, allow: Iterable[Any], rebuild: Callable[..., Any]) -> A
         LoadError: the text is no model, of an unknown version, or names something that was not allowed.
     """
     try:
-        content = json.loads(text)
+        content = parse(text)
         known = content["format"] == FORMAT
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         known, content = False, {}
     if not known or content.get("version") != VERSION:
         raise LoadError(
-            "the model's JSON",
+            TEXT,
             expected=f"a {FORMAT} of version {VERSION}",
             got=f"version {content['version']!r}" if known and "version" in content else "something else",
             cure="Load it with the jgraph that saved it.",
@@ -58,6 +62,7 @@ def from_json(text: str, allow: Iterable[Any], rebuild: Callable[..., Any]) -> A
         raise ArgumentError("allow", expected="a list", got=repr(allow), cure="Write allow=[Scale, my_function].")
     reader = _Reader(tuple(allow), rebuild)
     try:
+        _check_only(content, "format", "version", "model", "layers")
         for entry in content["layers"]:
             reader.layers.append(reader.layer(entry))
         model = reader.layers[content["model"]]
@@ -66,12 +71,17 @@ def from_json(text: str, allow: Iterable[Any], rebuild: Callable[..., Any]) -> A
     except LoadError:
         raise
     except Exception as error:
-        raise LoadError(
-            "the model's JSON",
-            expected="the entries of a whole model",
-            got=f"{type(error).__name__}: {error}",
-            cure="The file is damaged, or was written for other classes than those allowed.",
-        ) from error
+        raise unsound(error) from error
+
+
+def unsound(error: Exception) -> LoadError:
+    """The error of a model's JSON that could not be read to its end."""
+    return LoadError(
+        TEXT,
+        expected="the entries of a whole model",
+        got=f"{type(error).__name__}: {error}"[:1000],
+        cure="The file is damaged, or was written for other classes than those allowed.",
+    )
 
 
 class Writer:
@@ -216,6 +226,13 @@ class Writer:
         }
 
 
+def _check_only(entry: dict[str, Any], *names: str) -> None:
+    """Checks that an entry says nothing that would not be read."""
+    if unknown := [name for name in entry if name not in names]:
+        cure = "The file is not sound, or was saved by a later jgraph."
+        raise LoadError(TEXT, expected=f"only {listing(names)}", got=listing(unknown, 4), cure=cure)
+
+
 def _is_scalar_type(value: Any) -> bool:
     """True for `jnp.float32` and its like, which are no types of NumPy's."""
     return callable(value) and isinstance(getattr(value, "dtype", None), np.dtype) and hasattr(value, "__name__")
@@ -230,18 +247,23 @@ class _Reader:
 
     def layer(self, entry: dict[str, Any]) -> Any:
         if entry["class"] == "Model":
+            _check_only(entry, "class", "name", "nodes", "inputs", "outputs", "kept")
             records = tuple(self._record(node) for node in entry["nodes"])
             trees = self.value(entry["inputs"]), self.value(entry["outputs"])
             return self.rebuild(records, *trees, entry["name"], frozenset(entry["kept"]))
         if entry["class"] == GIVEN:
-            return find_layer(entry["name"], self.allow, "the model's JSON")
-        kind = find_class(entry["class"], self.allow, "the model's JSON")
+            _check_only(entry, "class", "name")
+            return find_layer(entry["name"], self.allow, TEXT)
+        _check_only(entry, "class", "name", "fields")
+        kind = find_class(entry["class"], self.allow, TEXT)
         return kind(**{n: self.value(v) for n, v in entry["fields"].items()}, name=entry["name"])
 
     def _record(self, node: dict[str, Any]) -> Record:
         layer, treatment = self.layers[node["layer"]], Treatment(**node.get("treatment", {}))
         if "shape" in node:
+            _check_only(node, "path", "layer", "treatment", "shape")
             return Record(layer, node["path"], (), {}, shape=tuple(node["shape"]), treatment=treatment)
+        _check_only(node, "path", "layer", "treatment", "within", "given", "args", "kwargs", "mask")
         args, kwargs = tuple(self.value(node["args"])), self.value(node.get("kwargs", {"$dict": []}))
         (owner, origin), given = node.get("within", (None, None)), self.value(node.get("given"))
         mask = self.value(node.get("mask"))
@@ -250,16 +272,19 @@ class _Reader:
     def value(self, value: Any) -> Any:
         if isinstance(value, list):
             return [self.value(v) for v in value]
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{value} without its tag")  # which is how such numbers are written
         if not isinstance(value, dict):
             return value
         tag = next(iter(value))
         content = value[tag]
+        _check_only(value, tag, *(name for own, *names in BESIDE if own == tag for name in names))
         read: dict[str, Callable[[], Any]] = {
             "$float": lambda: float(content),
             "$ref": lambda: Ref(*content),
             "$layer": lambda: self.layers[content],
             "$tuple": lambda: tuple(self.value(v) for v in content),
-            "$named": lambda: find_class(content, self.allow, "the model's JSON")(*map(self.value, value["items"])),
+            "$named": lambda: find_class(content, self.allow, TEXT)(*map(self.value, value["items"])),
             "$dict": lambda: {self.value(k): self.value(v) for k, v in content},
             "$slice": lambda: slice(*map(self.value, content)),
             "$ellipsis": lambda: Ellipsis,
@@ -267,15 +292,15 @@ class _Reader:
             "$array": lambda: np.asarray(self.value(content), jnp.dtype(value["dtype"])).reshape(value["shape"]),
             "$dtype": lambda: jnp.dtype(content),
             "$object": lambda: self._object(content, value["fields"]),
-            "$function": lambda: find_function(content, self.allow, "the model's JSON"),
+            "$function": lambda: find_function(content, self.allow, TEXT),
             "$partial": lambda: self._partial(content["$function"], value),
         }
         return read[tag]()
 
     def _partial(self, name: str, entry: dict[str, Any]) -> Any:
-        function = find_function(name, self.allow, "the model's JSON")
+        function = find_function(name, self.allow, TEXT)
         return functools.partial(function, *self.value(entry["args"]), **self.value(entry["keywords"]))
 
     def _object(self, name: str, fields: dict[str, Any]) -> Any:
-        kind = find_class(name, self.allow, "the model's JSON")
+        kind = find_class(name, self.allow, TEXT)
         return kind(**{n: self.value(v) for n, v in fields.items()})

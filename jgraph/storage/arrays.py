@@ -10,13 +10,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from jgraph.storage.leaves import paths
+from jgraph.storage.untrusted import read_json
 from jgraph.typing import PyTree
 
 ARRAYS, RECORD = "arrays", "jgraph"
 """The items of a step."""
 
-FILES, MARK = "files", "commit_success.txt"
-"""The checksums of a step's files of arrays, beside the record; and a file of Orbax that says nothing."""
+TOLD, FILES, MARK = "jgraph/metadata", "jgraph/files", "commit_success.txt"
+"""The file of a step's record, that of the checksums of its files of arrays, and one of Orbax that says nothing."""
 
 DRAFT = ".orbax-checkpoint-tmp"
 """What Orbax adds to the name of a directory that it has not finished."""
@@ -31,14 +33,6 @@ def save_tree(path: Path, tree: PyTree) -> None:
         checkpointer.wait_until_finished()
 
 
-def load_tree(path: Path, specs: PyTree) -> PyTree:
-    """Reads what `save_tree` wrote, as arrays on a device, in the structure, shapes and dtypes of `specs`."""
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    placed = jax.tree.map(lambda spec: jax.ShapeDtypeStruct(spec.shape, spec.dtype, sharding=device), specs)
-    with _standard() as checkpointer:
-        return checkpointer.restore(path.absolute(), placed)
-
-
 def save_items(path: Path, tree: dict[str, Any], record: Mapping[str, Any]) -> None:
     """Writes a step of two items, the arrays (none: one item only) and the record; seen once all is on the disk.
 
@@ -50,7 +44,9 @@ def save_items(path: Path, tree: dict[str, Any], record: Mapping[str, Any]) -> N
     class Lasting(ocp.path.atomicity.AtomicRenameTemporaryPath):
         async def finalize(self) -> None:
             draft = Path(self.get())
-            (draft / RECORD / FILES).write_text(json.dumps(_checksums(draft, _files(draft))))
+            (draft / FILES).write_text(
+                json.dumps(checksums(draft, [name for name in files_in(draft) if Path(name).name != MARK]))
+            )
             _sync_below(draft)
             await super().finalize()
             sync(Path(self.get_final()).parent)
@@ -66,23 +62,49 @@ def save_items(path: Path, tree: dict[str, Any], record: Mapping[str, Any]) -> N
 
 
 def load_record(path: Path) -> Any:
-    """The record of a step."""
+    """The record of a step.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    return read_json(path / TOLD)
+
+
+def load_arrays(path: Path, specs: dict[str, Any]) -> dict[str, Any]:
+    """The arrays in a directory as NumPy, those that nested dicts of specs have; there may be more.
+
+    What is stored of each is looked at before there is memory for it, and nothing is cast.
+
+    Raises:
+        ValueError: an array is stored in another shape or dtype, or in pieces that are larger than itself.
+    """
     import orbax.checkpoint as ocp
 
-    handlers: dict[str, Any] = {RECORD: ocp.JsonCheckpointHandler()}
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers)) as checkpointer:
-        return checkpointer.restore(path.absolute(), ocp.args.Composite(**{RECORD: ocp.args.JsonRestore()}))[RECORD]
+    wanted = {".".join(keys): spec for keys, spec in paths(specs)}
+
+    class Compared(ocp.type_handlers.NumpyHandler):
+        async def deserialize(self, infos: Any, args: Any = None) -> Any:
+            stored: Any = await self.metadata(infos)
+            for info, found in zip(infos, stored, strict=True):
+                _compare(info.name, found, wanted[info.name], found.storage.chunk_shape)
+            return await super().deserialize(infos, args)
+
+    kinds = (np.ndarray, Compared()), (jax.Array, ocp.type_handlers.ArrayHandler())  # Orbax misses the second, unused
+    registry = ocp.type_handlers.create_type_handler_registry(*kinds)
+    numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), specs)
+    arguments = ocp.args.PyTreeRestore(item=specs, restore_args=numpy, partial_restore=True)
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=registry)) as checkpointer:
+        found = checkpointer.restore(path.absolute(), arguments)
+    jax.tree.map(lambda array, spec: _compare("an array", np.asarray(array), spec), found, specs)  # or none
+    return found
 
 
-def load_arrays(path: Path, structure: dict[str, Any]) -> dict[str, Any]:
-    """The arrays of a step as NumPy, those that `structure` has; there may be more."""
-    import orbax.checkpoint as ocp
-
-    numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), structure)
-    arguments = ocp.args.PyTreeRestore(item=structure, restore_args=numpy, partial_restore=True)
-    handlers: dict[str, Any] = {ARRAYS: ocp.PyTreeCheckpointHandler()}
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers)) as checkpointer:
-        return checkpointer.restore(path.absolute(), ocp.args.Composite(**{ARRAYS: arguments}))[ARRAYS]
+def _compare(name: str, found: Any, spec: Any, pieces: Any = ()) -> None:
+    """Compares what is stored, or was read, with a spec; pieces are at most as large as the whole."""
+    same = (found.shape, found.dtype) == (spec.shape, spec.dtype)
+    if not same or any(piece > max(1, size) for piece, size in zip(pieces, spec.shape, strict=False)):
+        got = f"{found.dtype}{list(found.shape)}" + f", in pieces of {list(pieces)}" * bool(pieces)
+        raise ValueError(f"{name} is stored as {got}, not as {spec.dtype}{list(spec.shape)}")
 
 
 def differing_files(path: Path) -> list[str]:
@@ -91,23 +113,26 @@ def differing_files(path: Path) -> list[str]:
     Raises:
         OSError, ValueError: what was written of them cannot be read.
     """
-    written = json.loads((path / RECORD / FILES).read_text())
-    found = _checksums(path, [name for name in written if (path / name).is_file()])
+    written = read_json(path / FILES)
+    if not isinstance(written, dict):
+        return [FILES]
+    found = checksums(path, [name for name in files_in(path) if name in written])  # those of this directory alone
     return [name for name in written if found.get(name) != written[name]]
 
 
-def _files(path: Path) -> list[str]:
-    files = [file for file in (path / ARRAYS).rglob("*") if file.is_file() and file.name != MARK]
-    return sorted(file.relative_to(path).as_posix() for file in files)
+def files_in(path: Path) -> list[str]:
+    """The files of arrays in a directory, by their paths within it."""
+    return sorted(file.relative_to(path).as_posix() for file in (path / ARRAYS).rglob("*") if file.is_file())
 
 
-def _checksums(path: Path, names: list[str]) -> dict[str, int]:
-    found = {}
+def checksums(path: Path, names: list[str]) -> dict[str, int]:
+    """The checksum of each of these files in a directory."""
+    found, piece = {}, memoryview(bytearray(1 << 18))
     for name in names:
         checksum = 0
-        with (path / name).open("rb") as file:
-            while chunk := file.read(1 << 20):
-                checksum = zlib.crc32(chunk, checksum)
+        with (path / name).open("rb", buffering=0) as file:
+            while size := file.readinto(piece):
+                checksum = zlib.crc32(piece[:size], checksum)
         found[name] = checksum
     return found
 
@@ -132,9 +157,3 @@ def _promptly() -> Any:
     import orbax.checkpoint as ocp
 
     return ocp.AsyncOptions(create_directories_asynchronously=False)
-
-
-def _standard() -> Any:
-    import orbax.checkpoint as ocp
-
-    return ocp.StandardCheckpointer()

@@ -55,13 +55,14 @@ def _outline(tree: PyTree, path: KeyPath) -> Any:
         return {key: _outline(below, (*path, key)) for key, below in tree.items()}
     if not isinstance(tree, np.ndarray | np.generic):
         _refuse(path, "nested dicts of NumPy arrays", type(tree).__name__, "Convert it with np.asarray.")
-    if not _fits(tree.dtype):
+    if not fits(tree.dtype):
         expected = "numbers of at most 64 bits, or 128 if complex, in the byte order of this machine"
         _refuse(path, expected, str(tree.dtype), "Cast it.")
     return [str(tree.dtype), list(tree.shape), digest(np.asarray(tree))]
 
 
-def _fits(dtype: np.dtype) -> bool:
+def fits(dtype: np.dtype) -> bool:
+    """Whether a leaf of this dtype can be saved."""
     taught = dtype.isbuiltin == 2  # such as bfloat16, which NumPy knows from another package
     plain = dtype.kind in "biufc" and dtype.itemsize <= (16 if dtype.kind == "c" else 8)
     return dtype.isnative and (taught or plain)
@@ -123,8 +124,17 @@ def stored(tree: PyTree) -> dict[str, Any]:
                 found[stored_key(key)] = inner
         elif below.size:
             array = np.asarray(below)
-            found[stored_key(key)] = array.view(np.uint8) if _short(array.dtype) else array
+            found[stored_key(key)] = array.view(stored_dtype(array.dtype))
     return found
+
+
+def stored_dtype(dtype: np.dtype) -> np.dtype:
+    """The dtype in which `stored` hands an array to Orbax.
+
+    >>> stored_dtype(np.dtype("float8_e4m3fn")), stored_dtype(np.dtype("float32"))
+    (dtype('uint8'), dtype('float32'))
+    """
+    return np.dtype(np.uint8) if dtype.isbuiltin == 2 and dtype.itemsize == 1 else dtype
 
 
 def of_stored(array: np.ndarray, dtype: str) -> np.ndarray:
@@ -133,11 +143,7 @@ def of_stored(array: np.ndarray, dtype: str) -> np.ndarray:
     >>> of_stored(np.ones(1, "uint8"), "float8_e4m3fn").dtype
     dtype(float8_e4m3fn)
     """
-    return array.view(dtype) if array.dtype == np.uint8 and _short(np.dtype(dtype)) else array
-
-
-def _short(dtype: np.dtype) -> bool:
-    return dtype.isbuiltin == 2 and dtype.itemsize == 1
+    return array.view(dtype) if array.dtype == stored_dtype(np.dtype(dtype)) else array
 
 
 def stored_key(key: str) -> str:

@@ -55,6 +55,12 @@ def make_ready(directory: str | os.PathLike[str]) -> None:
         probe.unlink()
 
 
+def memory_bytes() -> int | None:
+    """The memory of this machine, where the system tells."""
+    names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if "SC_PHYS_PAGES" in names else None
+
+
 def free_bytes(path: str | os.PathLike[str]) -> int | None:
     """The bytes free on the disk of a path, which need not exist yet; `None` where that cannot be told."""
     place = Path(path).absolute()

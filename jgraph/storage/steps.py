@@ -16,10 +16,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from jgraph.errors import ArgumentError, LoadError, SaveError
-from jgraph.storage.arrays import ARRAYS, DRAFT, MARK, RECORD, load_record, save_items
-from jgraph.storage.leaves import KeyPath, json_digest, outline, stored
+from jgraph.errors import ArgumentError, LoadError, SaveError, listing
+from jgraph.storage.arrays import ARRAYS, DRAFT, MARK, RECORD, TOLD, load_record, save_items
+from jgraph.storage.leaves import KeyPath, json_digest, outline, paths, show, stored
 from jgraph.storage.places import write_error
+from jgraph.storage.untrusted import check_files, is_described, walking
 from jgraph.storage.verified import CURE, SAVED, read_tree, said_by
 
 FORMAT, VERSION = "jgraph step", 1
@@ -188,31 +189,52 @@ def read_step(
         LoadError: there is no such step, it is damaged (the leaf is named), or its format is not known.
     """
     content = _content(directory, step)
-    return read_tree(_place(directory, step), content["tree"], parts), content["record"]
+    place = _place(directory, step)
+    with walking(str(place)):
+        return read_tree(place, content["tree"], parts), content["record"]
 
 
 def _content(directory: str | os.PathLike[str], step: int) -> dict[str, Any]:
     place = _place(directory, step)
-    if not place.is_dir():
+    if not place.is_dir() or place.is_symlink():
         raise LoadError(
             str(directory), expected=f"the step {step}", got=_there(directory), cure="Name a step that is there."
         )
+    check_files(place)
     try:
         item = load_record(place)
-    except Exception as error:
-        raise LoadError(str(place), expected="a record that can be read", got=said_by(error), cure=CURE) from error
+    except (OSError, ValueError) as error:
+        expected = f"a record that can be read, {TOLD}"
+        raise LoadError(str(place), expected=expected, got=said_by(error), cure=CURE) from error
     if not isinstance(item, dict) or item.get("format") != FORMAT or item.get("version") != VERSION:
         later = isinstance(item, dict) and item.get("format") == FORMAT and isinstance(item.get("version"), int)
         found = f"{item.get('format')!r} of version {item.get('version')!r}" if isinstance(item, dict) else "no record"
         raise LoadError(
-            str(place), expected=f"{FORMAT!r} of version {VERSION}", got=found, cure=OTHER if later else CURE
+            str(place),
+            expected=f"{FORMAT!r} of version {VERSION}",
+            got=f"{found[:200]}, {TOLD}",
+            cure=OTHER if later else CURE,
         )
     content: Any = item.get("content")
-    if json_digest(content) != item.get("sha256"):
-        raise LoadError(str(place), expected=SAVED, got="another record", cure=CURE)
+    with walking(str(place)):
+        if json_digest(content) != item.get("sha256"):
+            raise LoadError(str(place), expected=SAVED, got=f"another record, {TOLD}", cure=CURE)
+        _check_content(place, content)
     if content["step"] != place_step(place):
-        raise LoadError(str(place), expected=SAVED, got=f"the record of step {content['step']}", cure=CURE)
+        raise LoadError(str(place), expected=SAVED, got=f"the record of step {content['step']}, {TOLD}", cure=CURE)
     return content
+
+
+def _check_content(place: Path, content: Any) -> None:
+    """Checks the form of what a record says, whoever wrote it."""
+    expected = ""
+    kinds = {"step": int, "tree": dict, "record": dict}
+    if not isinstance(content, dict) or {n: type(part) for n, part in content.items()} != kinds:
+        expected = f"an object with {listing(kinds)}"
+    elif wrong := [show(path) for path, leaf in paths(content["tree"]) if not is_described(leaf)]:
+        expected = f"dtype, shape and hash of an array for {listing(wrong, 4)}"
+    if expected:
+        raise LoadError(str(place), expected=expected, got=f"another record, {TOLD}", cure=CURE)
 
 
 def newest_whole(
@@ -279,8 +301,8 @@ def _ranked(directory: str | os.PathLike[str]) -> list[int]:
     scores: dict[int, dict[str, Any]] = {}
     for step in steps_in(directory):
         with contextlib.suppress(LoadError):
-            score = record_of(directory, step).get("score")
-            if score is not None and not math.isnan(score["value"]):
+            score: Any = record_of(directory, step).get("score")
+            if _is_score(score):
                 scores[step] = score
     if not scores:
         return []
@@ -288,6 +310,13 @@ def _ranked(directory: str | os.PathLike[str]) -> list[int]:
     sign = -1 if newest["mode"] == "max" else 1
     alike = {n: sign * s["value"] for n, s in scores.items() if {**s, "value": 0} == {**newest, "value": 0}}
     return sorted(alike, key=lambda step: (alike[step], step))
+
+
+def _is_score(score: Any) -> bool:
+    """Whether it is something to be ranked by, as a record has it."""
+    kinds = {"monitor": (str,), "mode": (str,), "value": (int, float)}
+    told = isinstance(score, dict) and {*score} == {*kinds} and all(isinstance(score[n], kinds[n]) for n in kinds)
+    return told and not math.isnan(score["value"])
 
 
 def _there(directory: str | os.PathLike[str]) -> str:

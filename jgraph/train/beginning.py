@@ -16,6 +16,7 @@ from jgraph.train.outlets import Outlets
 from jgraph.train.places import with_place
 from jgraph.train.plan import Plan, check_batches, check_epochs
 from jgraph.train.programs import Programs
+from jgraph.train.record import check_sums
 from jgraph.train.session import Session, Setting
 from jgraph.train.source import Source
 from jgraph.train.start import (
@@ -92,6 +93,7 @@ def _begin(
     found, said = (None, []) if resume is None else resumed(resume, trainer.template, given, about)
     if found is not None:
         check_epochs(plan, found)
+        check_sums(found.sums, jax.eval_shape(programs.step.init))
     before = found or run
     state = train_state if before is None else before.train_state
     if state is not None:

@@ -4,14 +4,15 @@ import contextlib
 import functools
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jgraph.errors import ResumeError
+from jgraph.errors import LoadError, ResumeError, listing
+from jgraph.storage.verified import CURE as DAMAGED
 from jgraph.train.hooks import form
 from jgraph.train.places import place_of, plain_place
 from jgraph.train.state import Position, Run, TrainState
@@ -66,6 +67,54 @@ def record_of(run: Run) -> dict[str, Any]:
     }
 
 
+def check_record(where: str, tree: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+    """Checks the form of what a checkpoint says of its run, whoever wrote it.
+
+    Raises:
+        LoadError: a part is missing, or is nothing that a run has; it is named.
+    """
+    texts, flat = (lambda x: isinstance(x, str)), (lambda x: isinstance(x, int | float))
+    told = {
+        "model": texts,
+        "graph": texts,
+        "identity": lambda x: isinstance(x, dict),
+        "callbacks": lambda x: _each(x, dict, lambda y: isinstance(y, dict)),
+        "position": lambda x: _each(x, list, lambda y: type(y) is int and 0 <= y < 2**63) and len(x) == 2,
+        "history": lambda x: _each(x, dict, lambda y: _each(y, list, flat)),
+        "timings": lambda x: _each(x, dict, lambda y: _each(y, list, flat)),
+        "events": lambda x: _each(x, list, texts),
+        "stopped": lambda x: x is None or isinstance(x, str),
+        "seed": lambda x: type(x) is int,
+        "key_impl": lambda x: x is None or _is_implementation(x),
+        "memories": lambda x: _each(x, dict, _is_memory),
+        **({"frozen": lambda x: _each(x, list, texts)} if "frozen" in record else {}),
+    }
+    wrong = [name for name, fits in told.items() if name not in record or not fits(record[name])]
+    wrong += ["train_state"] if not isinstance(tree.get("train_state"), dict) else []
+    wrong += ["memories"] if not _each(tree.get("memories", {}), dict, lambda x: isinstance(x, dict)) else []
+    wrong += ["sums"] if isinstance(tree.get("sums"), dict) else []
+    if wrong:
+        got = f"something else in {listing(wrong)}"
+        raise LoadError(where, expected="the record of a run", got=got, cure=DAMAGED)
+
+
+def _each(value: Any, kind: type, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(value, kind) and all(fits(item) for item in (value.values() if kind is dict else value))
+
+
+def _is_memory(value: Any) -> bool:
+    pairs = _each(value, dict, lambda _: True) and {*value} == {"form", "values"} and isinstance(value["values"], dict)
+    return pairs and _each(value["form"], list, lambda x: _each(x, list, lambda y: isinstance(y, str)) and len(x) == 2)
+
+
+def _is_implementation(name: Any) -> bool:
+    try:
+        key_like(name)
+    except (TypeError, ValueError):
+        return False
+    return isinstance(name, str)
+
+
 def key_like(implementation: str | None) -> Any:
     """A key of the implementation that a record names; `None` stands for the numbers of `jax.random.PRNGKey`."""
     return jax.random.PRNGKey(0) if implementation is None else jax.random.key(0, impl=implementation)
@@ -77,7 +126,7 @@ def run_of(
     """The run that was saved: a train state like the template, and memories like those of the callbacks that go on.
 
     Raises:
-        ResumeError: a leaf is missing, one too many, or of another shape, dtype or type.
+        ResumeError: a memory has another form than the callback's. LoadError: its values do not have it.
     """
     found = dict(leaves_with_names(tree["train_state"]))
     leaves = [_like(leaf, found[name]) for name, leaf in leaves_with_names(template)]
@@ -111,9 +160,17 @@ def _memory(name: str, saved: Mapping[str, Any], arrays: Mapping[str, Any], like
             got=f"a difference in {', '.join(f'{path or name}: {kind}' for path, kind in differing) or 'the order'}",
             cure="Give the callback another name=, and it starts afresh.",
         )
-    values = {**arrays, **saved["values"]}
-    leaves = [_like(leaf, values[str(place)]) for place, leaf in enumerate(jax.tree.leaves(like))]
-    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+    values, likes = {**arrays, **saved["values"]}, jax.tree.leaves(like)
+    try:
+        leaves = [_like(leaf, values[str(place)]) for place, leaf in enumerate(likes)]
+        same = [type(_value(leaf)) is type(values[str(n)]) for n, leaf in enumerate(likes) if _plain(leaf)]
+    except (KeyError, OverflowError, TypeError, ValueError):
+        leaves, same = [], []
+    memory = jax.tree.unflatten(jax.tree.structure(like), leaves) if all(same) and len(leaves) == len(likes) else None
+    if memory is None or form(memory) != form(like):
+        expected, got = "values of the form that was saved with them", "others"
+        raise LoadError(f"fit, resume, memory of {name!r}", expected=expected, got=got, cure=DAMAGED)
+    return memory
 
 
 def check_same(directory: str, saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -159,6 +216,17 @@ def check_leaves(directory: str, tree: Mapping[str, Any], template: PyTree, opti
             got=show(wanted),
             cure="It is another model. " * bool(own) + CURE,
         )
+
+
+def check_sums(sums: Any, spec: Any) -> None:
+    """Checks that the saved sums of an unfinished epoch, if there are any, are those of this trainer.
+
+    Raises:
+        ResumeError: they have another shape or dtype.
+    """
+    if sums is not None and (sums.shape, sums.dtype) != (spec.shape, spec.dtype):
+        expected, got = (f"{one.dtype}{list(one.shape)}" for one in (spec, sums))
+        raise ResumeError("fit, resume, sums of an epoch", expected=expected, got=got, cure=CURE)
 
 
 def _specs(template: PyTree) -> PyTree:

@@ -29,7 +29,7 @@ from jgraph.train.loss_scale import Unscaled
 from jgraph.train.objective import Target
 from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan
-from jgraph.train.record import check_leaves, check_same, key_like, run_of
+from jgraph.train.record import check_leaves, check_record, check_same, key_like, run_of
 from jgraph.train.source import Source
 from jgraph.train.state import Run, TrainState
 from jgraph.train.step import Step
@@ -205,6 +205,7 @@ def resumed(
     if found is None:
         return None, [(logging.WARNING, f"resume: there is no checkpoint in {where}, so the run starts anew")]
     step, tree, record, said = found
+    check_record(f"{where}/{step}", tree, record)
     template = template.replace(key=key_like(record["key_impl"]))
     given, saved = about(), About(*(record[field.name] for field in dataclasses.fields(About)))
     check_leaves(where, tree["train_state"], template, optimizer=False)
@@ -329,6 +330,7 @@ def _belongs(directory: str, steps: Iterable[int], run: Run, about: Callable[[],
     for step in sorted(steps, reverse=True):
         with contextlib.suppress(LoadError):
             record = record_of(directory, step)
+            check_record(f"{directory}/{step}", {"train_state": {}}, record)
             if (record["graph"], record["seed"]) != (about().graph, run.seed):
                 return False
             shared = [name for name in record["history"] if name in run.history]

@@ -360,7 +360,9 @@ def test_public_functions_are_found_by_their_names(root: str) -> None:
     module = sys.modules[root]
     found = [getattr(module, n) for n in dir(module) if not n.startswith("_")]
     names = [
-        (f, name_of_function(f)) for f in found if inspect.isfunction(f) and f.__module__.startswith(("jax", "jgraph"))
+        (f, name_of_function(f))
+        for f in found
+        if inspect.isfunction(f) and f.__module__.startswith(("jax", "jgraph.ops"))
     ]
     for function, name in names:
         assert name.startswith("custom:") or find_function(name, (), "here") is function
@@ -381,6 +383,7 @@ def test_public_functions_are_found_by_their_names(root: str) -> None:
             "eval",
         ),
         *("", ".", "jgraph.ops.activations.jax", "jgraph.saving.load", "numpy.save", "pickle.loads"),
+        *("jgraph.ops.activations.nearest", "jgraph.ops.activations.Function", "jax.numpy.array_repr"),
     ],
 )
 def test_functions_that_no_model_needs_are_not_found(name: str) -> None:
@@ -449,6 +452,35 @@ def test_tampered_files_give_load_errors_or_models(value: Any) -> None:
         except LoadError:
             refused += 1
     assert refused > len(places(content)) / 4
+
+
+def test_what_would_not_be_read_is_refused() -> None:
+    content = json.loads(draw("nested and shared models").to_json())
+    objects = [path for path in places(content) if isinstance(at(content, path), dict)]
+    assert len(objects) > 20
+    for path in objects:
+        with pytest.raises(LoadError):
+            jg.Model.from_json(json.dumps(changed(content, (*path, "unknown"), 1)), allow=[Scale])
+    with pytest.raises(LoadError, match=r"expected only 'format', .* got 'unknown'. The file is not sound"):
+        jg.Model.from_json(json.dumps({**content, "unknown": 1}), allow=[Scale])
+    twice = json.dumps(content).replace('"version": 2', '"version": 2, "version": 2')
+    with pytest.raises(LoadError, match="expected a jgraph model of version 2"):
+        jg.Model.from_json(twice, allow=[Scale])
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_numbers_that_are_not_finite_have_a_tag(number: str) -> None:
+    x = x_input()
+    text = jg.Model(x, L.Dropout(0.25)(x)).to_json()
+    assert text.count("0.25") == 1
+    with pytest.raises(LoadError, match=r"(nan|inf) without its tag"):
+        jg.Model.from_json(text.replace("0.25", number))
+
+
+def at(content: Any, path: tuple) -> Any:
+    for key in path:
+        content = content[key]
+    return content
 
 
 def test_treatments_nested_calls_and_edits_come_back() -> None:

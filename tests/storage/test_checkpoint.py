@@ -1,5 +1,6 @@
 """Directories of arrays: whole or not there, every damaged file found, nothing of others written over."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ from jgraph.errors import LoadError, SaveError
 from jgraph.storage import checkpoint
 from jgraph.storage.arrays import ARRAYS
 from jgraph.storage.checkpoint import RECORD, read_arrays, read_record, write
+from jgraph.storage.leaves import json_digest
 
 
 def tree() -> dict[str, Any]:
@@ -111,6 +113,20 @@ def test_any_flipped_bit_of_the_record_is_found(saved: Path, tmp_path: Path) -> 
         path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << place % 8)]) + whole[place + 1 :])
         with pytest.raises(LoadError):
             read(path.parent)
+
+
+def test_hashes_in_place_of_checksums_are_compared_too(saved: Path, tmp_path: Path) -> None:
+    """What was saved before there were checksums."""
+    shutil.copytree(saved, tmp_path / "old")
+    file = tmp_path / "old" / RECORD
+    said = json.loads(file.read_text())
+    files = said["content"]["files"]
+    said["content"]["files"] = {n: hashlib.sha256((saved / n).read_bytes()).hexdigest() for n in files}
+    file.write_text(json.dumps({**said, "sha256": json_digest(said["content"])}))
+    assert_same(read(tmp_path / "old")[0], tree())
+    flipped(tmp_path / "old" / "arrays" / "manifest.ocdbt", 0.5)
+    with pytest.raises(LoadError, match=r"arrays/manifest\.ocdbt"):
+        read(tmp_path / "old")
 
 
 def test_a_file_too_many_is_found(saved: Path, tmp_path: Path) -> None:
