@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from jgraph.callbacks import Save
-from jgraph.train.outlets import Outlets
+from jgraph.storage.saver import Saver
+from jgraph.storage.steps import save_step
 from jgraph.train.record import arrays_of
 from jgraph.train.state import Run, TrainState
 from scripts.tortures.command import main
@@ -32,12 +32,13 @@ def torture(count: int, seed: int, folder: Path) -> list[Figure]:
     """So many saves of each."""
     params = {f"leaf_{n}": jax.random.normal(jax.random.key(seed + n), (1024, 1024)) for n in range(LEAVES)}
     state = TrainState(jnp.int32(0), params, {}, (), jax.random.key(0), jnp.float32(1))
-    run, outlets = Run(state), Outlets()
+    run, saver = Run(state), Saver()
     orbax = ocp.AsyncCheckpointer(ocp.StandardCheckpointHandler())
 
     def ours(step: int) -> Callable[[], Any]:
-        outlets.save(Save(folder / "ours", max_to_keep=1), step, arrays_of(run), dict)
-        return outlets._saver.wait
+        tree = arrays_of(run)
+        saver.save(folder / "ours", step, lambda: save_step(folder / "ours", step, tree, {}), 4 * LEAVES, 1, ())
+        return saver.wait
 
     def theirs(step: int) -> Callable[[], Any]:
         orbax.save(folder / "theirs" / str(step), args=ocp.args.StandardSave({"params": params}), force=True)
@@ -50,7 +51,7 @@ def torture(count: int, seed: int, folder: Path) -> list[Figure]:
             wait = save(step)
             seconds[name] += [time.perf_counter() - begin] if step else []  # the first ones make directories
             wait()
-    outlets.close()
+    saver.close()
     orbax.close()
     medians = {name: statistics.median(found) for name, found in seconds.items()}
     text = ", ".join(f"{name} {median * 1e3:.1f} ms" for name, median in medians.items())

@@ -8,6 +8,7 @@ error is raised beside training, while the last save is under way in a thread.
 
 import itertools
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,7 @@ KINDS = ("a normal end", "an error", "sys.exit", "an error beside a save")
 
 def torture(count: int, seed: int, folder: Path) -> list[Figure]:
     """Ends so many processes."""
-    wrong, tried = dict.fromkeys(KINDS, 0), dict.fromkeys(KINDS, 0)
-    told = []
+    wrong, tried, told = Counter[str](), Counter[str](), list[str]()
     for number, kind in zip(range(count), itertools.cycle(KINDS), strict=False):
         place, step = folder / str(number), 1 + (seed + number) % 12
         with living(end, kind, place, step) as process:

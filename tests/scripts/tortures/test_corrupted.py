@@ -25,4 +25,4 @@ def test_a_figure_that_falls_short_is_told(capsys: pytest.CaptureFixture[str]) -
 
     assert main(torture, "What it is.\n\nMore.", ["--count", "3"]) == 0
     assert main(torture, "What it is.\n\nMore.", ["--count", "3", "--seed", "1"]) == 1
-    assert capsys.readouterr().out == "3 of 3  faults\n2 of 3  faults\n    the last one\n"
+    assert capsys.readouterr().out == "3 of 3     faults\n2 of 3     faults (the last one)\n"
