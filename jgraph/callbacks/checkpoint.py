@@ -6,8 +6,8 @@ import os
 import jax
 import jax.numpy as jnp
 
-from jgraph.callbacks.monitor import check_count, check_flag, check_log, check_monitor, check_number, improves, watched
-from jgraph.errors import ArgumentError
+from jgraph.callbacks.monitor import check_count, check_log, check_monitor, check_number, improves, watched
+from jgraph.errors import ArgumentError, check_flag
 from jgraph.storage.appended_file import check_path
 from jgraph.train.actions import Save
 from jgraph.train.callback import Callback, Event, Result, Setup
@@ -59,8 +59,8 @@ class Checkpoint(Callback):
         super().__post_init__()
         where = type(self).__name__
         check_path(f"{where}, directory", self.directory)
-        check_flag(where, "best_only", self.best_only)
-        check_flag(where, "on_error", self.on_error)
+        check_flag(where, best_only=self.best_only)
+        check_flag(where, on_error=self.on_error)
         check_count(where, "top_k", self.top_k, least=1)
         for argument in ("every_epochs", "every_steps", "max_to_keep", "keep_every"):
             if getattr(self, argument) is not None:

@@ -15,6 +15,7 @@ from jgraph.errors import ArgumentError, MonitorError, WriteError
 from jgraph.inspect.page import page
 from jgraph.inspect.timing import Timings, measure
 from jgraph.inspect.told import Told, told_of
+from jgraph.storage.appended_file import check_path
 
 
 def report(
@@ -54,6 +55,7 @@ def report(
     ...     path.read_text(encoding="utf-8").splitlines()[0]
     '<!DOCTYPE html>'
     """
+    check_path("report, path", path)
     place = Path(path)
     if place.suffix.lower() not in (".html", ".htm"):
         cure = "Write 'report.html', for example."

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jgraph.draw.panels import best_epoch
 from jgraph.draw.run_picture import RunPicture
-from jgraph.errors import ArgumentError
+from jgraph.errors import ArgumentError, check_known
 from jgraph.tree import match, overlaid
 from jgraph.typing import Array, Key, Params, PyTree, State
 
@@ -75,7 +75,19 @@ class TrainState:
         >>> int(train_state.replace(step=train_state.step + 5).step)
         5
         """
+        check_known("TrainState.replace", [f.name for f in dataclasses.fields(self)], changes, {})
         return dataclasses.replace(self, **changes)
+
+
+def check_trainer(where: str, given: Any) -> None:
+    """Checks that something is a trainer, which is made on a higher floor.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    if isinstance(given, type) or not hasattr(given, "step_function"):
+        cure = "Make one: jg.Trainer(model, optax.adam(1e-3), loss='mse')."
+        raise ArgumentError(f"{where}, trainer", expected="a jg.Trainer", got=repr(given)[:80], cure=cure)
 
 
 def check_kind(where: str, given: Any) -> None:
@@ -125,6 +137,10 @@ class Position(NamedTuple):
     step: int = 0
 
 
+KINDS: dict[str, type] = {"memories history timings batches": dict, "position": Position, "events frozen": tuple}
+"""What the parts of a run are."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Run:
     """The one value of training: what `fit` returns, and what it can go on from.
@@ -158,6 +174,19 @@ class Run:
     seed: int = 0
     batches: dict[str, Any] = dataclasses.field(default_factory=dict)
     frozen: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.train_state is not None:
+            check_kind("Run", self.train_state)
+        for names, kind in KINDS.items():
+            for name in names.split():
+                if not isinstance(getattr(self, name), kind):
+                    raise ArgumentError(
+                        f"Run, {name}",
+                        expected=f"a {kind.__name__}",
+                        got=repr(getattr(self, name))[:80],
+                        cure="Take a run that `fit` gave, and change it by dataclasses.replace.",
+                    )
 
     def after_epoch(self, train_state: TrainState, logs: dict[str, float], timings: dict[str, float]) -> "Run":
         """The run with one more epoch in its history; a log that is new or missing has NaN where it has no number."""
