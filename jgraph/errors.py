@@ -5,6 +5,7 @@ classes stands what all checks of arguments share.
 """
 
 import difflib
+import os
 from collections.abc import Callable, Iterable
 from typing import Any, TypeGuard
 
@@ -173,6 +174,16 @@ def check_text(where: str, **arguments: object) -> None:
             raise ArgumentError(
                 f"{where}, {name}", expected="a text", got=repr(value), cure=f"Write it in quotes: {name}='...'."
             )
+
+
+def check_path(where: str, path: object) -> None:
+    """Checks that an argument names a place.
+
+    Raises:
+        ArgumentError: it is neither a text nor a path, or empty.
+    """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or isinstance(os.fspath(path), bytes):
+        raise ArgumentError(where, expected="a path", got=repr(path), cure="Write 'runs/my_run', for example.")
 
 
 def check_known(where: str, known: Iterable[str], given: Iterable[str], absent: dict[str, str]) -> None:

@@ -13,8 +13,7 @@ import numpy as np
 
 from jgraph.core.fingerprint import differences
 from jgraph.core.model import Model
-from jgraph.errors import ArgumentError, LoadError, check_flag, listing, nearest
-from jgraph.storage.appended_file import check_path
+from jgraph.errors import ArgumentError, LoadError, check_flag, check_path, listing, nearest
 from jgraph.storage.checkpoint import RECORD, compare, read_arrays, read_record, write
 from jgraph.storage.steps import best_whole, newest_whole, read_step, steps_in
 from jgraph.tree import leaves_with_names, match, overlaid, put

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jgraph.callbacks.monitor import check_count, check_log, check_monitor, check_number, improves, watched
-from jgraph.errors import ArgumentError, check_flag
-from jgraph.storage.appended_file import check_path
+from jgraph.errors import ArgumentError, check_flag, check_path
 from jgraph.train.actions import Save
 from jgraph.train.callback import Callback, Event, Result, Setup
 from jgraph.train.state import TrainState

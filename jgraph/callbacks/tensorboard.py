@@ -14,8 +14,7 @@ from jgraph.callbacks.board.graph import graph_of
 from jgraph.callbacks.board.images import Images
 from jgraph.callbacks.board.projector import Projector
 from jgraph.callbacks.monitor import check_count
-from jgraph.errors import ArgumentError, check_flag
-from jgraph.storage.appended_file import check_path
+from jgraph.errors import ArgumentError, check_flag, check_path
 from jgraph.storage.event_file import EventFile
 from jgraph.storage.messages import Histograms, Scalars, SessionEnd, SessionStart, Texts
 from jgraph.storage.messages import Images as Pictures

@@ -15,6 +15,7 @@ from jgraph.core.feed import batch_size_of, bind, check_dtype, filled, match_inp
 from jgraph.core.graph import Graph
 from jgraph.core.lookups import check_lookups
 from jgraph.core.spec import BATCH
+from jgraph.core.symbol import Symbol
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, DataError, KeyMismatchError, ShapeError, listing
 from jgraph.tree import leaves_with_names
@@ -122,6 +123,8 @@ def _part(inputs: PyTree, start: int, size: int) -> PyTree:
 def _checked(graph: Graph, inputs: PyTree, where: str) -> tuple[PyTree, int]:
     """The inputs as arrays, their keys, lengths, and the indices among them checked; and the number of rows."""
     match_inputs(graph, inputs, where)
+    if any(isinstance(leaf, Symbol) for leaf in jax.tree.leaves(inputs)):
+        bind(graph, inputs, where)  # which refuses symbols
     inputs = jax.tree.map(lambda a: _as_array(a, where), inputs)
     rows = batch_size_of(inputs, where)
     for first, part in pieces(inputs):

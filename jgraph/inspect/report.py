@@ -11,11 +11,10 @@ import jax.numpy as jnp
 from jgraph.core.model import Model
 from jgraph.core.sizes import names_in, value_of
 from jgraph.draw.panels import best_epoch
-from jgraph.errors import ArgumentError, MonitorError, WriteError
+from jgraph.errors import ArgumentError, MonitorError, WriteError, check_path
 from jgraph.inspect.page import page
 from jgraph.inspect.timing import Timings, measure
 from jgraph.inspect.told import Told, told_of
-from jgraph.storage.appended_file import check_path
 
 
 def report(

@@ -5,9 +5,8 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from jgraph.errors import ArgumentError, WriteError
+from jgraph.errors import WriteError
 from jgraph.storage.places import write_error
 
 
@@ -112,13 +111,3 @@ def check_folder(folder: Path) -> None:
             raise NotADirectoryError(errno.ENOTDIR, f"{place} is not a directory")
         if not os.access(place, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, f"{place}: {os.strerror(errno.EACCES)}")
-
-
-def check_path(where: str, path: Any) -> None:
-    """Checks that an argument names a place.
-
-    Raises:
-        ArgumentError: it is neither a text nor a path, or empty.
-    """
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or isinstance(os.fspath(path), bytes):
-        raise ArgumentError(where, expected="a path", got=repr(path), cure="Write 'runs/my_run', for example.")

@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jgraph.errors import ArgumentError, check_flag, check_one_of
-from jgraph.storage.appended_file import check_path
+from jgraph.errors import ArgumentError, check_flag, check_one_of, check_path
 from jgraph.train.state import TrainState
 
 REACHED = 1e-6

@@ -190,6 +190,11 @@ class Run:
 
     def after_epoch(self, train_state: TrainState, logs: dict[str, float], timings: dict[str, float]) -> "Run":
         """The run with one more epoch in its history; a log that is new or missing has NaN where it has no number."""
+        check_kind("after_epoch", train_state)
+        for name, row in (("logs", logs), ("timings", timings)):
+            if not isinstance(row, dict):
+                cure = f"Write {name}={{'loss': 0.5}}, for example."
+                raise ArgumentError(f"after_epoch, {name}", expected="a dict by log", got=repr(row)[:80], cure=cure)
         epochs = self.position.epoch
         return dataclasses.replace(
             self,
@@ -229,6 +234,8 @@ class Run:
         ...     [file.name for file in pathlib.Path(folder).iterdir()]
         ['curves.svg']
         """
+        if not isinstance(title, str):
+            raise ArgumentError("Run.plot, title", expected="a text", got=repr(title), cure="Write title='A run'.")
         best = best_epoch(self.history, monitor, mode) if self.history else None  # drawing refuses no history
         picture = RunPicture(self.history, best, self.stopped, title, logs, self.events)
         if path is not None:
