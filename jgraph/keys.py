@@ -46,4 +46,4 @@ def check_key(key: Any) -> None:
     typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and rank == 0
     if not typed and not (dtype == jnp.uint32 and rank == 1):  # the second is a key of jax.random.PRNGKey
         got = type(key).__name__ if dtype is None else f"{dtype} of shape {key.shape}"
-        raise ArgumentError("key", expected="a single random key", got=got, cure="Write jax.random.key(0).")
+        raise ArgumentError("key", expected="a single key", got=got, cure="Write jax.random.key(0).")

@@ -41,9 +41,20 @@ ABSENT = {
 """Arguments that Keras' layers have and ours do not, and what to do instead."""
 
 
+class Known(Portable):
+    """An object whose arguments are known; what Keras has and jgraph has not is said with what to do instead."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuses what it does not know."""
+        del args
+        if kwargs and (known := parameters_of(cls)) is not None:
+            check_known(cls.__name__, known, kwargs, ABSENT)
+        return super().__new__(cls)
+
+
 @dataclass_transform(frozen_default=True, eq_default=False)
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Layer(Portable):
+class Layer(Known):
     """The base of all layers. It makes every subclass a frozen dataclass, compared by identity.
 
     One object is one set of weights: calling it again shares them. A layer of one's own has fields and one or two
@@ -99,13 +110,6 @@ class Layer(Portable):
                 got=listing(hidden),
                 cure=f"Choose another name; where the class is to answer, write `{hidden[0]} = ...` without a type.",
             )
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """A layer whose arguments are known; what Keras has and jgraph has not is said with what to do instead."""
-        del args
-        if kwargs and (known := parameters_of(cls)) is not None:
-            check_known(cls.__name__, known, kwargs, ABSENT)
-        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         check_name(self)

@@ -19,7 +19,7 @@ from jgraph.regularizers import check_factors, check_regularizer
 POSITIVE = (
     *("units", "filters", "groups", "depth_multiplier", "input_dim", "output_dim"),
     *("num_heads", "num_query_heads", "num_key_value_heads", "head_dim", "key_dim", "value_dim", "sliding_window"),
-    *("n", "height", "width"),
+    *("n", "height", "width", "rank"),
 )
 """Sizes that are one integer each; `None` too where that is the default."""
 FRACTIONS = ("rate", "dropout", "recurrent_dropout", "momentum", "renorm_momentum")

@@ -90,8 +90,8 @@ def find_learning_rate(
     """
     check_trainer("find_learning_rate", trainer)
     least, most = _check(least, most, steps)
-    check_batch_size(batch_size)
-    check_seed("seed", seed)
+    check_batch_size("find_learning_rate", batch_size)
+    check_seed("find_learning_rate, seed", seed)
     programs = trainer.programs
     if programs.step.rate is None:
         got = "an optimizer that was made with its rate inside"

@@ -178,6 +178,9 @@ class Run:
     def __post_init__(self) -> None:
         if self.train_state is not None:
             check_kind("Run", self.train_state)
+        if isinstance(self.history, dict) and not all(isinstance(values, list) for values in self.history.values()):
+            cure = "Write history={'loss': [0.5, 0.25]}."
+            raise ArgumentError("Run, history", expected="lists by log", got=repr(self.history)[:80], cure=cure)
         for names, kind in KINDS.items():
             for name in names.split():
                 if not isinstance(getattr(self, name), kind):

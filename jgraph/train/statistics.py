@@ -47,7 +47,7 @@ def update_statistics(trainer: Any, train_state: TrainState, data: Any, *, batch
     """
     check_trainer("update_statistics", trainer)
     check_train_state("update_statistics", train_state, trainer.template)
-    check_batch_size(batch_size)
+    check_batch_size("update_statistics", batch_size)
     programs = trainer.programs
     binding = Binding(trainer.model, trainer.objective)
     source = source_of(binding, programs, data, "update_statistics", 1).place(train_state)

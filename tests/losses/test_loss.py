@@ -98,7 +98,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "name": (lambda: L.Loss(distance, name=""), "Loss, name: expected a text, got ''"),
     "of": (lambda: L.Loss(distance, of="a"), "Loss, of: expected a list of names of outputs and paths of nodes"),
     "of nothing": (lambda: L.Loss(distance, of=[]), "Loss, of: expected a list"),
-    "link": (lambda: L.Loss(distance, link="relu"), "Loss, link: expected one of None, 'softmax', 'sigmoid', got 'relu'"),
+    "link": (
+        lambda: L.Loss(distance, link="relu"),
+        "Loss, link: expected one of None, 'softmax', 'sigmoid', got 'relu'",
+    ),
     "targets": (lambda: L.Loss(distance, targets="some"), "Loss, targets: expected one of 'same', 'labels', 'free'"),
     "function": (lambda: L.Loss("mse"), "Loss, fn: expected a function (targets, outputs)"),
     "optax": (lambda: L.Loss(optax.losses.l2_loss), "which takes (outputs, targets)"),
