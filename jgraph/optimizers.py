@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from jgraph.errors import ArgumentError, PathError, listing, nearest
-from jgraph.tree import leaves_with_names, name_of
+from jgraph.tree import check_keys, leaves_with_names, name_of
 from jgraph.typing import Array, Params, PyTree
 
 REST = "*"
@@ -96,7 +96,7 @@ def decay_mask(params: Params) -> PyTree:
     users write as `optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])`.
 
     Raises:
-        ArgumentError: a leaf is no array.
+        ArgumentError: a leaf is no array. KeyMismatchError: the keys of a dict are of several kinds.
 
     >>> import jax, jgraph as jg, optax
     >>> model = jg.Sequential([jg.Input((4,)), jg.layers.Dense(3), jg.layers.LayerNormalization()])
@@ -105,6 +105,7 @@ def decay_mask(params: Params) -> PyTree:
     {'dense': {'bias': False, 'kernel': True}, 'layer_normalization': {'beta': False, 'gamma': False}}
     >>> optimizer = optax.adamw(1e-3, weight_decay=0.01, mask=jg.optimizers.decay_mask)
     """
+    check_keys(params, "decay_mask, params")
 
     def one(path: Any, leaf: Any) -> bool:
         if not hasattr(leaf, "shape"):

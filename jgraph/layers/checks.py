@@ -281,6 +281,18 @@ def check_features(layer: Any, x: Any) -> None:
         )
 
 
+def check_real(layer: Any, x: Any) -> None:
+    """Checks that an input holds no complex numbers, of which half would be lost.
+
+    Raises:
+        DTypeError: it does.
+    """
+    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+        raise DTypeError(
+            repr(layer), expected="real numbers", got=show(x), cure="Give it the two parts: jg.op(jnp.real)(x)."
+        )
+
+
 def check_numbers(layer: Any, x: Any) -> None:
     """Checks that an input holds floating-point numbers or integers.
 

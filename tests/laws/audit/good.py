@@ -21,6 +21,7 @@ from jax.example_libraries import stax
 import jgraph as jg
 from jgraph.layers import GRUCell
 from jgraph.train.state import Run, TrainState
+from tests.test_public_names import public
 
 BATCH = (np.ones((4, 3), "float32"), np.ones((4, 2), "float32"))
 
@@ -83,6 +84,19 @@ def arguments(name: str, value: Any) -> dict[str, Any]:
     parameters = inspect.signature(value).parameters.values()
     needed = [p.name for p in parameters if p.name in own or p.default is p.empty]
     return {n: (own.get(n) or labels.get(n) or GOOD[n])() for n in needed}
+
+
+FILES = (jg.constraints, jg.optimizers, jg.regularizers)
+"""What is public of these says so in its example."""
+
+
+def everything() -> dict[str, Any]:
+    """Everything public by its full name, that in files of classes or functions too."""
+    found = public()
+    for face in FILES:
+        names = {f"{face.__name__.removeprefix('jgraph.')}.{name}": value for name, value in vars(face).items()}
+        found |= {name: value for name, value in names.items() if f"jg.{name}(" in (value.__doc__ or "")}
+    return found
 
 
 GOOD: dict[str, Callable[[], Any]] = {
