@@ -27,7 +27,7 @@ def fuzz(examples: int, start: int) -> tuple[collections.Counter[str], list[str]
     faults = []
 
     @seed(start)
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
     @given(calls())
     def count(call: tuple[str, dict[str, Any]]) -> None:
         try:

@@ -1,6 +1,5 @@
 """Taking a sub-model's part out of another model's tree, without ever mixing two layers' weights."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from jgraph.core.layer import Layer
@@ -24,7 +23,7 @@ def select(model: Any, tree: PyTree, of: Any) -> PyTree:
     if of is not None and not _is_model(of):
         cure = "Write sub.select(tree, of=model), with the model that the tree belongs to."
         raise ArgumentError(f"{model!r}.select, of", expected="a model", got=repr(of)[:80], cure=cure)
-    if not isinstance(tree, Mapping):
+    if not isinstance(tree, dict):
         expected, cure = "params or state, nested dicts", "Write sub.select(params, of=model)."
         raise ArgumentError(f"{model!r}.select, tree", expected=expected, got=repr(tree)[:80], cure=cure)
     kind = _kind(model, tree, of)

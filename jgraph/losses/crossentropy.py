@@ -162,7 +162,7 @@ class CategoricalFocalCrossentropy(LibraryLoss):
         where = type(self).__name__
         alpha: Any = self.alpha
         if isinstance(alpha, list) or getattr(alpha, "ndim", 0) == 1:
-            alpha = tuple(alpha.tolist() if hasattr(alpha, "tolist") else alpha)
+            alpha = tuple(alpha if isinstance(alpha, list) else alpha.tolist())
             object.__setattr__(self, "alpha", alpha)
         for one in alpha if isinstance(alpha, tuple) and alpha else (alpha,):
             check_between(where, 0, alpha=one)

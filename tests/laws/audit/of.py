@@ -47,7 +47,7 @@ POOLING = [f"{kind}Pooling{n}D" for kind in ("Average", "Max") for n in (1, 2, 3
 CONVOLUTIONS = [f"{kind}{n}D" for kind in ("Conv",) for n in (1, 2, 3)]
 ONE_AXIS = ("BatchNormalization", "Concatenate", "concatenate", "GroupNormalization")
 
-OF: dict[str, Bad] = {
+OF: dict[str, Bad | tuple[Bad, ...]] = {
     **{f"layers.{name}.strides": STRIDES for name in POOLING},
     **{f"layers.{name}.axis": AXIS for name in ONE_AXIS},
     **{f"layers.ZeroPadding{n}D.padding": numbers(-1, 1.5, None, (), (1, 2, 3, 4), ("a",)) for n in (1, 2, 3)},
