@@ -1,8 +1,9 @@
-"""Bad calls of layers: what is no symbol, too many or too few of them, another rank or dtype, unknown keywords.
+"""Bad calls of layers and operands of symbols: what is no symbol, too many, another rank or dtype, unknown keywords.
 
 A call gives symbols or an error of jgraph; what JAX says of shapes inside a layer is told as a fault of its inputs.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -34,7 +35,7 @@ def given(member: Member, shape: Callable[[Any], Any] = tuple, dtype: str | None
     return (symbols,) if member.merges else (symbols[0], symbols[1:]) if member.cell else tuple(symbols)
 
 
-def refusal(layer: jg.Layer, *args: Any, **kwargs: Any) -> JGraphError:
+def refusal(layer: Callable[..., Any], *args: Any, **kwargs: Any) -> JGraphError:
     with pytest.raises(JGraphError) as caught:
         layer(*args, **kwargs)
     error = caught.value
@@ -83,6 +84,31 @@ def test_other_inputs_give_symbols_or_an_error_that_says_so(member: Member) -> N
             assert type(refusal(layer_of(member), *inputs)) in (ShapeError, DTypeError, ArgumentError)
         else:
             assert all(isinstance(leaf, Symbol) for leaf in jax.tree.leaves(outputs))
+
+
+def operators() -> list[str]:
+    """The methods of symbols that take another operand."""
+    methods = {name: method for name, method in vars(Symbol).items() if inspect.isfunction(method)}
+    return [name for name, method in methods.items() if [*inspect.signature(method).parameters] == ["self", "other"]]
+
+
+@pytest.mark.parametrize("operator", operators())
+def test_symbols_compute_with_numbers_and_symbols_alone(operator: str) -> None:
+    compute = getattr(jg.Input((3, 4)), operator)
+    for other in (object(), None, "a", b"x", {"a": 1}, int, jg.layers.Dense(2), [1, 2], {1}, len):
+        assert type(refusal(compute, other)) is SymbolError
+    for other in (np.ones((7, 9)), jg.Input((7, 9))):
+        assert type(refusal(compute, other)) is ShapeError
+
+
+@pytest.mark.parametrize("index", ["a", 1.5, (0, 0, 0, 0), (slice(None), 9, "a"), object(), {"a": 1}, (slice(None), 5)])
+def test_symbols_are_indexed_as_arrays_are(index: Any) -> None:
+    assert type(refusal(jg.Input((3, 4)).__getitem__, index)) is ShapeError
+
+
+@pytest.mark.parametrize("use", [bool, int, float, iter, len, np.asarray, complex])
+def test_symbols_are_no_numbers_and_no_lists(use: Callable[[Any], Any]) -> None:
+    assert type(refusal(use, jg.Input((3, 4)))) is SymbolError
 
 
 @pytest.mark.parametrize("make", [jg.layers.LSTM, jg.layers.GRU, jg.layers.SimpleRNN])
