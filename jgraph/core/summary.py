@@ -102,16 +102,17 @@ def sizes_of(graph: Graph, sizes: int | Mapping[str, int] | None) -> dict[str, i
     """
     shapes = [spec.shape for node in graph.nodes for spec in node.inference.outputs]
     free = sorted(set().union(*(names_in(n) for s in shapes for n in s if not isinstance(n, int))) - {"batch"})
-    given = sizes if isinstance(sizes, Mapping) else {} if sizes is None else dict.fromkeys(free or [""], sizes)
-    for name, size in given.items():
-        if name and name not in free:
+    given = sizes if isinstance(sizes, Mapping) else {} if sizes is None else dict.fromkeys(free, sizes)
+    for name in given:
+        if name not in free:
             cure = f"{nearest(name, free)}Give one number for all of them."
             got = f"{name!r}, which the model does not have"
             raise ArgumentError("summary, sizes", expected=f"free axes among {listing(free)}", got=got, cure=cure)
+    for size in given.values() if isinstance(sizes, Mapping) or sizes is None else (sizes,):
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             cure = "Write sizes=100, for example."
             raise ArgumentError("summary, sizes", expected="positive integers", got=repr(size), cure=cure)
-    return {name: size for name, size in given.items() if name}
+    return dict(given)
 
 
 def _row(graph: Graph, place: int, parts: Sequence[int], costs: Sequence[NodeCost], kept: Sequence[int]) -> Row:

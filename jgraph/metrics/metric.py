@@ -203,13 +203,13 @@ def weights_of(where: str, weights: Any, outputs: Array) -> Array:
         DataError: they are not one for each row (and step), or a number is below 0 or not finite.
     """
     weights = as_array(f"{where}, weights", weights).astype(jnp.float32)
-    known = not isinstance(weights, Tracer)
-    fine = not known or bool(jnp.all((weights >= 0) & jnp.isfinite(weights)))
-    if weights.shape != outputs.shape[: weights.ndim] or not fine:
+    fits = (weights >= 0) & jnp.isfinite(weights)
+    wrong = [] if isinstance(weights, Tracer) else weights[~fits].tolist()
+    if weights.shape != outputs.shape[: weights.ndim] or wrong:
         raise DataError(
             f"{where}, weights",
             expected=f"finite numbers of at least 0, one for each row of {shape_of(outputs)}",
-            got=shape_of(weights) if fine else f"{float(jnp.min(weights)):g} among them",
+            got=f"{wrong[0]:g} among them" if wrong else shape_of(weights),
             cure="Weights are [batch], or [batch, time].",
         )
     return weights
