@@ -5,6 +5,8 @@
 As `tests/laws/test_fuzz.py`, with more calls and another seed. A call is refused by an error of jgraph, or makes an
 object that works; a layer is drawn on what suits its class, written as JSON and read again, unless it refuses that
 (`misfit`). Anything else is listed, and the exit status is 1.
+
+2026-12, JAX 0.10, two shared cores: 8,000 calls (seed 1) in 113 s: 6,284 refused, 1,042 made, 585 drawn, 89 misfits.
 """
 
 import argparse
