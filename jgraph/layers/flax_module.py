@@ -38,6 +38,9 @@ class FlaxModule(Layer):
     the module has a field of that name that says it already. While training, every random stream is fed from the
     layer's key. What is sown into `intermediates` is not collected; a state that sowing would make grow is an error.
 
+    Raises:
+        ArgumentError: it is no module of Flax Linen.
+
     >>> import flax.linen as nn, jgraph as jg
     >>> jg.as_layer(nn.Dense(3))(jg.Input((5,)))
     <Symbol float32[batch, 3]>

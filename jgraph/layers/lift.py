@@ -17,6 +17,9 @@ class Pair(Layer):
     `init_function(key, *specs)` gives `(params, state)`, and `apply_function(params, state, *inputs, train=, key=)`
     gives `(outputs, state)`: what `init` and `apply` of a layer give.
 
+    Raises:
+        ArgumentError: one of the two is no function.
+
     >>> import jgraph as jg
     >>> jg.layers.Pair(lambda key, x: ({}, {}), lambda params, state, x, train, key: (-x, state))(jg.Input((3,)))
     <Symbol float32[batch, 3]>
