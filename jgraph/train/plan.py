@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jgraph.data.rows import steps_of
-from jgraph.errors import ArgumentError, check_flag, check_one_of
+from jgraph.errors import ArgumentError, check_flag
 from jgraph.train.state import Run
 
 
@@ -58,7 +58,8 @@ def check_plan(plan: Plan, train_state: Any, run: Any, resume: Any = None) -> No
             check_integer(f"fit, {name}", value, 1)
     check_split(plan.validation.split)
     check_flag("fit", shuffle=plan.shuffle, progress=plan.progress, drop_last=plan.drop_last)
-    check_one_of("fit", "data_on_device", plan.data_on_device, (None, True, False))
+    if plan.data_on_device is not None:
+        check_flag("fit", data_on_device=plan.data_on_device)
     if plan.initial_epoch and (run is not None or resume is not None):
         raise ArgumentError(
             "fit, initial_epoch",
