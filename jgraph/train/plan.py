@@ -57,9 +57,8 @@ def check_plan(plan: Plan, train_state: Any, run: Any, resume: Any = None) -> No
         if value is not None:
             check_integer(f"fit, {name}", value, 1)
     check_split(plan.validation.split)
-    check_flag("fit", shuffle=plan.shuffle, progress=plan.progress, drop_last=plan.drop_last)
-    if plan.data_on_device is not None:
-        check_flag("fit", data_on_device=plan.data_on_device)
+    given = {} if plan.data_on_device is None else {"data_on_device": plan.data_on_device}
+    check_flag("fit", shuffle=plan.shuffle, progress=plan.progress, drop_last=plan.drop_last, **given)
     if plan.initial_epoch and (run is not None or resume is not None):
         raise ArgumentError(
             "fit, initial_epoch",
