@@ -6,7 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jgraph.errors import ArgumentError, listing, nearest
+from jgraph.errors import ArgumentError, is_function, listing, nearest
 from jgraph.typing import Array
 
 Constraint = str | Callable[[Array], Array] | None
@@ -134,8 +134,8 @@ def check_constraint(where: str, **arguments: Any) -> None:
         ArgumentError: it is none of these; the nearest name is suggested.
     """
     for argument, value in arguments.items():
-        known = value in CONSTRAINTS if isinstance(value, str) else value is None or callable(value)
-        if not known or isinstance(value, type):
+        known = value in CONSTRAINTS if isinstance(value, str) else value is None or is_function(value)
+        if not known:
             raise ArgumentError(
                 f"{where}, {argument}",
                 expected="the name of a constraint, a function (array) -> array, or None",

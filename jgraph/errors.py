@@ -1,10 +1,13 @@
 """The errors of jgraph: each says where, what was expected, what was got, and how to mend it.
 
-Every class is also the builtin that a caller would expect to catch, so `except ValueError` goes on working.
+Every class is also the builtin that a caller would expect to catch, so `except ValueError` goes on working. Below the
+classes stands what all checks of arguments share.
 """
 
 import difflib
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, TypeGuard
 
 
 class JGraphError(Exception):
@@ -116,3 +119,92 @@ def listing(names: Iterable[object], most: int = 12) -> str:
     """The names as `'a', 'b', 'c'`, shortened when there are many."""
     shown = [repr(str(n)) for n in names]
     return ", ".join(shown[:most]) + (f", ... ({len(shown)} in all)" if len(shown) > most else "") or "none"
+
+
+def is_one_of(value: object, choices: Iterable[object]) -> bool:
+    """Whether a value is one of a few: itself or an equal text, so that no array is asked for its truth.
+
+    >>> is_one_of("same", ("valid", "same")), is_one_of(1, (True, False))
+    (True, False)
+    """
+    return any(value is choice or (isinstance(value, str) and value == choice) for choice in choices)
+
+
+def is_function(value: object) -> TypeGuard[Callable[..., Any]]:
+    """Whether it can be called on arrays, which classes and layers cannot.
+
+    >>> is_function(abs), is_function(int)
+    (True, False)
+    """
+    return callable(value) and not isinstance(value, type) and not hasattr(value, "apply")
+
+
+def check_one_of(
+    where: str, name: str, value: object, choices: Iterable[object], cure: str = "Choose one of them."
+) -> None:
+    """Checks that an argument is one of a few values.
+
+    Raises:
+        ArgumentError: it is not; the nearest one is suggested.
+    """
+    choices = tuple(choices)
+    if not is_one_of(value, choices):
+        raise ArgumentError(
+            f"{where}, {name}",
+            expected=f"one of {', '.join(map(repr, choices))}",
+            got=repr(value),
+            cure=nearest(value, choices) + cure,
+        )
+
+
+def check_flag(where: str, **arguments: object) -> None:
+    """Checks that each argument is true or false.
+
+    Raises:
+        ArgumentError: it is neither.
+    """
+    for name, value in arguments.items():
+        if not isinstance(value, bool):
+            raise ArgumentError(
+                f"{where}, {name}", expected="True or False", got=repr(value), cure=f"Write {name}=True."
+            )
+
+
+def check_text(where: str, **arguments: object) -> None:
+    """Checks that each argument is a text, and not the empty one.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    for name, value in arguments.items():
+        if not isinstance(value, str) or not value:
+            raise ArgumentError(
+                f"{where}, {name}", expected="a text", got=repr(value), cure=f"Write it in quotes: {name}='...'."
+            )
+
+
+def check_path(where: str, path: object) -> None:
+    """Checks that an argument names a place.
+
+    Raises:
+        ArgumentError: it is neither a text nor a path, or empty.
+    """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or isinstance(os.fspath(path), bytes):
+        raise ArgumentError(where, expected="a path", got=repr(path), cure="Write 'runs/my_run', for example.")
+
+
+def check_known(where: str, known: Iterable[str], given: Iterable[str], absent: dict[str, str]) -> None:
+    """Checks that keyword arguments are among those that are known; `absent` has the cures of some that are not.
+
+    Raises:
+        ArgumentError: one is not; the nearest name is suggested.
+    """
+    known = tuple(known)
+    for name in given:
+        if name not in known:
+            raise ArgumentError(
+                where,
+                expected=f"arguments among {listing(known, 40)}",
+                got=repr(name),
+                cure=absent.get(name) or f"{nearest(name, known)}See help({where}).",
+            )

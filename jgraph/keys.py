@@ -25,7 +25,7 @@ def fold(key: Key, *words: str | int) -> Key:
     Raises:
         ArgumentError: what is given is no single key.
     """
-    _check(key)
+    check_key(key)
     digest = hashlib.blake2s("\0".join(map(str, words)).encode(), digest_size=8).digest()
     return _fold(key, np.frombuffer(digest, ">u4").astype(np.uint32))
 
@@ -36,9 +36,14 @@ def _fold(key: Key, halves: Array | np.ndarray) -> Key:
     return jax.random.fold_in(jax.random.fold_in(key, halves[0]), halves[1])
 
 
-def _check(key: Any) -> None:
+def check_key(key: Any) -> None:
+    """Checks that something is one random key.
+
+    Raises:
+        ArgumentError: it is not.
+    """
     dtype, rank = getattr(key, "dtype", None), len(getattr(key, "shape", ()))
     typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and rank == 0
     if not typed and not (dtype == jnp.uint32 and rank == 1):  # the second is a key of jax.random.PRNGKey
         got = type(key).__name__ if dtype is None else f"{dtype} of shape {key.shape}"
-        raise ArgumentError("a random key", expected="a single key", got=got, cure="Write jax.random.key(0).")
+        raise ArgumentError("key", expected="a single key", got=got, cure="Write jax.random.key(0).")

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from jgraph.errors import ArgumentError, PathError, listing, nearest
-from jgraph.tree import leaves_with_names, name_of
+from jgraph.tree import check_keys, leaves_with_names, name_of
 from jgraph.typing import Array, Params, PyTree
 
 REST = "*"
@@ -78,7 +78,7 @@ def clip_by_norm(max_norm: float) -> optax.GradientTransformation:
     number = isinstance(max_norm, int | float | np.number) and not isinstance(max_norm, bool)
     if not number or not 0 < max_norm < math.inf:
         cure = "Write jg.optimizers.clip_by_norm(1.0)."
-        raise ArgumentError("clip_by_norm", expected="a finite number above 0", got=repr(max_norm), cure=cure)
+        raise ArgumentError("clip_by_norm, max_norm", expected="a finite number above 0", got=repr(max_norm), cure=cure)
 
     def one(update: Array) -> Array:
         wide = jnp.promote_types(update.dtype, jnp.float32)
@@ -95,6 +95,9 @@ def decay_mask(params: Params) -> PyTree:
     biases of several axes, as of attention heads, are spared. It is what optax takes as a `mask`, and what Keras'
     users write as `optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])`.
 
+    Raises:
+        ArgumentError: a leaf is no array. KeyMismatchError: the keys of a dict are of several kinds.
+
     >>> import jax, jgraph as jg, optax
     >>> model = jg.Sequential([jg.Input((4,)), jg.layers.Dense(3), jg.layers.LayerNormalization()])
     >>> params, _ = model.init(jax.random.key(0))
@@ -102,8 +105,12 @@ def decay_mask(params: Params) -> PyTree:
     {'dense': {'bias': False, 'kernel': True}, 'layer_normalization': {'beta': False, 'gamma': False}}
     >>> optimizer = optax.adamw(1e-3, weight_decay=0.01, mask=jg.optimizers.decay_mask)
     """
+    check_keys(params, "decay_mask, params")
 
     def one(path: Any, leaf: Any) -> bool:
+        if not hasattr(leaf, "shape"):
+            cure = "Give a model's params: jg.optimizers.decay_mask(params)."
+            raise ArgumentError("decay_mask, params", expected="a tree of arrays", got=repr(leaf)[:80], cure=cure)
         return len(leaf.shape) > 1 and not name_of(path).endswith(SPARED)
 
     return jax.tree_util.tree_map_with_path(one, params)

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jgraph.errors import ArgumentError, ShapeError, listing, nearest
+from jgraph.errors import ArgumentError, ShapeError, is_function, is_one_of, listing, nearest
 from jgraph.typing import Array
 
 Regularizer = str | Callable[[Array], Array] | None
@@ -107,7 +107,7 @@ class OrthogonalRegularizer:
 
     def __post_init__(self) -> None:
         check_factors("OrthogonalRegularizer", factor=self.factor)
-        if self.mode not in ("rows", "columns"):
+        if not is_one_of(self.mode, ("rows", "columns")):
             raise ArgumentError(
                 "OrthogonalRegularizer, mode",
                 expected="'rows' or 'columns'",
@@ -156,11 +156,6 @@ def check_regularizer(where: str, **arguments: Any) -> None:
                 cure=f"{nearest(value, REGULARIZERS)}Known: {listing(REGULARIZERS)}; jg.regularizers.L2(1e-4) has a "
                 "factor of your choice.",
             )
-
-
-def is_function(value: Any) -> bool:
-    """Whether it can be called on an array: not a class, whose object is meant."""
-    return callable(value) and not isinstance(value, type)
 
 
 def check_factors(where: str, **arguments: Any) -> None:

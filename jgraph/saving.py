@@ -12,7 +12,7 @@ import numpy as np
 
 from jgraph.core.fingerprint import differences
 from jgraph.core.model import Model
-from jgraph.errors import ArgumentError, LoadError, listing, nearest
+from jgraph.errors import ArgumentError, LoadError, check_flag, check_path, listing, nearest
 from jgraph.storage.checkpoint import RECORD, compare, on_device, read_arrays, read_record, write
 from jgraph.storage.steps import best_whole, newest_whole, read_step, steps_in
 from jgraph.tree import leaves_with_names, match, overlaid, put
@@ -44,6 +44,10 @@ def save(path: str | os.PathLike[str], model: Model, params: Params, state: Stat
     >>> params["dense"]["kernel"].shape
     (3, 2)
     """
+    check_path("save, path", path)
+    if not isinstance(model, Model):
+        cure = "Write jg.save(path, model, params, state)."
+        raise ArgumentError("save, model", expected="a jg.Model", got=repr(model)[:80], cure=cure)
     cure = "Give the trees that belong to this model."
     match(params, model.params_spec, "save, params", cure)
     match(state, model.state_spec, "save, state", cure)
@@ -91,6 +95,8 @@ def load(
     Traceback (most recent call last):
     jgraph.errors.LoadError: runs/nowhere: expected a whole step with a score, got no steps. ...
     """
+    check_path("load, path", path)
+    check_flag("load", averaged=averaged, partial=partial)
     _check_into(into, partial, start)
     saved = _saved(path, step, averaged)
     if into is None:

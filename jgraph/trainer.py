@@ -16,7 +16,7 @@ from jgraph.callbacks.terminate_on_nan import TerminateOnNaN
 from jgraph.core.model import Model
 from jgraph.core.predict import Program, predict, predict_batches
 from jgraph.core.treatment import widened
-from jgraph.errors import ArgumentError, listing
+from jgraph.errors import ArgumentError, check_flag, listing
 from jgraph.keys import fold
 from jgraph.train.batches import Binding
 from jgraph.train.beginning import begin
@@ -202,6 +202,7 @@ class Trainer:
         Raises:
             ArgumentError: neither is given, or both. As `step`, for the batch; ShapeError: an axis is free.
         """
+        check_flag("lower", donate=donate)
         with caching(self.compilation_cache):
             return lower(self.programs, self._binding, self.template, batch, batch_size, donate)
 
@@ -325,6 +326,7 @@ class Trainer:
 
         It is known where the trainer was given `learning_rate`.
         """
+        check_kind("learning_rate_of", train_state)
         return self.step_function.learning_rate(train_state)
 
     def evaluate(

@@ -376,5 +376,5 @@ def test_norms_in_low_precision_are_taken_in_float32() -> None:
 
 @pytest.mark.parametrize("norm", [0.0, -1.0, float("inf"), float("nan"), True, "1", None])
 def test_a_norm_is_a_number_above_0(norm: Any) -> None:
-    with pytest.raises(ArgumentError, match="clip_by_norm: expected a finite number above 0"):
+    with pytest.raises(ArgumentError, match="clip_by_norm, max_norm: expected a finite number above 0"):
         jg.optimizers.clip_by_norm(norm)

@@ -33,7 +33,7 @@ def make_optimizer(balance: Any) -> Any:
     factory, rate = balance.optimizer, balance.learning_rate
     try:
         made = factory(rate)
-    except TypeError as error:
+    except Exception as error:
         made = error
     if not (hasattr(made, "init") and hasattr(made, "update")):
         raise ArgumentError(

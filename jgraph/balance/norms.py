@@ -53,7 +53,8 @@ class GradNorm(EachGradient):
         check_number(self, "alpha", 1.5, open_=False)
         check_number(self, "learning_rate", 0.025)
         make_optimizer(self)
-        if self.of is not None and not (self._paths and all(isinstance(path, str) and path for path in self._paths)):
+        listed = isinstance(self.of, str | tuple | list) and all(isinstance(path, str) and path for path in self._paths)
+        if self.of is not None and not (listed and self._paths):
             raise ArgumentError(
                 "GradNorm, of",
                 expected="the path of a layer, a tuple of such, or None for all",

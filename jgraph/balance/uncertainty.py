@@ -9,7 +9,7 @@ import optax
 
 from jgraph.balance.balance import Balance
 from jgraph.balance.checks import check_number, make_optimizer
-from jgraph.errors import ArgumentError, KeyMismatchError, listing, nearest
+from jgraph.errors import ArgumentError, KeyMismatchError, check_one_of, listing, nearest
 from jgraph.typing import Array, PyTree
 
 SCALES = {"regression": 0.5, "classification": 1.0}
@@ -48,14 +48,15 @@ class Uncertainty(Balance):
         check_number(self, "learning_rate", 1e-2)
         check_number(self, "initial", 0.0, least=-float("inf"))
         make_optimizer(self)
-        for name, form in dict(self.forms or {}).items():
-            if form not in SCALES:
-                raise ArgumentError(
-                    f"Uncertainty, forms[{name!r}]",
-                    expected=listing(SCALES),
-                    got=repr(form),
-                    cure=nearest(form, SCALES) + "Leave it out for that of the loss.",
-                )
+        if self.forms is not None and not isinstance(self.forms, Mapping):
+            raise ArgumentError(
+                "Uncertainty, forms",
+                expected="a dict by names of outputs, or None",
+                got=repr(self.forms),
+                cure="Write forms={'age': 'regression'}.",
+            )
+        for name, form in (self.forms or {}).items():
+            check_one_of("Uncertainty", f"forms[{name!r}]", form, SCALES, "Leave it out for that of the loss.")
 
     def for_losses(self, kinds: Mapping[str, str], params: PyTree) -> Self:
         """The balance with a form for each loss."""

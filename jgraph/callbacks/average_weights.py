@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from jgraph.callbacks.monitor import check_count, check_flag, check_number
+from jgraph.callbacks.monitor import check_count, check_number
 from jgraph.core.treatment import is_floating, widened
-from jgraph.errors import ArgumentError, listing, nearest
+from jgraph.errors import check_flag, check_one_of
 from jgraph.train.actions import INTERRUPTED, Restore
 from jgraph.train.callback import Callback, Event, Result
 from jgraph.train.state import TrainState, fresh_copy
@@ -48,15 +48,12 @@ class AverageWeights(Callback):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mode not in MODES:
-            cure = f"{nearest(self.mode, MODES)}Write mode='swa' for the plain mean, or mode='ema'."
-            expected = f"one of {listing(MODES)}"
-            raise ArgumentError("AverageWeights, mode", expected=expected, got=repr(self.mode), cure=cure)
+        check_one_of("AverageWeights", "mode", self.mode, MODES, "Write mode='swa' for the plain mean, or mode='ema'.")
         check_count("AverageWeights", "start_from_epoch", self.start_from_epoch)
         if self.every_steps is not None:
             check_count("AverageWeights", "every_steps", self.every_steps, least=1)
         check_number("AverageWeights", "momentum", self.momentum, " between 0 and 1, both excluded", 0.99)
-        check_flag("AverageWeights", "swap", self.swap)
+        check_flag("AverageWeights", swap=self.swap)
 
     def init(self, train_state: TrainState) -> PyTree:
         """Makes the memory: how often the params were looked at, and their mean."""

@@ -7,9 +7,8 @@ import os
 import jax
 import jax.numpy as jnp
 
-from jgraph.callbacks.monitor import check_count, check_flag, check_log, check_monitor, check_number, improves, watched
-from jgraph.errors import ArgumentError
-from jgraph.storage.appended_file import check_path
+from jgraph.callbacks.monitor import check_count, check_log, check_monitor, check_number, improves, watched
+from jgraph.errors import ArgumentError, check_flag, check_path
 from jgraph.train.actions import Save
 from jgraph.train.callback import Callback, Event, Result, Setup
 from jgraph.train.state import TrainState
@@ -61,8 +60,7 @@ class Checkpoint(Callback):
         super().__post_init__()
         where = type(self).__name__
         check_path(f"{where}, directory", self.directory)
-        for argument in ("best_only", "on_error", "asynchronous"):
-            check_flag(where, argument, getattr(self, argument))
+        check_flag(where, best_only=self.best_only, on_error=self.on_error, asynchronous=self.asynchronous)
         check_count(where, "top_k", self.top_k, least=1)
         for argument in ("every_epochs", "every_steps", "max_to_keep", "keep_every"):
             if getattr(self, argument) is not None:

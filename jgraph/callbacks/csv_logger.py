@@ -2,8 +2,7 @@
 
 import os
 
-from jgraph.errors import ArgumentError
-from jgraph.storage.appended_file import check_path
+from jgraph.errors import ArgumentError, check_path
 from jgraph.storage.csv_file import MISSING, CSVFile
 from jgraph.train.actions import Sink, Write
 from jgraph.train.callback import Callback, Event, Result

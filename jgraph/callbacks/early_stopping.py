@@ -4,7 +4,6 @@ import math
 
 from jgraph.callbacks.monitor import (
     check_count,
-    check_flag,
     check_log,
     check_monitor,
     check_number,
@@ -13,7 +12,7 @@ from jgraph.callbacks.monitor import (
     improves,
     watched,
 )
-from jgraph.errors import ArgumentError
+from jgraph.errors import ArgumentError, check_flag
 from jgraph.train.actions import INTERRUPTED, Restore, Stop
 from jgraph.train.callback import Callback, Event, Result, Setup
 from jgraph.train.state import TrainState, fresh_copy
@@ -68,7 +67,7 @@ class EarlyStopping(Callback):
         check_number(where, "min_delta", self.min_delta, " of at least 0", 0.001)
         check_count(where, "patience", self.patience)
         check_count(where, "start_from_epoch", self.start_from_epoch)
-        check_flag(where, "restore_best", self.restore_best)
+        check_flag(where, restore_best=self.restore_best)
         for argument in ("baseline", "stopping_threshold", "divergence_threshold"):
             if getattr(self, argument) is not None:
                 check_number(where, argument, getattr(self, argument), "", 0.5)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from jgraph.callbacks.monitor import check_count
-from jgraph.errors import ArgumentError, CallbackError
+from jgraph.errors import ArgumentError, CallbackError, is_function
 from jgraph.train.actions import Action
 from jgraph.train.callback import Callback, Event, Result
 from jgraph.typing import Function, PyTree
@@ -20,7 +20,7 @@ class FunctionCallback(Callback):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not callable(self.function):
+        if not is_function(self.function):
             hook = self.default_name()
             cure = f"Write jg.callbacks.{hook}(lambda event: print(event.logs)), for example."
             raise ArgumentError(

@@ -3,7 +3,7 @@
 import os
 
 from jgraph.callbacks.monitor import check_count
-from jgraph.storage.appended_file import check_path
+from jgraph.errors import check_path
 from jgraph.storage.json_file import JSONFile
 from jgraph.train.actions import Sink, Write
 from jgraph.train.callback import Callback, Event, Result

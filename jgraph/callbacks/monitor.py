@@ -8,7 +8,7 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
-from jgraph.errors import ArgumentError, MonitorError, listing, nearest
+from jgraph.errors import ArgumentError, MonitorError, check_one_of, listing, nearest
 from jgraph.train.callback import Event, Setup
 
 MODES = ("auto", "min", "max")
@@ -71,13 +71,8 @@ def check_monitor(where: str, monitor: Any, mode: Any) -> None:
             got=repr(monitor),
             cure="Write monitor='val_loss', for example.",
         )
-    if not isinstance(mode, str) or mode not in MODES:
-        raise ArgumentError(
-            f"{where}, mode",
-            expected=f"one of {listing(MODES)}",
-            got=repr(mode),
-            cure=f"{nearest(mode, MODES)}Say whether the smallest ('min') or the largest ('max') value is the best.",
-        )
+    cure = "Say whether the smallest ('min') or the largest ('max') value is the best."
+    check_one_of(where, "mode", mode, MODES, cure)
 
 
 def check_log(where: str, monitor: str, mode: str, setup: Setup) -> None:
@@ -119,17 +114,6 @@ def check_number(where: str, argument: str, value: Any, allowed: str, example: f
             got=repr(value),
             cure=f"Write {argument}={example:g}, for example.",
         )
-
-
-def check_flag(where: str, argument: str, value: Any) -> None:
-    """Checks an argument that is true or false.
-
-    Raises:
-        ArgumentError: it is neither.
-    """
-    if not isinstance(value, bool):
-        cure = f"Write {argument}=True, or leave it out."
-        raise ArgumentError(f"{where}, {argument}", expected="True or False", got=repr(value), cure=cure)
 
 
 ALLOWED = {

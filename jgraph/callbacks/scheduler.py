@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jgraph.errors import ArgumentError
+from jgraph.errors import ArgumentError, is_function
 from jgraph.train.actions import SetLearningRate, number_of
 from jgraph.train.callback import Callback, Event, Result, Setup
 from jgraph.train.learning_rate import KNOW_THE_RATE
@@ -66,7 +66,7 @@ def _takes_rate(schedule: Any) -> bool:
         "LearningRateScheduler, schedule",
         "a function of the epoch, or of the epoch and the learning rate",
     )
-    if not callable(schedule) or isinstance(schedule, type):
+    if not is_function(schedule):
         raise ArgumentError(where, expected=expected, got=repr(schedule), cure=CURE)
     try:
         signature = inspect.signature(schedule)

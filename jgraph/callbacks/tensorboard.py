@@ -13,9 +13,8 @@ import numpy as np
 from jgraph.callbacks.board.graph import graph_of
 from jgraph.callbacks.board.images import Images
 from jgraph.callbacks.board.projector import Projector
-from jgraph.callbacks.monitor import check_count, check_flag
-from jgraph.errors import ArgumentError
-from jgraph.storage.appended_file import check_path
+from jgraph.callbacks.monitor import check_count
+from jgraph.errors import ArgumentError, check_flag, check_path
 from jgraph.storage.event_file import EventFile
 from jgraph.storage.messages import Histograms, Scalars, SessionEnd, SessionStart, Texts
 from jgraph.storage.messages import Images as Pictures
@@ -81,8 +80,8 @@ class TensorBoard(Callback):
         if self.histograms is not None and not isinstance(self.histograms, Watch):
             check_count("TensorBoard", "histograms", self.histograms, least=1)
             object.__setattr__(self, "histograms", Watch(every_steps=self.histograms))
-        check_flag("TensorBoard", "graph", self.graph)
-        check_flag("TensorBoard", "text", self.text)
+        check_flag("TensorBoard", graph=self.graph)
+        check_flag("TensorBoard", text=self.text)
         _check_kind("images", self.images, Images | None, "Write images=jg.callbacks.Images(inputs=x[:16]).")
         several = self.projector if isinstance(self.projector, list | tuple) else (self.projector,)
         for one in several:

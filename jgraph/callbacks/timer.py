@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from jgraph.callbacks.monitor import check_flag, check_number
-from jgraph.errors import ArgumentError
+from jgraph.callbacks.monitor import check_number
+from jgraph.errors import ArgumentError, check_flag
 from jgraph.train.actions import Stop
 from jgraph.train.callback import Callback, Event, Result
 from jgraph.train.state import TrainState
@@ -40,7 +40,7 @@ class Timer(Callback):
         for unit in UNITS:
             if getattr(self, unit) is not None:
                 check_number("Timer", unit, getattr(self, unit), " above 0", 30)
-        check_flag("Timer", "whole_epochs", self.whole_epochs)
+        check_flag("Timer", whole_epochs=self.whole_epochs)
         if not self._given():
             cure = "Write minutes=30, for example."
             raise ArgumentError("Timer, minutes", expected="seconds, minutes or hours", got="none of them", cure=cure)

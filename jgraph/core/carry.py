@@ -52,10 +52,10 @@ def carry(old_model: Any, new_model: Any, tree: PyTree, start: PyTree = None) ->
     >>> carried.tree["body"]["kernel"] is params["body"]["kernel"]
     True
     """
-    for model in (old_model, new_model):
+    for name, model in (("old_model", old_model), ("new_model", new_model)):
         if not isinstance(model, Model):
-            cure = "Write jg.carry(old_model, new_model, params)."
-            raise ArgumentError("carry", expected="two models and a tree", got=type(model).__name__, cure=cure)
+            cure, got = "Write jg.carry(old_model, new_model, params).", type(model).__name__
+            raise ArgumentError(f"carry, {name}", expected="two models and a tree", got=got, cure=cure)
     branches = _Branches(old_model, new_model)
     cure = "Give run.train_state." if getattr(tree, "train_state", None) is not None else TREE_CURE
     result = _moved(branches, tree, "tree", old_model, cure)

@@ -2,9 +2,10 @@
 
 import dataclasses
 import functools
+import inspect
 import re
 import uuid
-from typing import Any, ClassVar, Literal, dataclass_transform
+from typing import Any, ClassVar, Literal, Self, dataclass_transform
 
 import jax
 import jax.numpy as jnp
@@ -14,15 +15,46 @@ from jgraph.core.infer import Inference
 from jgraph.core.portable import Portable
 from jgraph.core.spec import input_spec, known
 from jgraph.core.symbol import Call, Symbol
-from jgraph.errors import ArgumentError, listing
+from jgraph.errors import ArgumentError, check_flag, check_known, is_function, listing
 from jgraph.ops.activations import activation, linear
 from jgraph.ops.indexing import getitem
 from jgraph.typing import Array, Function, Key, Params, PyTree, Shape, Spec, State
 
+ABSENT = {
+    "activity_regularizer": "Put jg.layers.ActivityRegularization behind the layer.",
+    "autocast": "Leave it out: jg.Model(inputs, outputs, policy=jg.Policy(...)) says dtypes.",
+    "batch_input_shape": "Draw it on jg.Input(shape), without the batch axis.",
+    "batch_shape": "Draw it on jg.Input(shape), without the batch axis.",
+    "data_format": "Leave it out: channels are always last.",
+    "dtype": "Leave it out: jg.Model(inputs, outputs, policy=jg.Policy(...)) says dtypes.",
+    "input_length": "Leave it out: the input says its length.",
+    "input_shape": "Draw it on jg.Input(shape), without the batch axis.",
+    "lora_rank": "Leave it out, and adapt the model: jg.lora(model, 'dense', rank=8).",
+    "quantization_config": "Leave it out: there is no quantization.",
+    "seed": "Leave it out: keys come from that of the run and the path of the layer.",
+    "stateful": "Leave it out: give `initial_state` in the call, where a layer goes on from what was.",
+    "synchronized": "Leave it out: under jit the batch is whole on every number of devices.",
+    "trainable": "Leave it out, and freeze by path: model.freeze('dense').",
+    "use_cudnn": "Leave it out: kernels are chosen per platform.",
+    "weights": "Give start values to the model: trainer.init(key, params=...).",
+}
+"""Arguments that Keras' layers have and ours do not, and what to do instead."""
+
+
+class Known(Portable):
+    """An object whose arguments are known; what Keras has and jgraph has not is said with what to do instead."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuses what it does not know."""
+        del args
+        if kwargs and (known := parameters_of(cls)) is not None:
+            check_known(cls.__name__, known, kwargs, ABSENT)
+        return super().__new__(cls)
+
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Layer(Portable):
+class Layer(Known):
     """The base of all layers. It makes every subclass a frozen dataclass, compared by identity.
 
     One object is one set of weights: calling it again shares them. A layer of one's own has fields and one or two
@@ -279,10 +311,7 @@ def Input(  # noqa: N802 (Keras' name)
     >>> large
     <Symbol float32[batch, 4*h, 4*w, 3]>
     """
-    if not isinstance(optional, bool):
-        raise ArgumentError(
-            f"Input({shape!r}), optional", expected="True or False", got=repr(optional), cure="Write optional=True."
-        )
+    check_flag(f"Input({shape!r})", optional=optional)
     # Free axes of two inputs are different axes until someone says otherwise, so each has a name of its own.
     free = name if isinstance(name, str) and name.isidentifier() else f"free_{uuid.uuid4().hex[:12]}"
     spec = input_spec(shape, dtype, free)
@@ -306,7 +335,7 @@ def op(function: Function, *, name: str | None = None) -> Op:
     Raises:
         ArgumentError: what is given cannot be called.
     """
-    if not callable(function) or isinstance(function, (type, Layer, Symbol)):
+    if not is_function(function):
         raise ArgumentError(
             "op", expected="a function", got=type(function).__name__, cure="Write jg.op(jnp.clip)(x, 0.0, 1.0)."
         )
@@ -326,6 +355,14 @@ def check_name(layer: Layer) -> None:
             got=repr(layer.name),
             cure="Slashes part the names of nested models; use '_' inside a name.",
         )
+
+
+@functools.lru_cache(maxsize=1024)
+def parameters_of(cls: type) -> tuple[str, ...] | None:
+    """The names of what a class is made of; `None` where it takes any."""
+    _, *parameters = inspect.signature(cls.__init__).parameters.values()
+    kinds = {p.kind for p in parameters}
+    return None if inspect.Parameter.VAR_KEYWORD in kinds else tuple(p.name for p in parameters)
 
 
 @functools.lru_cache(maxsize=1024)

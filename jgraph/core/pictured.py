@@ -7,7 +7,7 @@ from typing import Any
 from jgraph.core.diagram import Shown, diagram_of
 from jgraph.core.graph import Graph
 from jgraph.draw.picture import Picture, check_ending
-from jgraph.errors import ArgumentError
+from jgraph.errors import ArgumentError, check_flag, check_one_of
 
 MOST_BOXES = 400
 """A notebook shows larger models with their nested models as one box each, and still larger ones as text."""
@@ -75,12 +75,8 @@ class Pictured:
 
 
 def _check(flags: Mapping[str, Any], rankdir: Any, dpi: Any) -> None:
-    for name, value in flags.items():
-        if not isinstance(value, bool):
-            cure = f"Write {name}=True."
-            raise ArgumentError(f"plot, {name}", expected="True or False", got=repr(value), cure=cure)
-    if rankdir not in ("TB", "LR"):
-        cure = "Write 'TB' for from top to bottom, 'LR' for from left to right."
-        raise ArgumentError("plot, rankdir", expected="'TB' or 'LR'", got=repr(rankdir), cure=cure)
+    check_flag("plot", **flags)
+    cure = "Write 'TB' for from top to bottom, 'LR' for from left to right."
+    check_one_of("plot", "rankdir", rankdir, ("TB", "LR"), cure)
     if isinstance(dpi, bool) or not isinstance(dpi, int) or not 1 <= dpi <= 2400:
         raise ArgumentError("plot, dpi", expected="an integer from 1 to 2400", got=repr(dpi), cure="Write dpi=200.")

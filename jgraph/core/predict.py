@@ -15,6 +15,7 @@ from jgraph.core.feed import batch_size_of, bind, check_dtype, filled, match_inp
 from jgraph.core.graph import Graph
 from jgraph.core.lookups import check_lookups
 from jgraph.core.spec import BATCH
+from jgraph.core.symbol import Symbol
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, DataError, KeyMismatchError, ShapeError, listing
 from jgraph.tree import leaves_with_names
@@ -122,11 +123,18 @@ def _part(inputs: PyTree, start: int, size: int) -> PyTree:
 def _checked(graph: Graph, inputs: PyTree, where: str) -> tuple[PyTree, int]:
     """The inputs as arrays, their keys, lengths, and the indices among them checked; and the number of rows."""
     match_inputs(graph, inputs, where)
+    if any(isinstance(leaf, Symbol) or not hasattr(leaf, "shape") for leaf in _leaves(inputs)):
+        bind(graph, inputs, where)  # which says what is no array
     inputs = jax.tree.map(lambda a: _as_array(a, where), inputs)
     rows = batch_size_of(inputs, where)
     for first, part in pieces(inputs):
         check_lookups(graph, bind(graph, part, where, check_dtype), where, first)
     return inputs, rows
+
+
+def _leaves(inputs: PyTree) -> list[Any]:
+    """The arrays, and what is given in their place, `None` too."""
+    return jax.tree.leaves(inputs, is_leaf=lambda leaf: leaf is None)
 
 
 def _as_array(value: Any, where: str) -> Any:

@@ -12,8 +12,8 @@ from jgraph.core.graph import Node, Ref
 from jgraph.core.infer import init_options, outgoing_masks, takes_mask
 from jgraph.core.layer import InputLayer
 from jgraph.core.treatment import applied, initialized, penalized, widened
-from jgraph.errors import RandomKeyError
-from jgraph.keys import fold
+from jgraph.errors import RandomKeyError, check_flag
+from jgraph.keys import check_key, fold
 from jgraph.tree import read, write
 from jgraph.typing import Array, Key, Params, State
 
@@ -45,6 +45,9 @@ def run(
     A node's key is folded from its path and the number of its call, so it does not depend on other nodes. Of a block
     that is to be computed again for the gradient, only what it reads is kept.
     """
+    check_flag("apply", train=train)
+    if key is not None:
+        check_key(key)
     values: Values = {}
     states: dict[str, State] = {}
     penalty: Array | float = 0.0

@@ -23,6 +23,9 @@ def select(model: Any, tree: PyTree, of: Any) -> PyTree:
     if of is not None and not _is_model(of):
         cure = "Write sub.select(tree, of=model), with the model that the tree belongs to."
         raise ArgumentError(f"{model!r}.select, of", expected="a model", got=repr(of)[:80], cure=cure)
+    if not isinstance(tree, dict):
+        expected, cure = "params or state, nested dicts", "Write sub.select(params, of=model)."
+        raise ArgumentError(f"{model!r}.select, tree", expected=expected, got=repr(tree)[:80], cure=cure)
     kind = _kind(model, tree, of)
     homes = {node.layer: node.names for node in of.nodes} if of else {}
     nodes = [n for n in model.nodes if n.call == 0 and getattr(n.inference, kind)]

@@ -71,14 +71,15 @@ def Sequential(layers: Iterable[Any], *, name: str | None = None) -> Any:  # noq
     >>> jg.Sequential([jg.Input((8,)), jg.layers.Dense(4), jg.layers.Dense(2)]).outputs
     <Symbol float32[batch, 2]>
     """
-    first, *rest = [*layers] or [None]
+    given = [*layers] if isinstance(layers, Iterable) and not isinstance(layers, Symbol) else None
+    first, *rest = given or [None]
     stack = rest if isinstance(first, Symbol) else [first, *rest]
     wrong = [layer for layer in stack if not isinstance(layer, Layer)]
     if wrong or not stack:
         raise ArgumentError(
-            "Sequential",
+            "Sequential, layers",
             expected="a list of layers, the first perhaps jg.Input(...)",
-            got=repr(wrong[0]) if wrong else "no layer",
+            got=repr(layers) if given is None else repr(wrong[0]) if wrong and given else "no layer",
             cure="Lift functions with jg.op, Flax modules with jg.as_layer.",
         )
     if not isinstance(first, Symbol):

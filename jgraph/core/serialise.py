@@ -58,9 +58,12 @@ def from_json(text: str, allow: Iterable[Any], rebuild: Callable[..., Any]) -> A
             got=f"version {content['version']!r}" if known and "version" in content else "something else",
             cure="Load it with the jgraph that saved it.",
         )
-    if not isinstance(allow, Iterable) or isinstance(allow, (str, dict)):
-        raise ArgumentError("allow", expected="a list", got=repr(allow), cure="Write allow=[Scale, my_function].")
-    reader = _Reader(tuple(allow), rebuild)
+    listed = isinstance(allow, Iterable) and not isinstance(allow, str | bytes | dict)
+    given = tuple(allow) if listed else ()
+    if not listed or not all(map(callable, given)):
+        expected, cure = "a list of classes, functions and layers", "Write allow=[Scale, my_function]."
+        raise ArgumentError("allow", expected=expected, got=repr(allow), cure=cure)
+    reader = _Reader(given, rebuild)
     try:
         _check_only(content, "format", "version", "model", "layers")
         for entry in content["layers"]:

@@ -9,7 +9,7 @@ from jax import export
 
 from jgraph.core.sizes import names_in
 from jgraph.draw.specs import show
-from jgraph.errors import ArgumentError, ShapeError
+from jgraph.errors import ArgumentError, ShapeError, nearest
 from jgraph.typing import Shape, Spec
 
 # Dimensions of different scopes cannot meet in one computation, so all drawings share this one; it holds no constraint.
@@ -28,6 +28,8 @@ def dimension(name: str) -> Any:
 
 BATCH = dimension("batch")
 
+DTYPES = ("float32", "float16", "bfloat16", "float64", "int32", "int8", "uint8", "int64", "bool", "complex64")
+
 
 def input_spec(shape: Shape, dtype: Any, free: str) -> Spec:
     """The spec of an input: the batch axis in front, `None` as the dimension `{free}_{axis}`, texts as dimensions.
@@ -40,7 +42,7 @@ def input_spec(shape: Shape, dtype: Any, free: str) -> Spec:
         d is None or (_is_integer(d) and d > 0) or isinstance(d, str) or is_symbolic(d) for d in shape
     ):
         raise ArgumentError(
-            where,
+            f"{where}, shape",
             expected="a tuple of positive integers, None and names such as 'steps', without the batch axis",
             got=repr(shape),
             cure="Write Input((28, 28, 1)), or Input(()) for one number a row.",
@@ -48,11 +50,16 @@ def input_spec(shape: Shape, dtype: Any, free: str) -> Spec:
     axes = (f"{free}_{axis}" if size is None else size for axis, size in enumerate(shape, 1))
     sizes = tuple(int(size) if _is_integer(size) else _named(size, where) for size in axes)
     try:
-        kind = jnp.dtype(dtype)
+        kind = jnp.dtype(dtype) if isinstance(dtype, str | type | np.dtype) else None
     except TypeError:
+        kind = None
+    if kind is None or not (jnp.issubdtype(kind, jnp.number) or kind == jnp.bool_):
         raise ArgumentError(
-            where, expected="a dtype such as 'float32' or 'int32'", got=repr(dtype), cure="Name a NumPy dtype."
-        ) from None
+            f"{where}, dtype",
+            expected="a dtype such as 'float32' or 'int32'",
+            got=repr(dtype),
+            cure=f"{nearest(dtype, DTYPES)}Name a NumPy dtype.",
+        )
     return jax.ShapeDtypeStruct((BATCH, *sizes), jax.dtypes.canonicalize_dtype(kind))
 
 

@@ -14,7 +14,7 @@ from jgraph.core.sizes import names_in
 from jgraph.draw.amounts import amount, bytes_of
 from jgraph.draw.specs import show_size
 from jgraph.draw.terminal import table
-from jgraph.errors import ArgumentError, listing, nearest
+from jgraph.errors import ArgumentError, check_flag, listing, nearest
 from jgraph.tree import divide
 from jgraph.typing import PyTree
 
@@ -56,6 +56,7 @@ def summarize(
     Raises:
         ArgumentError: `sizes` are not sizes of the graph's free axes. ShapeError: a layer cannot take them.
     """
+    check_flag("summary", expand_nested=expand_nested)
     rows = rows_of(graph, expand_nested, sizes)
     unsaid = {
         "connected to": _is_chain(rows),
@@ -102,11 +103,12 @@ def sizes_of(graph: Graph, sizes: int | Mapping[str, int] | None) -> dict[str, i
     shapes = [spec.shape for node in graph.nodes for spec in node.inference.outputs]
     free = sorted(set().union(*(names_in(n) for s in shapes for n in s if not isinstance(n, int))) - {"batch"})
     given = sizes if isinstance(sizes, Mapping) else {} if sizes is None else dict.fromkeys(free, sizes)
-    for name, size in given.items():
+    for name in given:
         if name not in free:
             cure = f"{nearest(name, free)}Give one number for all of them."
             got = f"{name!r}, which the model does not have"
             raise ArgumentError("summary, sizes", expected=f"free axes among {listing(free)}", got=got, cure=cure)
+    for size in given.values() if isinstance(sizes, Mapping) or sizes is None else (sizes,):
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             cure = "Write sizes=100, for example."
             raise ArgumentError("summary, sizes", expected="positive integers", got=repr(size), cure=cure)

@@ -229,6 +229,9 @@ class Symbol:
     def __float__(self) -> NoReturn:
         self._refuse("made a number", "Values are known only in apply: lift what computes with them by jg.op.")
 
+    def __int__(self) -> NoReturn:
+        self.__float__()
+
     def __bool__(self) -> NoReturn:
         self._refuse(
             "used as a condition",

@@ -4,7 +4,7 @@ from typing import Any
 
 from jgraph.train.batches import Binding
 from jgraph.train.locate import Finding, locate
-from jgraph.train.state import TrainState, check_train_state
+from jgraph.train.state import TrainState, check_train_state, check_trainer
 
 
 def locate_nan(trainer: Any, train_state: TrainState, batch: Any) -> Finding:
@@ -29,6 +29,7 @@ def locate_nan(trainer: Any, train_state: TrainState, batch: Any) -> Finding:
     >>> print(finding)
     It began in the forward pass of 'log' (...log...): its input 'score' had values from 0 to 0
     """
+    check_trainer("locate_nan", trainer)
     check_train_state("locate_nan", train_state, trainer.template)
     bound = Binding(trainer.model, trainer.objective).batch(batch, "locate_nan")
     return locate(trainer.step_function, train_state, bound)

@@ -15,7 +15,7 @@ from jgraph.draw.files import write
 from jgraph.draw.panels import HUGE, History, Panel, Row, chosen, drawable, panels, rows
 from jgraph.draw.paper import figure_of, fit, length_of, painted
 from jgraph.draw.ticks import epoch_ticks, even_ticks, labels, number, power_ticks, powers_between
-from jgraph.errors import ArgumentError, listing, nearest
+from jgraph.errors import ArgumentError, check_path, listing, nearest
 
 FORMATS = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 """The suffixes, each with the metadata that is left out because it would differ from one second to the next."""
@@ -108,6 +108,7 @@ def draw_curves(
     ...     "best epoch 2: val_loss 0.5" in path.read_text(encoding="utf-8")
     True
     """
+    check_path("curves, path", path)
     place = Path(path)
     check_suffix(place)
     shown = curves(place.suffix.lower(), history, best=best, stopped=stopped, title=title, logs=logs, events=events)

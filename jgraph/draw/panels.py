@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from jgraph.errors import ArgumentError, MonitorError, listing, nearest
+from jgraph.errors import ArgumentError, MonitorError, check_one_of, check_text, listing, nearest
 
 RATES = ("learning_rate", "lr_scale")
 HUGE = 1e100
@@ -141,9 +141,8 @@ def best_epoch(history: History, monitor: str = "val_loss", mode: str = "auto") 
     >>> best_epoch({"loss": [0.5, 0.25, 0.25], "accuracy": [0.5, 0.75, float("nan")]})
     ('loss', 1)
     """
-    if mode not in ("auto", "min", "max"):
-        cure = "Give mode='max' where more is better."
-        raise ArgumentError("best epoch, mode", expected="'auto', 'min' or 'max'", got=repr(mode), cure=cure)
+    check_one_of("best epoch", "mode", mode, ("auto", "min", "max"), "Give mode='max' where more is better.")
+    check_text("best epoch", monitor=monitor)
     name = monitor if monitor in history else monitor.removeprefix("val_")
     if name not in history:
         cure = f"{nearest(monitor, history)}Watch one of {listing(history)}."

@@ -13,7 +13,7 @@ from jgraph.draw.paper import png
 from jgraph.draw.scene import draw_scene
 from jgraph.draw.shapes import Scene
 from jgraph.draw.svg import svg
-from jgraph.errors import ArgumentError, listing, nearest
+from jgraph.errors import ArgumentError, check_path, listing, nearest
 
 ENDINGS = (".svg", ".png", ".dot", ".mmd")
 
@@ -63,7 +63,7 @@ class Picture:
             ArgumentError: another ending, or a PNG without matplotlib.
             WriteError: the file cannot be written.
         """
-        place, ending = Path(path), check_ending(path)
+        ending, place = check_ending(path), Path(path)
         if ending == ".png":
             write(place, png(self.scene, self.dpi, "plot, path"))
         else:
@@ -85,6 +85,7 @@ def check_ending(path: str | os.PathLike[str]) -> str:
     Raises:
         ArgumentError: no picture of a model has that ending.
     """
+    check_path("plot, path", path)
     name = os.fspath(path)
     ending = Path(name).suffix.lower()
     if ending not in ENDINGS:

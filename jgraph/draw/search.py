@@ -23,6 +23,7 @@ from jgraph.draw.files import write
 from jgraph.draw.panels import HUGE
 from jgraph.draw.paper import figure_of, painted
 from jgraph.draw.ticks import number
+from jgraph.errors import check_path
 
 
 def draw_search(
@@ -39,6 +40,7 @@ def draw_search(
     Raises:
         ArgumentError: another suffix, or no matplotlib. WriteError: the file cannot be written.
     """
+    check_path("range test, path", path)
     check_suffix(place := Path(path))
     suffix = place.suffix.lower()
     write(

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jgraph.errors import ArgumentError, ShapeError, nearest
+from jgraph.errors import ArgumentError, ShapeError, check_flag, check_one_of
 from jgraph.initializers.checks import check_axes, check_finite
 from jgraph.ops import draws
 from jgraph.typing import Array, Key
@@ -111,20 +111,11 @@ class STFT:
     periodic: bool = False
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("side", self.side, ("real", "imag")),
-            ("scaling", self.scaling, ("density", "spectrum", None)),
-            ("periodic", self.periodic, (False, True)),
-        ):
-            if value not in known:
-                raise ArgumentError(
-                    f"STFT, {name}",
-                    expected=f"one of {', '.join(map(repr, known))}",
-                    got=repr(value),
-                    cure=f"{nearest(value, [k for k in known if isinstance(k, str)])}Choose one of them.",
-                )
+        check_one_of("STFT", "side", self.side, ("real", "imag"))
+        check_one_of("STFT", "scaling", self.scaling, ("density", "spectrum", None))
+        check_flag("STFT", periodic=self.periodic)
         if self.window is not None:
-            window_of(self.window, 1 if isinstance(self.window, str) else len(self.window), self.periodic)
+            window_of(self.window, 1 if isinstance(self.window, str) else np.size(self.window), self.periodic)
 
     def __call__(self, key: Key, shape: tuple[int, ...]) -> Array:
         """The start values; the key is not used."""
@@ -149,13 +140,15 @@ def window_of(window: str | Sequence[float], steps: int, periodic: bool) -> np.n
 
     try:
         numbers: Any = get_window(window, steps, periodic) if isinstance(window, str) else np.asarray(window, float)
-    except ValueError as error:
+    except (ValueError, TypeError):
+        numbers = np.full(steps, np.nan)
+    if numbers.ndim != 1 or not numbers.size or not np.isfinite(numbers).all():
         raise ArgumentError(
             "STFT, window",
             expected="a window of scipy.signal.windows, numbers, or None",
             got=repr(window),
             cure="Write window='hann'.",
-        ) from error
+        )
     if numbers.shape != (steps,):
         raise ShapeError(
             "STFT, window", expected=f"{steps} numbers", got=f"shape {numbers.shape}", cure="Give one for each step."

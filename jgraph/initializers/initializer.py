@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jgraph.errors import ArgumentError, ShapeError, listing, nearest
+from jgraph.errors import ArgumentError, ShapeError, is_function, listing, nearest
 from jgraph.initializers.constants import STFT, Constant, Identity, Ones, Zeros
 from jgraph.initializers.distributions import Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
 from jgraph.initializers.scaling import (
@@ -52,7 +52,7 @@ def check_initializer(where: str, **arguments: Any) -> None:
         ArgumentError: it is neither; the nearest name is suggested.
     """
     for argument, value in arguments.items():
-        known = value in INITIALIZERS if isinstance(value, str) else callable(value) and not isinstance(value, type)
+        known = value in INITIALIZERS if isinstance(value, str) else is_function(value)
         if not known:
             raise ArgumentError(
                 f"{where}, {argument}",

@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from jgraph.errors import ArgumentError, nearest
+from jgraph.errors import ArgumentError, check_one_of
 from jgraph.initializers.checks import check_finite
 from jgraph.ops import draws
 from jgraph.typing import Array, Key
@@ -65,14 +65,9 @@ class VarianceScaling(Scaled):
 
     def __post_init__(self) -> None:
         check_finite("VarianceScaling", scale=self.scale)
-        for name, value, known in (("mode", self.mode, MODES), ("distribution", self.distribution, DISTRIBUTIONS)):
-            if value not in known:
-                raise ArgumentError(
-                    f"VarianceScaling, {name}",
-                    expected=f"one of {', '.join(map(repr, known))}",
-                    got=repr(value),
-                    cure=f"{nearest(value, known)}Choose one of them.",
-                )
+        check_one_of("VarianceScaling", "mode", self.mode, MODES)
+        check_one_of("VarianceScaling", "distribution", self.distribution, DISTRIBUTIONS)
+        check_fan_axes(self)
         if not self.scale > 0:
             raise ArgumentError(
                 "VarianceScaling, scale", expected="a positive number", got=repr(self.scale), cure="Write scale=1.0."
@@ -85,6 +80,9 @@ class _Named(Scaled):
 
     input_axes: tuple[int, ...] | None = None
     output_axes: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_fan_axes(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,6 +155,26 @@ class LecunNormal(_Named):
     """
 
     scale, mode, distribution = 1.0, "fan_in", "truncated_normal"
+
+
+def check_fan_axes(initializer: Scaled) -> None:
+    """Checks that the axes of the fans are integers, and given together or not at all.
+
+    Raises:
+        ArgumentError: they are not.
+    """
+    for name, other in (("input_axes", "output_axes"), ("output_axes", "input_axes")):
+        axes = getattr(initializer, name)
+        listed = isinstance(axes, tuple | list) and all(isinstance(a, int) and not isinstance(a, bool) for a in axes)
+        if axes is None and getattr(initializer, other) is None:
+            continue
+        if not listed:
+            raise ArgumentError(
+                f"{type(initializer).__name__}, {name}",
+                expected=f"a tuple of axes beside {other}, or None for both",
+                got=repr(axes),
+                cure="Write input_axes=(0,), output_axes=(1,).",
+            )
 
 
 def fans(

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jgraph.core.model import Model
 from jgraph.core.sizes import names_in, value_of
 from jgraph.draw.panels import best_epoch
-from jgraph.errors import ArgumentError, MonitorError, WriteError
+from jgraph.errors import ArgumentError, MonitorError, WriteError, check_path
 from jgraph.inspect.page import page
 from jgraph.inspect.timing import Timings, measure
 from jgraph.inspect.told import Told, told_of
@@ -54,6 +54,7 @@ def report(
     ...     path.read_text(encoding="utf-8").splitlines()[0]
     '<!DOCTYPE html>'
     """
+    check_path("report, path", path)
     place = Path(path)
     if place.suffix.lower() not in (".html", ".htm"):
         cure = "Write 'report.html', for example."

@@ -25,10 +25,10 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from jgraph.draw.specs import show_tree
-from jgraph.errors import ShapeError
+from jgraph.errors import ShapeError, check_one_of
 from jgraph.initializers.initializer import draw
 from jgraph.layers.attending import attend, check_attended, of_keys, seen
-from jgraph.layers.checks import check_one_of, check_rank, check_width
+from jgraph.layers.checks import check_rank, check_width
 from jgraph.layers.masking import masks_of, widened
 from jgraph.layers.standard import Standard
 from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State

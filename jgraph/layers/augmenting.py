@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from jgraph.core.spec import is_symbolic
 from jgraph.draw.specs import show
-from jgraph.errors import ArgumentError, ShapeError
-from jgraph.layers.checks import check_numbers, check_one_of, check_rank, is_number
+from jgraph.errors import ArgumentError, ShapeError, check_one_of
+from jgraph.layers.checks import check_numbers, check_rank, is_number
 from jgraph.layers.regularization import need_key
 from jgraph.layers.standard import Standard
 from jgraph.ops.images import FILL_MODES, INTERPOLATIONS, MODES

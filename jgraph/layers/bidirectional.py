@@ -9,9 +9,8 @@ import jax.numpy as jnp
 from jgraph.core.infer import takes_mask
 from jgraph.core.layer import Layer
 from jgraph.draw.specs import show, show_tree
-from jgraph.errors import ArgumentError, ShapeError
+from jgraph.errors import ArgumentError, ShapeError, check_one_of
 from jgraph.keys import fold
-from jgraph.layers.checks import check_one_of
 from jgraph.layers.masking import widened
 from jgraph.layers.wrapping import Wrapping, mixing
 from jgraph.tree import read, write

@@ -11,7 +11,7 @@ from jgraph.constraints import check_constraint
 from jgraph.core.layer import Layer
 from jgraph.core.spec import is_symbolic
 from jgraph.draw.specs import show
-from jgraph.errors import ArgumentError, DTypeError, ShapeError, nearest
+from jgraph.errors import ArgumentError, DTypeError, ShapeError, check_flag
 from jgraph.initializers.initializer import check_initializer
 from jgraph.ops.activations import check_activation
 from jgraph.regularizers import check_factors, check_regularizer
@@ -19,7 +19,7 @@ from jgraph.regularizers import check_factors, check_regularizer
 POSITIVE = (
     *("units", "filters", "groups", "depth_multiplier", "input_dim", "output_dim"),
     *("num_heads", "num_query_heads", "num_key_value_heads", "head_dim", "key_dim", "value_dim", "sliding_window"),
-    *("n", "height", "width"),
+    *("n", "height", "width", "rank"),
 )
 """Sizes that are one integer each; `None` too where that is the default."""
 FRACTIONS = ("rate", "dropout", "recurrent_dropout", "momentum", "renorm_momentum")
@@ -83,19 +83,6 @@ def is_integer(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def check_flag(where: str, **arguments: Any) -> None:
-    """Checks that each argument is true or false.
-
-    Raises:
-        ArgumentError: it is neither.
-    """
-    for name, value in arguments.items():
-        if not isinstance(value, bool):
-            raise ArgumentError(
-                f"{where}, {name}", expected="True or False", got=repr(value), cure=f"Write {name}=True."
-            )
-
-
 def check_epsilon(where: str, epsilon: Any) -> None:
     """Checks that what is added before a division is a positive number.
 
@@ -153,7 +140,7 @@ def check_fraction(where: str, **arguments: Any) -> None:
             )
 
 
-def check_axis(where: str, axis: Any) -> None:
+def check_axis(where: str, axis: Any, name: str = "axis") -> None:
     """Checks that an argument is an axis other than the batch axis.
 
     Raises:
@@ -161,7 +148,7 @@ def check_axis(where: str, axis: Any) -> None:
     """
     if not is_integer(axis) or axis == 0:
         raise ArgumentError(
-            f"{where}, axis",
+            f"{where}, {name}",
             expected="an integer other than 0, the batch axis",
             got=repr(axis),
             cure="Name an axis of the rows, usually -1.",
@@ -182,21 +169,6 @@ def check_axes(where: str, axis: Any, name: str = "axis") -> None:
             expected="an integer other than 0, the batch axis, or a tuple of different ones",
             got=repr(axis),
             cure="Name axes of the rows: -1, or (1, 2, 3).",
-        )
-
-
-def check_one_of(where: str, name: str, value: Any, options: Sequence[Any]) -> None:
-    """Checks that an argument is one of a few values.
-
-    Raises:
-        ArgumentError: it is not; the nearest one is suggested.
-    """
-    if value not in options:
-        raise ArgumentError(
-            f"{where}, {name}",
-            expected=f"one of {', '.join(map(repr, options))}",
-            got=repr(value),
-            cure=f"{nearest(value, options)}Choose one of them.",
         )
 
 
@@ -306,6 +278,18 @@ def check_features(layer: Any, x: Any) -> None:
             expected="an axis beside the batch axis",
             got=show(x),
             cure="Draw an input with more axes.",
+        )
+
+
+def check_real(layer: Any, x: Any) -> None:
+    """Checks that an input holds no complex numbers, of which half would be lost.
+
+    Raises:
+        DTypeError: it does.
+    """
+    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+        raise DTypeError(
+            repr(layer), expected="real numbers", got=show(x), cure="Give it the two parts: jg.op(jnp.real)(x)."
         )
 
 

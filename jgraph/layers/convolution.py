@@ -25,9 +25,9 @@ import abc
 from typing import Any, ClassVar
 
 from jgraph.constraints import Constraint
-from jgraph.errors import ArgumentError, ShapeError
+from jgraph.errors import ArgumentError, ShapeError, check_one_of
 from jgraph.initializers.initializer import Initializer, draw
-from jgraph.layers.checks import check_numbers, check_one_of, check_rank, check_width, check_window, sizes
+from jgraph.layers.checks import check_numbers, check_rank, check_width, check_window, sizes
 from jgraph.layers.standard import Standard
 from jgraph.ops.activations import Activation, activation
 from jgraph.ops.convolve import convolve

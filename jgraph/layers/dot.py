@@ -41,7 +41,7 @@ class Dot(Standard):
                 "Dot, axes", expected="an axis, or one for each input", got=repr(self.axes), cure="Write axes=(2, 1)."
             )
         for axis in pair:
-            check_axis("Dot", axis)
+            check_axis("Dot", axis, "axes")
 
     def init(self, key: Key, xs: Sequence[Spec]) -> tuple[Params, State]:
         """Checks the inputs; there is nothing to keep."""

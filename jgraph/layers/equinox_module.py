@@ -7,7 +7,7 @@ import jax
 
 from jgraph.core.layer import snake_case
 from jgraph.errors import ArgumentError
-from jgraph.layers.foreign import Foreign, Packing, packing_of
+from jgraph.layers.foreign import Foreign, Packing, check_module, packing_of
 from jgraph.layers.regularization import need_key
 from jgraph.typing import Key, Params, PyTree, Spec, State
 
@@ -43,6 +43,7 @@ class EquinoxModule(Foreign):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_module(self, "equinox", "Write jg.as_layer(eqx.nn.Linear(5, 3, key=jax.random.key(0))).")
         module, initial = _checked(self, self.module, self.initial)
         object.__setattr__(self, "module", module)
         object.__setattr__(self, "initial", initial)
@@ -105,7 +106,7 @@ def _checked(layer: EquinoxModule, module: Any, initial: Any) -> tuple[Any, Any]
         )
     if initial is not None and not isinstance(initial, eqx.nn.State):
         raise ArgumentError(
-            repr(layer),
+            f"{layer!r}, initial",
             expected="an eqx.nn.State beside the module",
             got=type(initial).__name__,
             cure="Write jg.as_layer(module), or jg.as_layer(module, state).",

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from jgraph.core.layer import Layer, snake_case
 from jgraph.core.model import Model
 from jgraph.core.spec import concrete
-from jgraph.errors import ArgumentError, ShapeError, listing
+from jgraph.errors import ArgumentError, ShapeError, check_text, listing
 from jgraph.keys import fold
-from jgraph.layers.foreign import Foreign, Packing, packing_of
+from jgraph.layers.foreign import Foreign, Packing, check_module, packing_of
 from jgraph.layers.regularization import need_key
 from jgraph.tree import name_of
 from jgraph.typing import Key, Params, PyTree, Spec, State
@@ -38,12 +38,19 @@ class FlaxModule(Layer):
     the module has a field of that name that says it already. While training, every random stream is fed from the
     layer's key. What is sown into `intermediates` is not collected; a state that sowing would make grow is an error.
 
+    Raises:
+        ArgumentError: it is no module of Flax Linen.
+
     >>> import flax.linen as nn, jgraph as jg
     >>> jg.as_layer(nn.Dense(3))(jg.Input((5,)))
     <Symbol float32[batch, 3]>
     """
 
     module: "linen.Module"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_module(self, "flax.linen", "Write jg.as_layer(nn.Dense(64)).")
 
     def init(self, key: Key, *specs: Spec, **options: Any) -> tuple[Params, State]:
         """Initialises the module; sizes that are not known stand in as numbers, on which parameters cannot depend."""
@@ -105,6 +112,7 @@ class NNXModule(Foreign):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_module(self, "flax.nnx", "Write jg.as_layer(nnx.Linear(5, 3, rngs=nnx.Rngs(0))).")
         if not callable(self.module):
             raise ArgumentError(
                 repr(self),
@@ -263,11 +271,13 @@ def to_linen(model: Model, *, name: str | None = None) -> "linen.Module":
     """
     if not isinstance(model, Model):
         raise ArgumentError(
-            "to_linen",
+            "to_linen, model",
             expected="a model",
             got=type(model).__name__,
             cure="Draw it: jg.Model(x, layer(x)), or jg.Sequential([jg.Input((5,)), layer]).",
         )
+    if name is not None:
+        check_text("to_linen", name=name)
     return _drawn()(model, name=name)
 
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jgraph.core.layer import Layer
-from jgraph.errors import KeyMismatchError, SaveError
+from jgraph.errors import ArgumentError, KeyMismatchError, SaveError, is_function
 from jgraph.tree import name_of
 from jgraph.typing import PyTree
 
@@ -122,3 +122,37 @@ def packing_of(tree: PyTree, where: str, box: str | None = None) -> Packing:
             cure="Rename one of the keys.",
         )
     return Packing(paths, structure)
+
+
+def is_module(value: Any, package: str) -> bool:
+    """Looks at the names of the classes, so that a library is imported only by those who use it."""
+    classes = type(value).__mro__
+    return any(c.__name__ == "Module" and f"{c.__module__}.".startswith(f"{package}.") for c in classes)
+
+
+def check_module(layer: Any, package: str, cure: str) -> None:
+    """Checks that a layer's `module` is an object of a library's class `Module`.
+
+    Raises:
+        ArgumentError: it is something else, or a class.
+    """
+    if not is_module(layer.module, package):
+        raise ArgumentError(
+            f"{type(layer).__name__}, module", expected=f"a module of {package}", got=repr(layer.module), cure=cure
+        )
+
+
+def check_functions(layer: Any) -> None:
+    """Checks that a layer's `init_function` and `apply_function` are functions.
+
+    Raises:
+        ArgumentError: one is not.
+    """
+    for name in ("init_function", "apply_function"):
+        if not is_function(getattr(layer, name)):
+            raise ArgumentError(
+                f"{type(layer).__name__}, {name}",
+                expected="a function",
+                got=repr(getattr(layer, name)),
+                cure="Write jg.as_layer(init, apply).",
+            )

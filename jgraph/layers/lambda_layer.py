@@ -4,7 +4,7 @@ import inspect
 from typing import Any
 
 from jgraph.core.layer import Op
-from jgraph.errors import ArgumentError
+from jgraph.errors import ArgumentError, is_function
 from jgraph.layers.standard import Standard
 from jgraph.typing import Function, Key, Params, PyTree, State
 
@@ -40,7 +40,8 @@ class Lambda(Standard):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        named = isinstance(self.arguments or {}, dict) and all(isinstance(k, str) for k in self.arguments or {})
+        given = {} if self.arguments is None else self.arguments
+        named = isinstance(given, dict) and all(isinstance(name, str) for name in given)
         checks = (
             ("function", is_function(self.function), "a function", "Write Lambda(jnp.square)."),
             ("mask", self.mask is None or is_function(self.mask), "a function or None", "Write mask=keep_mask."),
@@ -74,11 +75,6 @@ class Lambda(Standard):
     def mixes(self, *inputs: Any) -> bool:
         """Functions of single elements never mix rows."""
         return bool(self.arguments) or Op(self.function).mixes(*inputs)
-
-
-def is_function(value: Any) -> bool:
-    """Whether it can be called on arrays, which classes and layers cannot."""
-    return callable(value) and not isinstance(value, type) and not hasattr(value, "apply")
 
 
 def parameters_of(function: Function) -> set[str]:

@@ -3,9 +3,10 @@
 from typing import Any
 
 from jgraph.core.layer import Layer
-from jgraph.errors import ArgumentError
+from jgraph.errors import ArgumentError, is_function
 from jgraph.layers.equinox_module import EquinoxModule
 from jgraph.layers.flax_module import FlaxModule, NNXModule
+from jgraph.layers.foreign import check_functions, is_module
 from jgraph.layers.stax_pair import StaxPair, is_stax_init
 from jgraph.typing import Function, Key, Params, PyTree, Spec, State
 
@@ -16,6 +17,9 @@ class Pair(Layer):
     `init_function(key, *specs)` gives `(params, state)`, and `apply_function(params, state, *inputs, train=, key=)`
     gives `(outputs, state)`: what `init` and `apply` of a layer give.
 
+    Raises:
+        ArgumentError: one of the two is no function.
+
     >>> import jgraph as jg
     >>> jg.layers.Pair(lambda key, x: ({}, {}), lambda params, state, x, train, key: (-x, state))(jg.Input((3,)))
     <Symbol float32[batch, 3]>
@@ -23,6 +27,10 @@ class Pair(Layer):
 
     init_function: Function
     apply_function: Function
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_functions(self)
 
     def init(self, key: Key, *specs: Spec) -> tuple[Params, State]:
         """Calls the first function."""
@@ -66,13 +74,13 @@ def as_layer(init: Any, apply: Any = None, *, name: str | None = None) -> Layer:
     given: Any = init
     if apply is None and isinstance(init, tuple) and len(init) == 2:
         given, apply = init
-    if _is_module(given, "equinox"):
+    if is_module(given, "equinox"):
         return EquinoxModule(given, apply, name=name)
-    if apply is None and _is_module(given, "flax.linen"):
+    if apply is None and is_module(given, "flax.linen"):
         return FlaxModule(given, name=name)
-    if apply is None and _is_module(given, "flax.nnx"):
+    if apply is None and is_module(given, "flax.nnx"):
         return NNXModule(given, name=name)
-    if callable(given) and callable(apply) and not _is_module(given, "flax"):
+    if is_function(given) and is_function(apply):
         return (StaxPair if is_stax_init(given) else Pair)(given, apply, name=name)
     kinds = [f"the class {t.__name__}" if isinstance(t, type) else type(t).__name__ for t in (given, apply)]
     raise ArgumentError(
@@ -83,9 +91,3 @@ def as_layer(init: Any, apply: Any = None, *, name: str | None = None) -> Layer:
         if isinstance(given, type)
         else "Write jg.as_layer(nn.Dense(64)) or jg.as_layer(init, apply).",
     )
-
-
-def _is_module(value: Any, package: str) -> bool:
-    """Looks at the names of the classes, so that a library is imported only by those who use it."""
-    classes = type(value).__mro__
-    return any(c.__name__ == "Module" and f"{c.__module__}.".startswith(f"{package}.") for c in classes)

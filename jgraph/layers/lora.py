@@ -13,7 +13,7 @@ from jgraph.errors import ArgumentError, PathError, listing, nearest
 from jgraph.initializers.initializer import draw
 from jgraph.layers.checks import check_positive
 from jgraph.regularizers import check_factors
-from jgraph.tree import leaves_with_names, put, read, together
+from jgraph.tree import leaves_with_names, match, put, read, together
 from jgraph.typing import Array, Function, Key, Params, PyTree, State
 
 A, B = "lora_{}_a", "lora_{}_b"
@@ -190,9 +190,13 @@ def lora(model: Model, *patterns: str, rank: int, alpha: float | None = None) ->
     >>> sorted(merged["body"])
     ['bias', 'kernel']
     """
+    _check_model("lora", model)
     if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
         raise ArgumentError(
-            "lora", expected="patterns of paths", got=repr(patterns), cure="Write jg.lora(model, '*', rank=8)."
+            "lora, patterns",
+            expected="patterns of paths",
+            got=repr(patterns),
+            cure="Write jg.lora(model, '*', rank=8).",
         )
     fitting = {node.path: node.layer for node in model.nodes if _has_kernel(node)}
     chosen: dict[Any, Any] = {}
@@ -223,6 +227,7 @@ def merge_lora(model: Model, params: Params) -> tuple[Model, Params]:
     >>> plain.layers["body"]
     Dense(4, name='body')
     """
+    _check_model("merge_lora", model)
     adapted = {node.path: node for node in model.nodes if isinstance(node.layer, LoRA)}
     if not adapted:
         raise PathError(
@@ -231,13 +236,19 @@ def merge_lora(model: Model, params: Params) -> tuple[Model, Params]:
             got="one without",
             cure="Adapt it first: jg.lora(model, '*', rank=8).",
         )
-    model.select(params)
+    match(params, model.params_spec, "merge_lora, params", "Give the params of this model.")
     merged = jax.tree.map(lambda leaf: leaf, params)
     for node in adapted.values():
         layer: Any = node.layer
         *above, name = node.names
         read(merged, above)[name] = layer.merged(read(params, node.names))
     return lifted(model, {node.layer: node.layer.layer for node in adapted.values()}), merged
+
+
+def _check_model(where: str, model: Any) -> None:
+    if not isinstance(model, Model):
+        cure = "Draw it: jg.Model(x, layer(x))."
+        raise ArgumentError(f"{where}, model", expected="a jg.Model", got=repr(model)[:80], cure=cure)
 
 
 def _has_kernel(node: Any) -> bool:

@@ -19,7 +19,7 @@ from jgraph.constraints import Constraint
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, ShapeError
 from jgraph.initializers.initializer import Initializer, draw
-from jgraph.layers.checks import check_axes, check_axis, check_positive, check_widths
+from jgraph.layers.checks import check_axes, check_axis, check_positive, check_widths, is_integer
 from jgraph.layers.standard import Standard
 from jgraph.regularizers import Regularizer
 from jgraph.typing import Array, Key, Params, Spec, State
@@ -120,7 +120,7 @@ class GroupNormalization(Standard):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_axis("GroupNormalization", self.axis)
-        if self.groups != -1:
+        if not (is_integer(self.groups) and self.groups == -1):
             check_positive("GroupNormalization", groups=self.groups)
         elif not isinstance(self.groups, int):
             raise ArgumentError(

@@ -15,7 +15,8 @@ Windows of `pool_size` steps lie `strides` apart. Of n steps, `padding` makes
 
 from typing import ClassVar
 
-from jgraph.layers.checks import check_numbers, check_one_of, check_rank, check_window, sizes
+from jgraph.errors import check_one_of
+from jgraph.layers.checks import check_numbers, check_rank, check_window, sizes
 from jgraph.layers.convolution import AXES
 from jgraph.layers.masking import widened
 from jgraph.layers.standard import Standard

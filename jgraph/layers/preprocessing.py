@@ -53,15 +53,23 @@ class Normalization(Standard):
         super().__post_init__()
         if self.axis is not None:
             check_axes("Normalization", self.axis)
-        if self.mean is None and self.variance is None:
+        missing = [name for name in ("mean", "variance") if getattr(self, name) is None]
+        if len(missing) == 2:
             return
+        if missing:
+            raise ArgumentError(
+                f"Normalization, {missing[0]}",
+                expected="mean and variance, or neither",
+                got="None for one of them",
+                cure="Let the layer take them from data: layer.adapt(data).",
+            )
         kept = 0 if self.axis is None else 1 if isinstance(self.axis, int) else len(self.axis)
         for name in ("mean", "variance"):
             object.__setattr__(self, name, as_numbers(f"Normalization, {name}", getattr(self, name)))
-        shape, other = (np.shape(v) for v in (self.mean, self.variance) if v is not None)
+        shape, other = (np.shape(v) for v in (self.mean, self.variance))
         if shape != other or len(shape) > kept or np.min(self.variance) < 0:
             raise ArgumentError(
-                "Normalization",
+                "Normalization, variance",
                 expected=f"mean and variance of one shape with at most {kept} axes, as many as are kept; no variance "
                 "below 0",
                 got=f"shapes {shape} and {other}",
@@ -171,8 +179,8 @@ def as_numbers(where: str, value: Any) -> Numbers:
     """
     try:
         array = np.asarray(value)
-        array = array.astype(np.float64) if array.dtype != np.bool_ else None
-    except (TypeError, ValueError):
+        array = array.astype(np.float64) if array.dtype.kind in "iuf" else None
+    except (TypeError, ValueError, OverflowError):
         array = None
     if value is None or array is None or not array.size or not np.isfinite(array).all():
         raise ArgumentError(

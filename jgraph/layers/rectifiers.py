@@ -164,7 +164,7 @@ class PReLU(Rectifier):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.shared_axes not in (None, (), []):
+        if self.shared_axes is not None and not (isinstance(self.shared_axes, tuple | list) and not self.shared_axes):
             check_axes("PReLU", self.shared_axes, "shared_axes")
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:

@@ -21,7 +21,7 @@ from jgraph.draw.specs import show
 from jgraph.errors import ShapeError
 from jgraph.initializers.initializer import Initializer
 from jgraph.layers.cells import StackedRNNCells, begun, check_cell, check_memories, made, memory_specs, output_of
-from jgraph.layers.checks import check_features, check_rank, check_width
+from jgraph.layers.checks import check_features, check_rank, check_real, check_width
 from jgraph.layers.masking import widened
 from jgraph.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell, usual_step
 from jgraph.layers.standard import Standard
@@ -246,6 +246,7 @@ class Gated(Recurrent):
         """Draws both kernels and the bias."""
         check_rank(self, x, 3, "[batch, time, features]")
         check_width(self, x)
+        check_real(self, x)
         return super().init(key, x, initial_state)
 
 

@@ -19,7 +19,7 @@ from jgraph.constraints import Constraint
 from jgraph.initializers.initializer import Initializer, draw
 from jgraph.keys import fold
 from jgraph.layers.cells import Begun, check_memories
-from jgraph.layers.checks import check_rank, check_width
+from jgraph.layers.checks import check_rank, check_real, check_width
 from jgraph.layers.regularization import drop, need_key
 from jgraph.layers.standard import Standard
 from jgraph.ops.activations import Activation, activation
@@ -49,6 +49,7 @@ class GatedCell(Standard):
     def init(self: Any, key: Key, x: Spec, memories: PyTree = None) -> tuple[Params, State]:
         """Draws both kernels and the bias."""
         check_rank(self, x, 2, "[batch, features]")
+        check_real(self, x)
         check_memories(self, self, x, memories)
         width = self.gates * self.units
         kernel = draw(self.kernel_initializer, key, "kernel", (check_width(self, x), width))

@@ -22,8 +22,8 @@ Resizing gives them; of 2 by 4 pixels, `Resizing(2, 2)` reads
 
 from typing import ClassVar
 
-from jgraph.errors import ArgumentError
-from jgraph.layers.checks import check_numbers, check_one_of, check_rank, sizes
+from jgraph.errors import ArgumentError, check_one_of
+from jgraph.layers.checks import check_numbers, check_rank, sizes
 from jgraph.layers.convolution import AXES
 from jgraph.layers.standard import Standard
 from jgraph.ops.resize import INTERPOLATIONS, crop_to_aspect_ratio, in_dtype, pad_to_aspect_ratio, repeat, resize

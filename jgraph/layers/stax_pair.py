@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from jgraph.core.spec import concrete
-from jgraph.layers.foreign import Foreign, Packing, packing_of
+from jgraph.layers.foreign import Foreign, Packing, check_functions, packing_of
 from jgraph.typing import Function, Key, Params, PyTree, State
 
 
@@ -36,6 +36,10 @@ class StaxPair(Foreign):
 
     init_function: Function
     apply_function: Function
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_functions(self)
 
     def init(self, key: Key, *specs: Any) -> tuple[Params, State]:
         """Calls `init_fun` with the inputs' shapes; sizes that are not known stand in as numbers."""

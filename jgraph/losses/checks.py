@@ -2,7 +2,6 @@
 
 import functools
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from jax.core import Tracer
@@ -36,22 +35,6 @@ def check_between(
                 got=repr(value),
                 cure=f"Leave {name} out for the usual one.",
             )
-
-
-def check_choice(where: str, value: Any, choices: Sequence[Any]) -> None:
-    """Checks that an argument is one of a few.
-
-    Raises:
-        ArgumentError: it is not.
-    """
-    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
-        name, first = where.rpartition(", ")[2], next(c for c in choices if c is not None)
-        raise ArgumentError(
-            where,
-            expected=" or ".join(map(repr, choices)),
-            got=repr(value),
-            cure=f"Write {name}={first!r}.",
-        )
 
 
 def check_places(where: str, of: Any) -> tuple | None:

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jgraph.errors import ArgumentError
-from jgraph.losses.checks import check_between, check_choice
+from jgraph.errors import ArgumentError, check_flag
+from jgraph.losses.checks import check_between
 from jgraph.losses.loss import LibraryLoss, elementwise
 from jgraph.typing import Array
 
@@ -71,7 +71,7 @@ class BinaryFocalCrossentropy(LibraryLoss):
     def check(self) -> None:
         """Checks all four."""
         where = type(self).__name__
-        check_choice(f"{where}, apply_class_balancing", self.apply_class_balancing, (False, True))
+        check_flag(where, apply_class_balancing=self.apply_class_balancing)
         check_between(where, 0, 1, alpha=self.alpha, label_smoothing=self.label_smoothing)
         check_between(where, 0, gamma=self.gamma)
 
@@ -161,10 +161,10 @@ class CategoricalFocalCrossentropy(LibraryLoss):
         """Checks all three; several alphas become a tuple."""
         where = type(self).__name__
         alpha: Any = self.alpha
-        if not isinstance(alpha, int | float):
-            alpha = tuple(alpha.tolist() if hasattr(alpha, "tolist") else alpha)
+        if isinstance(alpha, list) or getattr(alpha, "ndim", 0) == 1:
+            alpha = tuple(alpha if isinstance(alpha, list) else alpha.tolist())
             object.__setattr__(self, "alpha", alpha)
-        for one in alpha if isinstance(alpha, tuple) else (alpha,):
+        for one in alpha if isinstance(alpha, tuple) and alpha else (alpha,):
             check_between(where, 0, alpha=one)
         check_between(where, 0, gamma=self.gamma)
         check_between(where, 0, 1, label_smoothing=self.label_smoothing)

@@ -8,9 +8,18 @@ from typing import Any, ClassVar, Literal, dataclass_transform
 import jax.numpy as jnp
 
 from jgraph.draw.specs import show
-from jgraph.errors import ArgumentError, DataError, LossError, listing, nearest
-from jgraph.losses.checks import check_choice, check_places, home_of
-from jgraph.metrics.metric import Metric, mean_last
+from jgraph.errors import (
+    ArgumentError,
+    DataError,
+    LossError,
+    check_flag,
+    check_known,
+    check_one_of,
+    check_text,
+    is_function,
+)
+from jgraph.losses.checks import check_places, home_of
+from jgraph.metrics.metric import Metric, examples, mean_last
 from jgraph.typing import Array, Function
 
 TARGETS, LINKS = ("same", "labels", "free"), (None, "softmax", "sigmoid")
@@ -61,20 +70,19 @@ class Loss:
     """Whether logits, as an output that ends linear has them, are no outputs for it."""
 
     def __post_init__(self) -> None:
-        if not callable(self.fn) or isinstance(self.fn, type) or home_of(self.fn) == "optax":
+        if not is_function(self.fn) or home_of(self.fn) == "optax":
             raise ArgumentError(
                 "Loss, fn",
                 expected="a function (targets, outputs) -> per-example values",
-                got=f"{self.fn!r}, which takes (outputs, targets)" if callable(self.fn) else repr(self.fn),
+                got=f"{self.fn!r}, which takes (outputs, targets)" if is_function(self.fn) else repr(self.fn),
                 cure="Write jg.Loss(lambda targets, outputs: ...).",
             )
-        check_choice("Loss, targets", self.targets, TARGETS)
-        check_choice("Loss, link", self.link, LINKS)
-        check_choice("Loss, mixes_rows", self.mixes_rows, (True, False))
+        check_one_of("Loss", "targets", self.targets, TARGETS)
+        check_one_of("Loss", "link", self.link, LINKS)
+        check_flag("Loss", mixes_rows=self.mixes_rows)
         object.__setattr__(self, "of", check_places("Loss, of", self.of))
         own = getattr(self.fn, "__name__", "loss") if self.name is None else self.name
-        if not isinstance(own, str) or not own:
-            raise ArgumentError("Loss, name", expected="a text", got=repr(own), cure="Write name='distance'.")
+        check_text(type(self).__name__, name=own)
         object.__setattr__(self, "name", own)
 
     def values(self, targets: Any, outputs: Any) -> Any:
@@ -94,8 +102,16 @@ class Loss:
         return (0, 1) if self.link and self.targets == "same" else None
 
     def __call__(self, targets: Any, outputs: Any) -> Any:
-        """Per-example values; of logits for a cross-entropy."""
-        return self.values(targets if self.of else align(self, targets, outputs), outputs)
+        """Per-example values; of logits for a cross-entropy.
+
+        Raises:
+            DataError: targets and outputs are no numbers, or do not go together.
+        """
+        if self.of:
+            return self.values(targets, outputs)
+        targets, outputs = examples(f"{self.name}", targets, outputs)
+        check_targets(f"{self.name}, targets", self, targets, outputs)
+        return self.values(align(self, targets, outputs), outputs)
 
     def __repr__(self) -> str:
         fields = [f for f in dataclasses.fields(self) if f.init and f.name not in ("fn", "name")]
@@ -136,19 +152,11 @@ class LibraryLoss(Loss):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """A loss whose arguments are known; the class itself says it better than Python would."""
-        known = [f.name for f in dataclasses.fields(cls) if f.init]
-        for name in kwargs:
-            if name not in known:
-                raise ArgumentError(
-                    cls.__name__,
-                    expected=f"arguments among {listing(known)}",
-                    got=repr(name),
-                    cure=ABSENT.get(name) or f"{nearest(name, known)}See help(jg.losses.{cls.__name__}).",
-                )
+        check_known(cls.__name__, [f.name for f in dataclasses.fields(cls) if f.init], kwargs, ABSENT)
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", self.name or snake(type(self).__name__))
+        object.__setattr__(self, "name", snake(type(self).__name__) if self.name is None else self.name)
         super().__post_init__()
         self.check()
 

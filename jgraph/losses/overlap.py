@@ -6,8 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from jgraph.errors import LossError
-from jgraph.losses.checks import check_axes, check_between, check_choice
+from jgraph.errors import LossError, check_flag
+from jgraph.losses.checks import check_axes, check_between
 from jgraph.losses.loss import LibraryLoss
 from jgraph.typing import Array
 
@@ -110,7 +110,7 @@ class DiceLoss(LibraryLoss):
         """Checks all four."""
         where = type(self).__name__
         check_between(where, 0, smooth=self.smooth, alpha=self.alpha, beta=self.beta)
-        check_choice(f"{where}, ignore_background", self.ignore_background, (False, True))
+        check_flag(where, ignore_background=self.ignore_background)
 
     def values(self, targets: Array, outputs: Array) -> Array:
         """One value per example."""
@@ -168,7 +168,7 @@ class MulticlassGeneralizedDiceLoss(LibraryLoss):
         """Checks both."""
         where = type(self).__name__
         check_between(where, 0, smooth=self.smooth)
-        check_choice(f"{where}, ignore_background", self.ignore_background, (False, True))
+        check_flag(where, ignore_background=self.ignore_background)
 
     def values(self, targets: Array, outputs: Array) -> Array:
         """One value per example."""

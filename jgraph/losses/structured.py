@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import optax
 
 from jgraph.draw.specs import show
-from jgraph.errors import LossError
-from jgraph.losses.checks import check_between, check_choice
+from jgraph.errors import LossError, check_flag
+from jgraph.losses.checks import check_between
 from jgraph.losses.loss import LibraryLoss
 from jgraph.typing import Array
 
@@ -85,7 +85,7 @@ class Circle(LibraryLoss):
     def check(self) -> None:
         """Checks all three."""
         check_between(type(self).__name__, 0, gamma=self.gamma, margin=self.margin)
-        check_choice(f"{type(self).__name__}, remove_diagonal", self.remove_diagonal, (True, False))
+        check_flag(type(self).__name__, remove_diagonal=self.remove_diagonal)
 
     def weights(self, targets: Any) -> Any:
         """0 for a row without like or unlike ones."""

@@ -52,6 +52,7 @@ class BinaryAccuracy(PerExample):
     direction: Literal["min", "max"] | None = "max"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number(self, "threshold")
 
     def on_logits(self, link: str) -> Metric | None:
@@ -129,6 +130,7 @@ class TopKCategoricalAccuracy(_Ranked):
     direction: Literal["min", "max"] | None = "max"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_integer(self, "k")
 
     def for_output(self, output: Spec) -> "TopKCategoricalAccuracy":
@@ -164,6 +166,7 @@ class SparseTopKCategoricalAccuracy(_Ranked):
     direction: Literal["min", "max"] | None = "max"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_integer(self, "k")
 
     def for_output(self, output: Spec) -> "SparseTopKCategoricalAccuracy":

@@ -1,12 +1,11 @@
 """Checks of metrics' arguments, with one wording for all."""
 
 import math
-from collections.abc import Iterable
 from typing import Any, TypeGuard
 
 import numpy as np
 
-from jgraph.errors import ArgumentError, LossError, ShapeError, nearest
+from jgraph.errors import ArgumentError, LossError, ShapeError
 from jgraph.metrics.metric import Metric, shape_of
 
 
@@ -48,22 +47,6 @@ def check_integer(metric: Metric, argument: str, least: int = 1, below: int | No
         )
 
 
-def check_choice(metric: Metric, argument: str, choices: tuple[Any, ...], cure: str = "Choose one of them.") -> None:
-    """Checks that an argument is one of a few.
-
-    Raises:
-        ArgumentError: it is not.
-    """
-    value = getattr(metric, argument)
-    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
-        raise ArgumentError(
-            f"{type(metric).__name__}, {argument}",
-            expected=f"one of {', '.join(map(repr, choices))}",
-            got=repr(value),
-            cure=nearest(value, choices) + cure,
-        )
-
-
 def check_numbers(metric: Metric, argument: str, low: float, high: float = math.inf) -> None:
     """Checks that an argument is a list of numbers from `low` to `high`.
 
@@ -85,7 +68,7 @@ def check_numbers(metric: Metric, argument: str, low: float, high: float = math.
 def as_tuple(metric: Metric, argument: str) -> None:
     """Makes a list or array that was given as an argument a tuple, so that the metric stays a value."""
     value = getattr(metric, argument)
-    if isinstance(value, Iterable) and not isinstance(value, str):
+    if isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1:
         items = tuple(item.item() if hasattr(item, "item") else item for item in value)
         object.__setattr__(metric, argument, items)
 

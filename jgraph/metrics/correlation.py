@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 import jax
 import jax.numpy as jnp
 
-from jgraph.metrics.checks import bound, check_choice, check_columns, check_integer, check_number, columns_of, refuse
+from jgraph.errors import check_one_of
+from jgraph.metrics.checks import bound, check_columns, check_integer, check_number, columns_of, refuse
 from jgraph.metrics.metric import Metric, PerExample, check_shapes, check_values, ratio, spread, where_seen
 from jgraph.metrics.regression import EPSILON, check_axis, left_over
 from jgraph.typing import Array, Spec
@@ -19,6 +20,7 @@ class _AlongAxis(PerExample):
     axis: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_axis(self)
 
     def for_output(self, output: Spec) -> Self:
@@ -92,6 +94,11 @@ class _Moments(Metric):
     """
 
     columns: int | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.columns is not None:
+            check_integer(self, "columns")
 
     def for_output(self, output: Spec) -> Self:
         """The metric for as many columns as the output has."""
@@ -182,8 +189,15 @@ class R2Score(_Moments):
     columns: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         cure = "A metric is one number: average over the columns."
-        check_choice(self, "class_aggregation", ("uniform_average", "variance_weighted_average"), cure)
+        check_one_of(
+            type(self).__name__,
+            "class_aggregation",
+            self.class_aggregation,
+            ("uniform_average", "variance_weighted_average"),
+            cure,
+        )
         check_integer(self, "num_regressors", least=0)
 
     def value(self, rows: Any) -> Any:
@@ -226,7 +240,10 @@ class SpearmanCorrelation(Metric):
     columns: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_integer(self, "bins", least=2, below=2049)
+        if self.columns is not None:
+            check_integer(self, "columns")
         check_number(self, "center")
         check_number(self, "scale", 1e-30)
 

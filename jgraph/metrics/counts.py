@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 import jax
 import jax.numpy as jnp
 
-from jgraph.metrics.checks import bound, check_choice, check_columns, check_integer, check_number, columns_of, refuse
+from jgraph.errors import check_one_of
+from jgraph.metrics.checks import bound, check_columns, check_integer, check_number, columns_of, refuse
 from jgraph.metrics.metric import Metric, check_shapes, check_values, ratio, spread, where_seen
 from jgraph.typing import Array, Spec
 
@@ -40,6 +41,7 @@ class _Counts(Judged):
     class_id: int | None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.thresholds is not None:
             check_number(self, "thresholds", 0.0, 1.0)
         if self.top_k is not None:
@@ -266,8 +268,9 @@ class _FScore(Judged):
     num_classes: int | None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         cure = "A metric is one number. One class alone: Precision and Recall with class_id=."
-        check_choice(self, "average", ("macro", "micro", "weighted"), cure)
+        check_one_of(type(self).__name__, "average", self.average, ("macro", "micro", "weighted"), cure)
         check_number(self, "beta", 1e-9)
         if self.threshold is not None:
             check_number(self, "threshold", 0.0, 1.0)

@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 import jax
 import jax.numpy as jnp
 
-from jgraph.metrics.checks import bound, check_choice, check_columns, check_integer, check_number, columns_of
+from jgraph.errors import check_one_of
+from jgraph.metrics.checks import bound, check_columns, check_integer, check_number, columns_of
 from jgraph.metrics.metric import Metric, check_shapes, check_values, ratio, spread, where_seen
 from jgraph.typing import Array, Spec
 
@@ -30,6 +31,7 @@ class _Agreement(Metric):
     num_classes: int | None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number(self, "threshold", 0.0, 1.0)
         if self.num_classes is not None:
             check_integer(self, "num_classes", least=2)
@@ -154,7 +156,7 @@ class CohenKappa(_Agreement):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice(self, "weights", (None, "linear", "quadratic"))
+        check_one_of(type(self).__name__, "weights", self.weights, (None, "linear", "quadratic"))
 
     def value(self, matrix: Any) -> Any:
         """One minus the disagreement, in parts of that by chance."""

@@ -11,8 +11,18 @@ from typing import Any, Literal, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
-from jgraph.errors import LossError, ShapeError
+from jgraph.errors import (
+    ArgumentError,
+    DataError,
+    LossError,
+    ShapeError,
+    check_flag,
+    check_one_of,
+    check_text,
+    is_function,
+)
 from jgraph.typing import Array, Function, Spec
 
 
@@ -51,6 +61,14 @@ class Metric(abc.ABC):
     mixes_rows: bool = False
     direction: Literal["min", "max"] | None = None
 
+    def __post_init__(self) -> None:
+        where = type(self).__name__
+        check_text(where, name=self.name)
+        check_one_of(where, "targets", self.targets, ("same", "labels", "free"))
+        check_one_of(where, "direction", self.direction, (None, "min", "max"))
+        flags = (f.name for f in dataclasses.fields(self) if isinstance(f.default, bool))
+        check_flag(where, **{name: getattr(self, name) for name in flags})
+
     def for_output(self, output: Spec) -> Self:
         """The metric for an output of this spec, for those that depend on it, as on the number of classes."""
         del output
@@ -85,9 +103,13 @@ class Metric(abc.ABC):
         """The value."""
 
     def __call__(self, targets: Any, outputs: Any, weights: Any = None) -> Any:
-        """The value for one set of examples, all of weight 1 where there are no weights."""
-        targets, outputs = jnp.asarray(targets), jnp.asarray(outputs)
-        weights = jnp.ones(outputs.shape[:1]) if weights is None else jnp.asarray(weights, jnp.float32)
+        """The value for one set of examples, all of weight 1 where there are no weights.
+
+        Raises:
+            DataError: they are no numbers, or not for the same examples. Others where a metric does not fit them.
+        """
+        targets, outputs = examples(self.name, targets, outputs)
+        weights = jnp.ones(outputs.shape[:1]) if weights is None else weights_of(self.name, weights, outputs)
         metric = self.for_output(jax.ShapeDtypeStruct(outputs.shape, outputs.dtype))
         return metric.compute(metric.update(metric.init(), targets, outputs, weights))
 
@@ -135,6 +157,18 @@ class Mean(PerExample):
     values: Function
     logit_values: Function | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for argument in ("values", "logit_values"):
+            function = getattr(self, argument)
+            if not is_function(function) and (argument == "values" or function is not None):
+                raise ArgumentError(
+                    f"Mean, {argument}",
+                    expected="a function (targets, outputs) -> per-example values",
+                    got=repr(function),
+                    cure="Write jg.metrics.Mean(lambda targets, outputs: ..., name='error').",
+                )
+
     def on_logits(self, link: str) -> "Mean | None":
         """The mean of the values of logits, if there are such."""
         del link
@@ -143,6 +177,59 @@ class Mean(PerExample):
     def each(self, targets: Any, outputs: Any) -> Any:
         """What the function gives."""
         return self.values(targets, outputs)
+
+
+def examples(where: str, targets: Any, outputs: Any) -> tuple[Array, Array]:
+    """Targets and outputs, given as arrays, lists or numbers of other libraries, as arrays of one number of rows.
+
+    Raises:
+        DataError: they are none.
+    """
+    targets, outputs = as_array(f"{where}, targets", targets), as_array(f"{where}, outputs", outputs)
+    if targets.shape[0] != outputs.shape[0]:
+        raise DataError(
+            f"{where}, targets",
+            expected=f"{outputs.shape[0]} rows, as many as there are outputs",
+            got=shape_of(targets),
+            cure="Give the targets of the same rows.",
+        )
+    return targets, outputs
+
+
+def weights_of(where: str, weights: Any, outputs: Array) -> Array:
+    """Weights of the rows of outputs as an array.
+
+    Raises:
+        DataError: they are not one for each row (and step), or a number is below 0 or not finite.
+    """
+    weights = as_array(f"{where}, weights", weights).astype(jnp.float32)
+    fits = (weights >= 0) & jnp.isfinite(weights)
+    wrong = [] if isinstance(weights, Tracer) else weights[~fits].tolist()
+    if weights.shape != outputs.shape[: weights.ndim] or wrong:
+        raise DataError(
+            f"{where}, weights",
+            expected=f"finite numbers of at least 0, one for each row of {shape_of(outputs)}",
+            got=f"{wrong[0]:g} among them" if wrong else shape_of(weights),
+            cure="Weights are [batch], or [batch, time].",
+        )
+    return weights
+
+
+def as_array(where: str, value: Any) -> Array:
+    """An array, or what can be made one, with an axis of rows.
+
+    Raises:
+        DataError: it holds no numbers, or is a single one.
+    """
+    try:
+        array = jnp.asarray(value)
+        got = shape_of(array)
+    except (TypeError, ValueError, OverflowError) as error:
+        array, got = None, f"{type(value).__name__}: {str(error).splitlines()[0].rstrip('.')}"
+    real = array is not None and any(jnp.issubdtype(array.dtype, k) for k in (jnp.floating, jnp.integer, jnp.bool_))
+    if array is None or not real or not array.ndim:
+        raise DataError(where, expected="numbers, with an axis of rows", got=got, cure="Give an array [batch, ...].")
+    return array
 
 
 def check_values(where: str, values: Any, output: Array, weights: Array) -> Array:

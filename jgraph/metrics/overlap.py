@@ -41,11 +41,12 @@ class _Overlap(Metric):
         return range(bound(self, "num_classes"))
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.num_classes is not None:
             check_integer(self, "num_classes", least=2)
         if self.ignore_class is not None:
             check_integer(self, "ignore_class", least=-(2**31))
-        object.__setattr__(self, "targets", KINDS[bool(self.sparse_y_true), bool(self.sparse_y_pred)])
+        object.__setattr__(self, "targets", KINDS[self.sparse_y_true, self.sparse_y_pred])
 
     def for_targets(self, targets: str) -> Metric | None:
         """Itself for targets of either kind, if outputs are scores."""
@@ -218,6 +219,7 @@ class BinaryIoU(Metric):
     direction: Literal["min", "max"] | None = "max"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number(self, "threshold")
         _check_chosen(self, 2)
 

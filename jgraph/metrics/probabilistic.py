@@ -49,6 +49,7 @@ class BinaryCrossentropy(_CrossEntropy):
     link = "sigmoid"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number(self, "label_smoothing", 0.0, 1.0)
 
     def each(self, targets: Array, outputs: Array) -> Array:
@@ -84,6 +85,7 @@ class CategoricalCrossentropy(_CrossEntropy):
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number(self, "label_smoothing", 0.0, 1.0)
 
     def each(self, targets: Array, outputs: Array) -> Array:
@@ -138,6 +140,7 @@ class SparseCategoricalCrossentropy(_Labelled):
     ignore_class: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_ignored(self)
 
 
@@ -164,6 +167,7 @@ class Perplexity(_Labelled):
     ignore_class: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_ignored(self)
 
     def compute(self, sums: Any) -> Any:

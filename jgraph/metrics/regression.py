@@ -149,6 +149,7 @@ class Huber(PerExample):
     direction: Literal["min", "max"] | None = "min"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number(self, "delta", 0.0)
 
     def each(self, targets: Array, outputs: Array) -> Array:
@@ -176,6 +177,7 @@ class CosineSimilarity(PerExample):
     axis: int = -1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_axis(self)
 
     def each(self, targets: Array, outputs: Array) -> Array:

@@ -13,11 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jgraph.errors import ArgumentError
+from jgraph.errors import ArgumentError, check_one_of
 from jgraph.metrics.checks import (
     as_tuple,
     bound,
-    check_choice,
     check_columns,
     check_integer,
     check_number,
@@ -102,8 +101,11 @@ class AUC(Judged):
     from_logits: bool = False
 
     def __post_init__(self) -> None:
-        check_choice(self, "curve", ("ROC", "PR", "PRGAIN", "roc", "pr", "prgain"))
-        check_choice(self, "summation_method", ("interpolation", "minoring", "majoring"))
+        super().__post_init__()
+        check_one_of("AUC", "curve", self.curve, ("ROC", "PR", "PRGAIN", "roc", "pr", "prgain"))
+        check_one_of(
+            type(self).__name__, "summation_method", self.summation_method, ("interpolation", "minoring", "majoring")
+        )
         check_integer(self, "num_thresholds", least=2)
         as_tuple(self, "thresholds")
         as_tuple(self, "label_weights")
@@ -280,6 +282,7 @@ class SensitivityAtSpecificity(_At):
     direction: Literal["min", "max"] | None = "max"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.check("specificity")
 
     def pair(self, at: Rates) -> tuple[float, Any, Any]:
@@ -306,6 +309,7 @@ class SpecificityAtSensitivity(_At):
     direction: Literal["min", "max"] | None = "max"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.check("sensitivity")
 
     def pair(self, at: Rates) -> tuple[float, Any, Any]:
@@ -332,6 +336,7 @@ class PrecisionAtRecall(_At):
     direction: Literal["min", "max"] | None = "max"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.check("recall")
 
     def pair(self, at: Rates) -> tuple[float, Any, Any]:
@@ -358,6 +363,7 @@ class RecallAtPrecision(_At):
     direction: Literal["min", "max"] | None = "max"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.check("precision")
 
     def pair(self, at: Rates) -> tuple[float, Any, Any]:

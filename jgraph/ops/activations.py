@@ -8,7 +8,7 @@ Other parameters than a name's are given with `functools.partial`, which is save
 import jax
 import jax.numpy as jnp
 
-from jgraph.errors import ArgumentError, listing, nearest
+from jgraph.errors import ArgumentError, is_function, listing, nearest
 from jgraph.typing import Array, Function
 
 
@@ -144,8 +144,7 @@ def check_activation(where: str, **arguments: Activation) -> None:
         ArgumentError: it is none of these; the nearest name is suggested.
     """
     for argument, value in arguments.items():
-        is_function = callable(value) and not isinstance(value, type) and not hasattr(value, "apply")
-        if not (value is None or is_function or (isinstance(value, str) and value in ACTIVATIONS)):
+        if not (value is None or is_function(value) or (isinstance(value, str) and value in ACTIVATIONS)):
             raise ArgumentError(
                 f"{where}, {argument}",
                 expected="the name of an activation, a function, or None",

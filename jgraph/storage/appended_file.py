@@ -4,9 +4,8 @@ import contextlib
 import errno
 import os
 from pathlib import Path
-from typing import Any
 
-from jgraph.errors import ArgumentError, LockedError
+from jgraph.errors import LockedError
 from jgraph.storage.lock import held_by_another
 from jgraph.storage.places import failures, write_error
 
@@ -105,13 +104,3 @@ def check_folder(folder: Path) -> None:
             raise NotADirectoryError(errno.ENOTDIR, f"{place} is not a directory")
         if not os.access(place, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, f"{place}: {os.strerror(errno.EACCES)}")
-
-
-def check_path(where: str, path: Any) -> None:
-    """Checks that an argument names a place.
-
-    Raises:
-        ArgumentError: it is neither a text nor a path, or empty.
-    """
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or isinstance(os.fspath(path), bytes):
-        raise ArgumentError(where, expected="a path", got=repr(path), cure="Write 'runs/my_run', for example.")

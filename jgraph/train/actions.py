@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jgraph.errors import ArgumentError
-from jgraph.storage.appended_file import check_path
+from jgraph.errors import ArgumentError, check_flag, check_one_of, check_path
 from jgraph.train.state import TrainState
 
 REACHED = 1e-6
@@ -95,6 +94,7 @@ class ScaleLearningRate:
 
     def __post_init__(self) -> None:
         _set_number(self, "factor", "above 0", "Write ScaleLearningRate(0.5) to halve it.")
+        _check_reason(self)
         if self.least is not None:
             _set_number(self, "least", "of at least 0", "Leave it out for no bound.")
         if self.most is not None:
@@ -145,6 +145,7 @@ class SetLearningRate:
 
     def __post_init__(self) -> None:
         _set_number(self, "rate", "of at least 0", "Write SetLearningRate(1e-3), for example.")
+        _check_reason(self)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -175,6 +176,7 @@ class Restore:
                 got=type(self.train_state).__name__,
                 cure="Keep a copy of event.train_state, and give it back.",
             )
+        _check_reason(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,6 +202,7 @@ class Freeze:
         if not isinstance(self.pattern, str) or not self.pattern:
             got, cure = repr(self.pattern), "Write Freeze('encoder/*')."
             raise ArgumentError("Freeze, pattern", expected="a pattern of paths", got=got, cure=cure)
+        _check_reason(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -281,10 +284,7 @@ class Save:
 
     def __post_init__(self) -> None:
         check_path("Save, directory", self.directory)
-        for name in ("keep", "asynchronous", "replace"):
-            if not isinstance(value := getattr(self, name), bool):
-                cure = f"Write {name}=True or {name}=False."
-                raise ArgumentError(f"Save, {name}", expected="True or False", got=repr(value), cure=cure)
+        check_flag("Save", keep=self.keep, asynchronous=self.asynchronous, replace=self.replace)
         if self.max_to_keep is not None and not _count(self.max_to_keep, 1):
             got, cure = repr(self.max_to_keep), "Write max_to_keep=None to keep all."
             raise ArgumentError("Save, max_to_keep", expected="an integer of at least 1, or None", got=got, cure=cure)
@@ -300,8 +300,7 @@ class Save:
             if math.isnan(score):
                 raise ArgumentError("Save, score", expected="a number", got=repr(self.score), cure=cure)
             object.__setattr__(self, "score", score)
-        if self.mode is not None and self.mode not in ("min", "max"):
-            raise ArgumentError("Save, mode", expected="'min' or 'max'", got=repr(self.mode), cure=cure)
+        check_one_of("Save", "mode", self.mode, (None, "min", "max"), cure)
         if self.monitor is not None and (not isinstance(self.monitor, str) or not self.monitor):
             raise ArgumentError("Save, monitor", expected="the name of a log", got=repr(self.monitor), cure=cure)
         missing = [name for name in ("monitor", "score", "mode") if getattr(self, name) is None]
@@ -368,6 +367,12 @@ def _set_number(action: Any, argument: str, allowed: str, cure: str) -> None:
         where = f"{type(action).__name__}, {argument}"
         raise ArgumentError(where, expected=f"a finite number {allowed}", got=repr(given), cure=cure)
     object.__setattr__(action, argument, value)
+
+
+def _check_reason(action: Any) -> None:
+    if not isinstance(action.reason, str):
+        where, cure = f"{type(action).__name__}, reason", "Say why, or leave it out."
+        raise ArgumentError(where, expected="a text", got=repr(action.reason), cure=cure)
 
 
 def _count(value: Any, least: int) -> bool:

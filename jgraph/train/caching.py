@@ -8,7 +8,8 @@ from pathlib import Path
 import jax
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
-from jgraph.storage.appended_file import check_folder, check_path
+from jgraph.errors import check_path
+from jgraph.storage.appended_file import check_folder
 from jgraph.storage.places import make_ready
 
 Directory = str | os.PathLike[str]

@@ -171,7 +171,7 @@ def lower(
             cure="Write trainer.lower((inputs, targets)), or trainer.lower(batch_size=64).",
         )
     if batch is None:
-        check_batch_size(batch_size)
+        check_batch_size("lower", batch_size)
         bound = _drawn(binding, int(batch_size or 0))
     else:
         bound = binding.bind(batch, "lower")[0]

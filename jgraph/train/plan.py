@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jgraph.data.rows import steps_of
-from jgraph.errors import ArgumentError
+from jgraph.errors import ArgumentError, check_flag
 from jgraph.train.state import Run
 
 
@@ -44,21 +44,21 @@ def check_plan(plan: Plan, train_state: Any, run: Any, resume: Any = None) -> No
     Raises:
         ArgumentError: one has no meaning.
     """
-    check_batch_size(plan.batch_size)
-    check_integer("initial_epoch", plan.initial_epoch, 0)
-    check_integer("epochs", plan.epochs, plan.initial_epoch)
-    check_seed("seed", plan.seed)
-    check_integer("validation_every", plan.validation.every, 1)
+    check_batch_size("fit", plan.batch_size)
+    check_integer("fit, initial_epoch", plan.initial_epoch, 0)
+    check_integer("fit, epochs", plan.epochs, plan.initial_epoch)
+    check_seed("fit, seed", plan.seed)
+    check_integer("fit, validation_every", plan.validation.every, 1)
     for name, value in (
         ("steps_per_epoch", plan.steps_per_epoch),
         ("validation_steps", plan.validation.steps),
         ("validation_batch_size", plan.validation.batch_size),
     ):
         if value is not None:
-            check_integer(name, value, 1)
-    for name in ("shuffle", "progress", "drop_last", "data_on_device"):
-        if not isinstance(value := getattr(plan, name), bool) and (value is not None or name != "data_on_device"):
-            raise ArgumentError(f"fit, {name}", expected="True or False", got=repr(value), cure=f"Write {name}=False.")
+            check_integer(f"fit, {name}", value, 1)
+    check_split(plan.validation.split)
+    given = {} if plan.data_on_device is None else {"data_on_device": plan.data_on_device}
+    check_flag("fit", shuffle=plan.shuffle, progress=plan.progress, drop_last=plan.drop_last, **given)
     if plan.initial_epoch and (run is not None or resume is not None):
         raise ArgumentError(
             "fit, initial_epoch",
@@ -100,6 +100,17 @@ def check_plan(plan: Plan, train_state: Any, run: Any, resume: Any = None) -> No
         check_epochs(plan, run)
 
 
+def check_split(split: Any) -> None:
+    """Checks which part of the rows is to be held out.
+
+    Raises:
+        ArgumentError: it is no number in [0, 1).
+    """
+    if isinstance(split, bool) or not isinstance(split, int | float) or not 0 <= split < 1:
+        cure = "Write validation_split=0.1, or give validation_data."
+        raise ArgumentError("fit, validation_split", expected="a number in [0, 1)", got=repr(split), cure=cure)
+
+
 def check_epochs(plan: Plan, run: Run) -> None:
     """Checks that a run that goes on has not done more epochs than are asked for.
 
@@ -139,13 +150,13 @@ def check_batches(plan: Plan, rows: int | None, run: Run | None) -> dict[str, An
     return batches
 
 
-def check_batch_size(batch_size: Any) -> None:
-    """Checks a batch size.
+def check_batch_size(where: str, batch_size: Any) -> None:
+    """Checks the batch size of a call.
 
     Raises:
         ArgumentError: it is not a positive integer.
     """
-    check_integer("batch_size", batch_size, 1)
+    check_integer(f"{where}, batch_size", batch_size, 1)
 
 
 def check_epoch(plan: Plan, rows: int | None, batches: int | None) -> None:
@@ -237,5 +248,6 @@ def check_integer(name: str, value: Any, least: int, most: int | None = None) ->
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < least or (most is not None and value > most):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
-        cure = f"Write {name}={max(least, 32 if name == 'batch_size' else 1)}, for example."
+        argument = name.rpartition(", ")[2]
+        cure = f"Write {argument}={max(least, 32 if argument == 'batch_size' else 1)}, for example."
         raise ArgumentError(name, expected=f"an integer {bounds}", got=repr(value), cure=cure)

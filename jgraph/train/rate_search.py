@@ -20,7 +20,7 @@ from jgraph.train.plan import Plan, check_batch_size, check_integer, check_seed
 from jgraph.train.programs import Programs, one_at_a_time
 from jgraph.train.source import Source, read_logs
 from jgraph.train.sources import source_of
-from jgraph.train.state import TrainState, check_train_state, fresh_copy
+from jgraph.train.state import TrainState, check_train_state, check_trainer, fresh_copy
 
 SMOOTHING = 0.9
 """The momentum of the smoothed loss. The 0.98 of fastai and Lightning lags 50 steps behind, half of the test."""
@@ -88,9 +88,10 @@ def find_learning_rate(
     >>> 1e-3 < found.suggestion < 1.0
     True
     """
+    check_trainer("find_learning_rate", trainer)
     least, most = _check(least, most, steps)
-    check_batch_size(batch_size)
-    check_seed("seed", seed)
+    check_batch_size("find_learning_rate", batch_size)
+    check_seed("find_learning_rate, seed", seed)
     programs = trainer.programs
     if programs.step.rate is None:
         got = "an optimizer that was made with its rate inside"

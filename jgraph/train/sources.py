@@ -78,9 +78,9 @@ def evaluated(
     Raises:
         ArgumentError: a size is none, or more than the data have. All errors of `source_of`.
     """
-    check_batch_size(batch_size)
+    check_batch_size("evaluate", batch_size)
     if steps is not None:
-        check_integer("steps", steps, 1)
+        check_integer("evaluate, steps", steps, 1)
     source = source_of(binding, programs, data, "evaluate", 1)
     rows, batches = source.size
     check_steps("evaluate, steps", steps, rows, batches if rows is None else steps_of(rows, batch_size))

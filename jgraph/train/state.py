@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jgraph.data.place import Place
 from jgraph.draw.panels import best_epoch
 from jgraph.draw.run_picture import RunPicture
-from jgraph.errors import ArgumentError
+from jgraph.errors import ArgumentError, check_known
 from jgraph.tree import match, overlaid
 from jgraph.typing import Array, Key, Params, PyTree, State
 
@@ -76,7 +76,19 @@ class TrainState:
         >>> int(train_state.replace(step=train_state.step + 5).step)
         5
         """
+        check_known("TrainState.replace", [f.name for f in dataclasses.fields(self)], changes, {})
         return dataclasses.replace(self, **changes)
+
+
+def check_trainer(where: str, given: Any) -> None:
+    """Checks that something is a trainer, which is made on a higher floor.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    if isinstance(given, type) or not hasattr(given, "step_function"):
+        cure = "Make one: jg.Trainer(model, optax.adam(1e-3), loss='mse')."
+        raise ArgumentError(f"{where}, trainer", expected="a jg.Trainer", got=repr(given)[:80], cure=cure)
 
 
 def check_kind(where: str, given: Any) -> None:
@@ -126,6 +138,10 @@ class Position(NamedTuple):
     step: int = 0
 
 
+KINDS: dict[str, type] = {"memories history timings batches": dict, "position": Position, "events frozen": tuple}
+"""What the parts of a run are."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Run:
     """The one value of training: what `fit` returns, and what it can go on from.
@@ -162,8 +178,29 @@ class Run:
     frozen: tuple[str, ...] = ()
     place: Place | None = None
 
+    def __post_init__(self) -> None:
+        if self.train_state is not None:
+            check_kind("Run", self.train_state)
+        if isinstance(self.history, dict) and not all(isinstance(values, list) for values in self.history.values()):
+            cure = "Write history={'loss': [0.5, 0.25]}."
+            raise ArgumentError("Run, history", expected="lists by log", got=repr(self.history)[:80], cure=cure)
+        for names, kind in KINDS.items():
+            for name in names.split():
+                if not isinstance(getattr(self, name), kind):
+                    raise ArgumentError(
+                        f"Run, {name}",
+                        expected=f"a {kind.__name__}",
+                        got=repr(getattr(self, name))[:80],
+                        cure="Take a run that `fit` gave, and change it by dataclasses.replace.",
+                    )
+
     def after_epoch(self, train_state: TrainState, logs: dict[str, float], timings: dict[str, float]) -> "Run":
         """The run with one more epoch in its history; a log that is new or missing has NaN where it has no number."""
+        check_kind("after_epoch", train_state)
+        for name, row in (("logs", logs), ("timings", timings)):
+            if not isinstance(row, dict):
+                cure = f"Write {name}={{'loss': 0.5}}, for example."
+                raise ArgumentError(f"after_epoch, {name}", expected="a dict by log", got=repr(row)[:80], cure=cure)
         epochs = self.position.epoch
         return dataclasses.replace(
             self,
@@ -208,6 +245,8 @@ class Run:
         ...     [file.name for file in pathlib.Path(folder).iterdir()]
         ['curves.svg']
         """
+        if not isinstance(title, str):
+            raise ArgumentError("Run.plot, title", expected="a text", got=repr(title), cure="Write title='A run'.")
         best = best_epoch(self.history, monitor, mode) if self.history else None  # drawing refuses no history
         picture = RunPicture(self.history, best, self.stopped, title, logs, self.events)
         if path is not None:

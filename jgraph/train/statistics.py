@@ -14,7 +14,7 @@ from jgraph.train.plan import check_batch_size
 from jgraph.train.programs import one_at_a_time
 from jgraph.train.source import Source
 from jgraph.train.sources import source_of
-from jgraph.train.state import TrainState, check_train_state
+from jgraph.train.state import TrainState, check_train_state, check_trainer
 from jgraph.train.step import Step
 from jgraph.typing import Array, PyTree, State
 
@@ -45,8 +45,9 @@ def update_statistics(trainer: Any, train_state: TrainState, data: Any, *, batch
     >>> [round(float(value[0]), 3) for value in train_state.model_state["batch_normalization"].values()]
     [2.0, 1.0]
     """
+    check_trainer("update_statistics", trainer)
     check_train_state("update_statistics", train_state, trainer.template)
-    check_batch_size(batch_size)
+    check_batch_size("update_statistics", batch_size)
     programs = trainer.programs
     binding = Binding(trainer.model, trainer.objective)
     source = source_of(binding, programs, data, "update_statistics", 1).place(train_state)

@@ -252,7 +252,7 @@ def test_a_notebook_shows_large_models_with_closed_frames_and_still_larger_ones_
             r"plot, path: expected an ending among '.svg', '.png', '.dot', '.mmd', got 'model.jpg'",
         ),
         ({"path": "model"}, r"plot, path: .* got 'model'. Write 'model.svg'"),
-        ({"rankdir": "UP"}, r"plot, rankdir: expected 'TB' or 'LR', got 'UP'. Write 'TB'"),
+        ({"rankdir": "UP"}, r"plot, rankdir: expected one of 'TB', 'LR', got 'UP'. Write 'TB'"),
         ({"dpi": 0}, r"plot, dpi: expected an integer from 1 to 2400, got 0. Write dpi=200"),
         ({"dpi": True}, r"plot, dpi: .* got True"),
         ({"show_shapes": 1}, r"plot, show_shapes: expected True or False, got 1. Write show_shapes=True"),

@@ -85,7 +85,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "alpha": (lambda: L.CategoricalFocalCrossentropy(alpha=[1, -1]), "alpha: expected a number of at least 0, got -1"),
     "gamma": (lambda: L.BinaryFocalCrossentropy(gamma=float("nan")), "gamma: expected a number of at least 0, got nan"),
     "epsilon": (lambda: L.PolyLossCrossEntropy(float("inf")), "epsilon: expected a number that is finite, got inf"),
-    "balancing": (lambda: L.BinaryFocalCrossentropy("yes"), "apply_class_balancing: expected False or True, got 'yes'"),
+    "balancing": (lambda: L.BinaryFocalCrossentropy("yes"), "apply_class_balancing: expected True or False, got 'yes'"),
     "ignored": (lambda: L.SparseCategoricalCrossentropy(True), "ignore_class: expected an integer, or None, got True"),
     "batch axis": (
         lambda: L.Dice(axis=(0, 1)),
@@ -98,8 +98,11 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "name": (lambda: L.Loss(distance, name=""), "Loss, name: expected a text, got ''"),
     "of": (lambda: L.Loss(distance, of="a"), "Loss, of: expected a list of names of outputs and paths of nodes"),
     "of nothing": (lambda: L.Loss(distance, of=[]), "Loss, of: expected a list"),
-    "link": (lambda: L.Loss(distance, link="relu"), "Loss, link: expected None or 'softmax' or 'sigmoid', got 'relu'"),
-    "targets": (lambda: L.Loss(distance, targets="some"), "Loss, targets: expected 'same' or 'labels' or 'free'"),
+    "link": (
+        lambda: L.Loss(distance, link="relu"),
+        "Loss, link: expected one of None, 'softmax', 'sigmoid', got 'relu'",
+    ),
+    "targets": (lambda: L.Loss(distance, targets="some"), "Loss, targets: expected one of 'same', 'labels', 'free'"),
     "function": (lambda: L.Loss("mse"), "Loss, fn: expected a function (targets, outputs)"),
     "optax": (lambda: L.Loss(optax.losses.l2_loss), "which takes (outputs, targets)"),
     "triplet": (

@@ -170,7 +170,7 @@ def test_the_word_of_the_loop_for_signals_is_no_reason() -> None:
         ({"monitor": "loss", "score": math.nan, "mode": "min"}, "score: expected a number"),
         ({"monitor": "loss", "score": np.float32("nan"), "mode": "min"}, "score: expected a number"),
         ({"monitor": "loss", "score": True, "mode": "min"}, "score: expected a number"),
-        ({"mode": "up"}, "mode: expected 'min' or 'max'"),
+        ({"mode": "up"}, "mode: expected one of None, 'min', 'max'"),
         ({"monitor": "loss", "score": 0.5, "mode": "auto"}, "mode"),
         ({"monitor": "", "score": 0.5, "mode": "min"}, "monitor"),
         ({"monitor": 3, "score": 0.5, "mode": "min"}, "monitor"),

@@ -39,7 +39,7 @@ def test_a_run_is_written_and_some_logs_may_be_chosen(tmp_path: Path) -> None:
         ({"logs": 3}, ArgumentError, "curves, logs: expected a list of names, got 3"),
         ({"path": "curves.gif"}, ArgumentError, "curves, path: expected a suffix among"),
         ({"monitor": "f1"}, MonitorError, "expected a log of the run, got 'f1'"),
-        ({"mode": "least"}, ArgumentError, "expected 'auto', 'min' or 'max', got 'least'"),
+        ({"mode": "least"}, ArgumentError, "expected one of 'auto', 'min', 'max', got 'least'"),
     ],
 )
 def test_bad_arguments_are_refused(options: dict[str, Any], kind: type[Exception], message: str) -> None:

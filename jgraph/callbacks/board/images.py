@@ -9,11 +9,11 @@ import jax
 import numpy as np
 
 from jgraph.callbacks.board.sample import Part, are_images, check_sample, images_among
-from jgraph.callbacks.monitor import check_count, check_flag
+from jgraph.callbacks.monitor import check_count
 from jgraph.core.lookups import check_range
 from jgraph.draw.pixels import as_images, grid, matrix
 from jgraph.draw.png import png
-from jgraph.errors import ArgumentError, DataError, nearest
+from jgraph.errors import ArgumentError, DataError, check_flag, check_text, nearest
 from jgraph.storage.messages import Picture
 from jgraph.train.objective import LINK_FUNCTIONS, Target
 from jgraph.tree import leaves_with_names, read
@@ -53,7 +53,8 @@ class Images:
     def __post_init__(self) -> None:
         check_count("Images", "every_epochs", self.every_epochs, least=1)
         check_count("Images", "most", self.most, least=1)
-        check_flag("Images", "kernels", self.kernels)
+        check_flag("Images", kernels=self.kernels)
+        check_text("Images", **{n: v for n in ("input", "output") if (v := getattr(self, n)) is not None})
         if self.classes is not None:
             fine = isinstance(self.classes, list | tuple) and all(isinstance(c, str) for c in self.classes)
             if not fine or not self.classes:

@@ -55,6 +55,15 @@ class Projector:
         if not isinstance(self.node, str) or not self.node:
             got, cure = repr(self.node), "Write Projector('embedding'), for example."
             raise ArgumentError("Projector, node", expected="the path of a node", got=got, cure=cure)
+        if self.call is not None:
+            check_count("Projector", "call", self.call)
+        if not all(isinstance(column, Sequence | np.ndarray) for column in _columns(self.metadata).values()):
+            raise ArgumentError(
+                "Projector, metadata",
+                expected="a list, or a dict of lists, with a value for each point",
+                got=repr(self.metadata)[:80],
+                cure="Write metadata=['the', 'a', 'of'].",
+            )
         if self.images is not None and not are_images(np.shape(self.images)):
             raise ArgumentError(
                 "Projector, images",
