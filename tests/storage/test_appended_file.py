@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jgraph.errors import ArgumentError, WriteError
-from jgraph.storage.appended_file import AppendedFile, check_folder, check_path, make_folder
+from jgraph.errors import ArgumentError, WriteError, check_path
+from jgraph.storage.appended_file import AppendedFile, check_folder, make_folder
 
 
 def test_a_record_is_there_before_write_returns(tmp_path: Path) -> None:
