@@ -68,7 +68,7 @@ def check_numbers(metric: Metric, argument: str, low: float, high: float = math.
 def as_tuple(metric: Metric, argument: str) -> None:
     """Makes a list or array that was given as an argument a tuple, so that the metric stays a value."""
     value = getattr(metric, argument)
-    if isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1:
+    if isinstance(value, list | tuple | range) or getattr(value, "ndim", 0) == 1:
         items = tuple(item.item() if hasattr(item, "item") else item for item in value)
         object.__setattr__(metric, argument, items)
 

@@ -91,6 +91,7 @@ def test_what_nobody_wrote_is_taken(content: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("process", "host", "refused"),
     [(os.getpid(), None, True), (1, None, True), (2**22 + 1, None, False), (os.getpid(), "elsewhere", False)],
+    ids=["here", "another's", "gone", "elsewhere"],
 )
 def test_where_the_system_has_no_locks_the_process_counts(
     process: int, host: str | None, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
