@@ -69,8 +69,8 @@ def as_tuple(metric: Metric, argument: str) -> None:
     """Makes a list or array that was given as an argument a tuple, so that the metric stays a value."""
     value = getattr(metric, argument)
     if isinstance(value, list | tuple | range) or getattr(value, "ndim", 0) == 1:
-        items = tuple(item.item() if hasattr(item, "item") else item for item in value)
-        object.__setattr__(metric, argument, items)
+        items: list[Any] = list(value)
+        object.__setattr__(metric, argument, tuple(i.item() if hasattr(i, "item") else i for i in items))
 
 
 def columns_of(metric: Metric, output: Any) -> int:

@@ -1,5 +1,6 @@
 """The edges of a run: the sinks that are open while it trains, its directories, and the saves that are under way."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -7,13 +8,17 @@ from typing import Any
 
 import jax
 
-from jgraph.errors import CallbackError, listing
+from jgraph.errors import CallbackError, LoadError, listing
+from jgraph.storage.leaves import json_digest, outline
 from jgraph.storage.lock import Lock
 from jgraph.storage.places import make_ready
 from jgraph.storage.queued import Queued
 from jgraph.storage.saver import Saver
-from jgraph.storage.steps import save_step, steps_in
+from jgraph.storage.steps import read_step, save_step, steps_in
 from jgraph.train.actions import Outlet, Save, Sink
+
+MACHINE = ("timings", "events")
+"""What a record holds that depends on the machine and on kills."""
 
 
 class Outlets:
@@ -71,7 +76,9 @@ class Outlets:
         def write() -> None:
             for outlet in list(self._open.values()):
                 outlet.flush()
-            save_step(directory, step, tree, record())
+            told = record()
+            if not _is_there(directory, step, tree, told):
+                save_step(directory, step, tree, told)
 
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
         self._saver.save(directory, step, write, size, action.max_to_keep, action.protect, action.keep)
@@ -103,3 +110,17 @@ class Outlets:
         self._open, self._locks = {}, {}
         if errors:
             raise errors[0]
+
+
+def _is_there(directory: Path, step: int, tree: Any, record: dict[str, Any]) -> bool:
+    """Whether a step is there already, whole and with the same bits, as where a run comes to it again after a kill.
+
+    It stays then as it is: while a step is replaced, a kill would leave the directory without it until the next start.
+    """
+    if step not in steps_in(directory):
+        return False
+    with contextlib.suppress(LoadError):
+        there, before = read_step(directory, step)
+        old, new = ({n: v for n, v in each.items() if n not in MACHINE} for each in (before, record))
+        return outline(there) == outline(tree) and json_digest(old) == json_digest(new)
+    return False

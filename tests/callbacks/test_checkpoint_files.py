@@ -173,12 +173,28 @@ def test_steps_of_the_same_run_that_lie_ahead_stay(tmp_path: Path) -> None:
     for step in steps_in(own)[2:]:
         shutil.rmtree(own / str(step))
     before, best_is_there = bits_of(best), True
+    stamp = (best / "9").stat().st_ctime_ns
     seen.clear()
     run = fit(callbacks(), 8, resume=own)
     assert seen == [9] * 6
     assert bits_of(best) == before
     assert any("step 9" in text and "will come to it again" in text for text in run.events)
     assert [path.name for path in best.iterdir()] == ["9"]
+    assert (best / "9").stat().st_ctime_ns == stamp  # it was not even replaced
+
+
+def test_a_step_that_is_damaged_is_replaced(tmp_path: Path) -> None:
+    def callbacks() -> list[Any]:
+        return [Checkpoint(tmp_path / "own", max_to_keep=None), Checkpoint(tmp_path / "b", max_to_keep=9, name="b")]
+
+    fit(callbacks(), 3)
+    for step in (6, 9):
+        shutil.rmtree(tmp_path / "own" / str(step))
+    wanted = bits_of(tmp_path / "b", "latest")
+    data = max((tmp_path / "b" / "9" / "arrays").rglob("d/*"), key=lambda path: path.stat().st_size)
+    data.write_bytes(bytes(data.stat().st_size))
+    fit(callbacks(), 3, resume=tmp_path / "own")
+    assert bits_of(tmp_path / "b", "latest") == wanted
 
 
 def test_steps_ahead_of_another_future_are_put_aside(tmp_path: Path) -> None:
@@ -191,8 +207,8 @@ def test_steps_ahead_of_another_future_are_put_aside(tmp_path: Path) -> None:
     assert {"9.aside", "12.aside"} <= {path.name for path in other.iterdir()}
 
 
-def bits_of(directory: Path) -> list[bytes]:
-    _, params, state = jg.load(directory, step="best")
+def bits_of(directory: Path, step: str = "best") -> list[bytes]:
+    _, params, state = jg.load(directory, step=step)
     return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves((params, state))]
 
 
