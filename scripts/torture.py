@@ -22,7 +22,7 @@ COUNTS = {
     "ended": (4, 40),
     "full": (5, 40),
     "corrupted": (40, 400),
-    "trusted": (60, 2000),
+    "trusted": (60, 420),
     "soaked": (5, 1000),
     "blocked": (5, 15),
     "restored": (5, 15),
