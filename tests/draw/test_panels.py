@@ -122,5 +122,5 @@ def test_a_log_whose_direction_is_not_known(monitor: str) -> None:
 
 
 def test_a_mode_that_is_none() -> None:
-    with pytest.raises(ArgumentError, match="expected 'auto', 'min' or 'max', got 'lowest'"):
+    with pytest.raises(ArgumentError, match="expected one of 'auto', 'min', 'max', got 'lowest'"):
         best_epoch(LOGS, mode="lowest")

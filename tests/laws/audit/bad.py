@@ -110,6 +110,7 @@ BY_NAME: dict[str, Bad] = {
             *("mixes_rows", "from_logits", "from_sorted_ids", "multi_label", "sparse_y_true", "sparse_y_pred"),
             *("apply_class_balancing", "ignore_background", "remove_diagonal", "periodic", "swap", "best_only"),
             *("on_error", "restore_best", "graph", "text", "enabled", "gradients", "locate", "whole_epochs", "keep"),
+            *("asynchronous", "replace"),
             *("kernels", "optional", "averaged", "partial"),
         ),
         FLAG,

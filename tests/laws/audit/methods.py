@@ -90,6 +90,7 @@ METHODS: dict[str, tuple[Callable[[], Any], dict[str, Callable[[], Any]]]] = {
     "TrainState.averaged": (lambda: train_state().replace(ema=train_state().params), {}),
     "TrainState.replace": (train_state, {}),
     "Run.after_epoch": (run, {"train_state": train_state, "logs": dict, "timings": dict}),
+    "Run.left": (run, {}),
     "Run.plot": (run, {"monitor": lambda: "loss"}),
 }
 """By class and method: whose it is, and the arguments."""

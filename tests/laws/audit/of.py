@@ -322,6 +322,7 @@ ANY: dict[str, str] = {
     "inspect.report.allow": "asked for what is in a directory alone, and then checked as that of `load`",
     "Run.sums": "any tree: what the step adds up",
     "Run.stopped": "what `fit` says, shown as it is",
+    "Run.place": "what the data told: compared with the data where the run goes on",
     "Run.seed": "checked where the run goes on, against what JAX tells apart",
 }
 """Arguments, or all those of a callable, for which nothing is wrong, with the reason."""
