@@ -27,13 +27,18 @@ def main(torture: Torture, doc: str | None, words: Sequence[str] | None = None, 
 
 def run(torture: Torture, count: int, seed: int, folder: Path) -> list[Figure]:
     """The figures of a torture, printed; its processes share what they compile, in the folder."""
-    logging.getLogger("jgraph").setLevel(logging.ERROR)  # what it warns of is what is done to it here
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
     place = folder / torture.__module__.rpartition(".")[2]
     place.mkdir(parents=True)
-    figures = torture(count, seed, place)
+    log = logging.getLogger("jgraph")
+    level = log.level
+    log.setLevel(logging.ERROR)  # what it warns of is what is done to it here
+    try:
+        figures = torture(count, seed, place)
+    finally:
+        log.setLevel(level)
     for figure in figures:
         print(figure, flush=True)
     return figures

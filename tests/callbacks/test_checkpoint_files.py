@@ -151,7 +151,7 @@ def test_training_waits_for_a_save_that_is_not_asynchronous(
             going.set()
 
     monkeypatch.setattr(outlets, "save_step", slowly)
-    point = Checkpoint(tmp_path, every_steps=2, max_to_keep=None, asynchronous=asynchronous)
+    point = Checkpoint(tmp_path, every_steps=2, max_to_keep=9, asynchronous=asynchronous)
     fit([on_step_end(look), point], 2, batch_size=8)
     assert there[2] == ([] if asynchronous else [2])
     assert steps_in(tmp_path) == [2, 3, 4, 6]

@@ -14,7 +14,7 @@ SHORT: Sequence[tuple[Torture, int]] = [
     (killed.torture, 2),
     (signalled.torture, 3),
     (ended.torture, 4),
-    (full.torture, 5),
+    (full.torture, 2),
     (soaked.torture, 4),
 ]
 
