@@ -24,7 +24,7 @@ import optax
 import jgraph as jg
 from jgraph.storage.event_file import read_records
 from jgraph.storage.messages import step_of
-from jgraph.storage.steps import DELETED, save_step
+from jgraph.storage.steps import DELETED, read_step, save_step
 from jgraph.train import outlets
 
 EPOCHS, EVERY_STEPS, DISPATCH, SECONDS = 12, 20, 4, 0.03
@@ -133,7 +133,15 @@ def live(place: Place, die_at: int | None = None) -> None:
         save_step(directory, step, *given)
         say(f"saved {step}" if own else f"apart {step}")
 
-    with mock.patch.object(outlets, "save_step", saved):
+    def looked_at(directory: Any, step: int) -> Any:
+        say(f"save {step}")
+        try:
+            return read_step(directory, step)
+        finally:
+            say(f"apart {step}")
+
+    patches = mock.patch.multiple(outlets, save_step=saved, read_step=looked_at)
+    with patches:
         beginning = jg.callbacks.on_train_begin(begun, name="begun")
         chosen = [beginning, *callbacks(place, say)]
         run = trainer().fit(
