@@ -35,7 +35,7 @@ def torture(count: int, seed: int, folder: Path) -> list[Figure]:
 
 
 def starts(count: int, seed: int, folder: Path) -> Figure:
-    """Starts and kills a run, and a new one where it has ended; each ends alike, and leaves what belongs there alone."""
+    """Starts and kills a run, and a new one where it has ended; each ends alike, and nothing is left."""
     chance, clean, told, runs = random.Random(seed), 0, list[str](), 0
     first = Place(folder / "first", folder / "first" / "checkpoints")
     with living(live, first) as process:  # what it compiles is there for all, who would else be killed at it
