@@ -2,7 +2,7 @@
 
     python -m scripts.tortures.soaked --count 1000
 
-`count` starts, in runs that go on from where the one before was killed: four of five are killed within a second of
+`count` starts, in runs that go on from where the one before was killed: four of five are killed within two seconds of
 training, the others before. And ten times as many epochs of a small model with every callback on. What a process holds
 is looked at ten times: memory may grow, from a fifth of the epochs on, by what the history takes and by MEGABYTES more;
 open files and threads, looked at when the save under way is done, are as many at the end.
@@ -47,7 +47,7 @@ def starts(count: int, seed: int, folder: Path) -> Figure:
         with living(live, place) as process:
             while process.is_alive() and begins(place) == begun and time.monotonic() < until:
                 time.sleep(0.005)
-            process.join(chance.uniform(0.0, 1.0))
+            process.join(chance.uniform(0.0, 2.0))
             process.kill()
             process.join()
             failed = process.exitcode not in (0, -9)
