@@ -80,8 +80,7 @@ class TensorBoard(Callback):
         if self.histograms is not None and not isinstance(self.histograms, Watch):
             check_count("TensorBoard", "histograms", self.histograms, least=1)
             object.__setattr__(self, "histograms", Watch(every_steps=self.histograms))
-        check_flag("TensorBoard", graph=self.graph)
-        check_flag("TensorBoard", text=self.text)
+        check_flag("TensorBoard", graph=self.graph, text=self.text)
         _check_kind("images", self.images, Images | None, "Write images=jg.callbacks.Images(inputs=x[:16]).")
         several = self.projector if isinstance(self.projector, list | tuple) else (self.projector,)
         for one in several:

@@ -34,9 +34,7 @@ class TerminateOnNaN(Callback):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_flag(type(self).__name__, enabled=self.enabled)
-        check_flag(type(self).__name__, gradients=self.gradients)
-        check_flag(type(self).__name__, locate=self.locate)
+        check_flag(type(self).__name__, enabled=self.enabled, gradients=self.gradients, locate=self.locate)
 
     def default_name(self) -> str:
         """Its name, without the underline that the rule would put into NaN."""

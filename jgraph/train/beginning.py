@@ -1,5 +1,6 @@
 """Everything that `fit` finds out before training: data, callbacks, checkpoints and places fit each other."""
 
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -58,65 +59,52 @@ def begin(
     Raises:
         All errors of `fit` that come before training; the `outlets` are closed then.
     """
-    try:
-        return _begin(trainer, plan, sources, given, everyone, train_state, run, resume, outlets, member)
-    except BaseException:
-        outlets.close()
-        raise
+    with contextlib.ExitStack() as failing:
+        failing.callback(outlets.close)
+        guard = max(filter(None, (callback.guards() for callback in everyone.values())), key=GUARDS.index, default=None)
+        programs = trainer.compiled(guard, ())
+        frozen = functools.partial(trainer.compiled, guard) if member is None else functools.partial(shared, programs)
+        source, held_out, validation_data = sources(programs)
+        check_cast(everyone, setup_of(trainer, plan, held_out is not None))
+        about = functools.cache(
+            lambda: about_run(trainer.model, programs.step, trainer.optimizer, plan, source, held_out, given)
+        )
+        if any(callback.directories() for callback in everyone.values()):
+            source = dataclasses.replace(source, saved=True)
+            about()
+        held = reserve(everyone, outlets)
+        found, said = (None, []) if resume is None else resumed(resume, trainer.template, given, about)
+        if found is not None:
+            check_epochs(plan, found)
+            check_sums(found.sums, jax.eval_shape(programs.step.init))
+        begun = _first(trainer, plan, source, train_state, found or run)
+        if found is None:
+            begun = dataclasses.replace(begun, stopped=None)
+        if source.rows is not None:
+            begun = dataclasses.replace(begun, place=None)
+        elif begun.stopped is None and begun.position.epoch < plan.epochs:
+            begun, replay = with_place(begun, source.batches, found is not None)
+            said += [(logging.INFO, text) for text in replay]
+        begun, new = with_memories(begun, everyone)
+        said += held + prepare_directories(everyone, new, begun, resume, about)
+        sinks = sinks_of(everyone, begun.memories, new, anew=resume is not None and found is None)
+        setting = Setting(trainer, programs, frozen, plan, everyone, validation_data, sinks, about, member)
+        session = Session(begun, setting, outlets)
+        for level, text in said:
+            session.say(text, level)
+        failing.pop_all()
+    return session, source, held_out
 
 
-def _begin(
-    trainer: Any,
-    plan: Plan,
-    sources: Sources,
-    given: Cast,
-    everyone: Cast,
-    train_state: TrainState | None,
-    run: Run | None,
-    resume: Any,
-    outlets: Outlets,
-    member: int | None,
-) -> Begun:
-    guards = [guard for callback in everyone.values() if (guard := callback.guards())]
-    guard = max(guards, key=GUARDS.index, default=None)
-    programs = trainer.compiled(guard, ())
-    frozen = functools.partial(trainer.compiled, guard) if member is None else functools.partial(shared, programs)
-    source, held_out, validation_data = sources(programs)
-    check_cast(everyone, setup_of(trainer, plan, held_out is not None))
-    about = functools.cache(
-        lambda: about_run(trainer.model, programs.step, trainer.optimizer, plan, source, held_out, given)
-    )
-    if any(callback.directories() for callback in everyone.values()):
-        source = dataclasses.replace(source, saved=True)
-        about()
-    held = reserve(everyone, outlets)
-    found, said = (None, []) if resume is None else resumed(resume, trainer.template, given, about)
-    if found is not None:
-        check_epochs(plan, found)
-        check_sums(found.sums, jax.eval_shape(programs.step.init))
-    before = found or run
+def _first(trainer: Any, plan: Plan, source: Source, train_state: TrainState | None, before: Run | None) -> Run:
+    """The run that training begins with: the one before, or a new one of a train state, if there is one."""
     state = train_state if before is None else before.train_state
     if state is not None:
         check_train_state("fit", state, trainer.template)
     start = fresh_copy(state or trainer.init(jax.random.key(plan.seed)))
     batches = check_batches(plan, source.rows and source.rows.count, before)
     first = Run(start, position=Position(plan.initial_epoch), seed=plan.seed)
-    begun = dataclasses.replace(before or first, train_state=start, batches=batches)
-    if found is None:
-        begun = dataclasses.replace(begun, stopped=None)
-    if source.rows is not None:
-        begun = dataclasses.replace(begun, place=None)
-    elif begun.stopped is None and begun.position.epoch < plan.epochs:
-        begun, replay = with_place(begun, source.batches, found is not None)
-        said += [(logging.INFO, text) for text in replay]
-    begun, new = with_memories(begun, everyone)
-    said += held + prepare_directories(everyone, new, begun, resume, about)
-    sinks = sinks_of(everyone, begun.memories, new, anew=resume is not None and found is None)
-    setting = Setting(trainer, programs, frozen, plan, everyone, validation_data, sinks, about, member)
-    session = Session(begun, setting, outlets)
-    for level, text in said:
-        session.say(text, level)
-    return session, source, held_out
+    return dataclasses.replace(before or first, train_state=start, batches=batches)
 
 
 def shared(programs: Programs, frozen: tuple[str, ...]) -> Programs:

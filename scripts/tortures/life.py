@@ -140,8 +140,7 @@ def live(place: Place, die_at: int | None = None) -> None:
         finally:
             say(f"apart {step}")
 
-    patches = mock.patch.multiple(outlets, save_step=saved, read_step=looked_at)
-    with patches:
+    with mock.patch.multiple(outlets, save_step=saved, read_step=looked_at):
         beginning = jg.callbacks.on_train_begin(begun, name="begun")
         chosen = [beginning, *callbacks(place, say)]
         run = trainer().fit(
