@@ -2,15 +2,19 @@
 
     python -m scripts.tortures.soaked --count 1000
 
-`count` starts, in runs that go on from where the one before was killed: four of five are killed within two seconds of
-training, the others before. And ten times as many epochs of a small model with every callback on. What a process holds
-is looked at ten times: memory may grow, from a fifth of the epochs on, by what the history takes and by MEGABYTES more;
-open files and threads, looked at when the save under way is done, are as many at the end.
+`count` starts, in runs that go on from where the one before was killed: four of five are killed somewhere in their next
+LINES steps and saves, the others before training. And ten times as many epochs of a small model with every callback on.
+What a process holds is looked at ten times: from a fifth of the epochs on, the memory in use may grow by what the
+history takes and by MEGABYTES more; open files and threads are as many at the end, once no save is under way.
 """
 
+import ctypes
+import gc
 import json
+import os
 import random
 import resource
+import subprocess
 import sys
 import threading
 import time
@@ -26,7 +30,11 @@ from scripts.tortures.figure import Figure
 from scripts.tortures.killed import LIMIT, strays
 from scripts.tortures.life import Place, live, living
 
-MEGABYTES, LOOKS = 16, 10
+MEGABYTES, LOOKS, LINES = 16, 10, 40
+COUNTED = {"PYTHONMALLOC": "malloc"}
+"""What makes Python take its memory from the C library, which then counts all that is in use. What is resident is more:
+the library keeps what was given back in the arenas of threads, where it grows for thousands of epochs and shrinks
+again (`scripts/notes-torture.md`)."""
 
 
 def torture(count: int, seed: int, folder: Path) -> list[Figure]:
@@ -42,12 +50,12 @@ def starts(count: int, seed: int, folder: Path) -> Figure:
         process.join(LIMIT)
     for _ in range(count):
         place = Place(folder / f"run{runs}", folder / f"run{runs}" / "checkpoints")
-        begun, patience = begins(place), chance.uniform(0.0, 1.5) if chance.random() < 0.2 else LIMIT
+        most, patience = lines(place) + chance.randint(1, LINES), LIMIT if chance.random() < 0.8 else chance.random()
         until = time.monotonic() + patience
         with living(live, place) as process:
-            while process.is_alive() and begins(place) == begun and time.monotonic() < until:
-                time.sleep(0.005)
-            process.join(chance.uniform(0.0, 2.0))
+            while process.is_alive() and lines(place) < most and time.monotonic() < until:
+                time.sleep(0.002)
+            process.join(chance.uniform(0.0, 0.05))
             process.kill()
             process.join()
             failed = process.exitcode not in (0, -9)
@@ -68,24 +76,28 @@ def starts(count: int, seed: int, folder: Path) -> Figure:
     return Figure("starts and kills without stray files", good, count, (f"{runs} runs, {size:.0f} MB", *told))
 
 
-def begins(place: Place) -> int:
-    """How often training has begun."""
-    return place.trace.read_text().count("begin") if place.trace.exists() else 0
+def lines(place: Place) -> int:
+    """How much a run has told: when it begins, and of each dispatch and save."""
+    return place.trace.read_text().count("\n") if place.trace.exists() else 0
 
 
 def epochs(count: int, folder: Path) -> list[Figure]:
     """What a process holds, in numbers, over so many epochs."""
     out = folder / "held.json"
-    with living(train, count, folder / "long", out) as process:
-        process.join()
-        code = process.exitcode
+    call = (
+        "import sys, pathlib, scripts.tortures.soaked as s; s.train(int(sys.argv[1]), *map(pathlib.Path, sys.argv[2:]))"
+    )
+    words = [sys.executable, "-c", call, str(count), str(folder / "long"), str(out)]
+    code = subprocess.run(words, env={**os.environ, **COUNTED}).returncode
     if code != 0:
         return [Figure("epochs", 0, count, (f"exit code {code}",))]
     held = json.loads(out.read_text())
     early, late = held["looks"][1], held["looks"][-1]
     grown = (late["memory"] - early["memory"] - held["history"]) / 2**20
-    text = f"{early['memory'] / 2**20:.0f} MB after a fifth, {late['memory'] / 2**20:.0f} MB at the end"
-    more = f"of them {held['history'] / 2**20:.0f} MB of history; {held['seconds'] / count * 1e3:.1f} ms an epoch"
+    used, resident = ([look[name] / 2**20 for look in held["looks"]] for name in ("memory", "resident"))
+    text = f"{used[1]:.1f} MB in use after a fifth, {used[-1]:.1f} MB at the end, at most {max(used[1:]):.1f} MB"
+    more = f"{held['history'] / 2**20:.1f} MB of history; resident {resident[1]:.0f} to {max(resident):.0f} MB"
+    more += f"; {held['seconds'] / count * 1e3:.1f} ms an epoch"
     return [
         Figure("epochs with every callback, in flat memory", count if grown <= MEGABYTES else 0, count, (text, more)),
         *(
@@ -135,14 +147,32 @@ def everything(folder: Path, count: int, look: Any) -> list[jg.callbacks.Callbac
     ]
 
 
+class Counts(ctypes.Structure):
+    """What the C library (glibc from 2.33 on) counts, of all arenas together, in bytes where nothing else is said."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "mapped", "usmblks", "fsmblks", "in_arenas", "fordblks", "keepcost"
+        )
+    )  # fmt: skip
+
+
 def held() -> dict[str, int]:
-    """The memory, the open files and the threads of this process, once no save is under way."""
+    """The memory that is in use and that is resident, the open files and the threads, once no save is under way."""
     until = time.monotonic() + LIMIT
     while threading.active_count() > 1 and time.monotonic() < until:
         time.sleep(0.001)
+    gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    memory = pages * resource.getpagesize()
-    return {"memory": memory, "files": len([*Path("/proc/self/fd").iterdir()]), "threads": threading.active_count()}
+    resident, count = pages * resource.getpagesize(), getattr(ctypes.CDLL(None), "mallinfo2", None)
+    used = resident
+    if count is not None:
+        count.restype = Counts
+        counts = count()
+        used = counts.mapped + counts.in_arenas
+    files = len([*Path("/proc/self/fd").iterdir()])
+    return {"memory": used, "resident": resident, "files": files, "threads": threading.active_count()}
 
 
 if __name__ == "__main__":
