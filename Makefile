@@ -6,6 +6,8 @@ JOBS ?= 2
 TESTS ?=
 # What is compared with Keras: `make compare CASES="--family recurrent --sample 50"`.
 CASES ?=
+# What is tried on real data: `make experiments EXPERIMENTS="inception --full --seeds 3"`.
+EXPERIMENTS ?=
 # What is measured: `make bench BENCH="--models mlp qa --rounds 5"`.
 BENCH ?=
 # What runs are put through: `make torture TORTURE="--only killed,full"`.
@@ -15,15 +17,18 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs compare torture bench
+.PHONY: help setup demo test lint format docs compare torture bench experiments
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## make the environment, or bring it up to date with its pins
 
 demo: $(READY) ## draw, train, save and load a model of two inputs and three outputs
 	$(BIN)/python -m experiments.digit_pairs
+
+experiments: $(READY) ## train the experiments on real data in their short forms (half an hour; get_data.py fetches the data)
+	$(BIN)/python -m experiments $(EXPERIMENTS)
 
 test: $(READY) ## run the tests and the examples in the docstrings
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)

@@ -1,9 +1,12 @@
-"""Pictures of TensorBoard's pages as a run of jgraph fills them: by hand, with Chromium and its driver.
+r"""Pictures of TensorBoard's pages as a run of jgraph fills them: by hand, with Chromium and its driver.
 
-    python -m scripts.screenshots FOLDER
+    python -m experiments.watch --full
+    python -m scripts.screenshots FOLDER --runs runs/watch/0 --run width_64/tensorboard \
+        --pages scalars histograms graphs projector hparams
+    python -m scripts.screenshots FOLDER --pages images
 
-Trains the same model twice, with other hyperparameters, on scikit-learn's digits; serves both on this machine alone;
-and takes pictures of the Scalars, Graphs, Histograms, Images, Projector, HParams and Text pages.
+The first are of the experiment `watch`. Without `--runs` it trains the same model twice, with other hyperparameters, on
+scikit-learn's digits. Runs are served on this machine alone.
 """
 
 import argparse
@@ -15,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,10 +51,10 @@ SECONDS = 6.0
 
 PAGES = {
     "scalars": "#scalars",
-    "graphs": "#graphs&run=units_32%2Ftrain",
+    "graphs": "#graphs&run={run}%2Ftrain",
     "histograms": "#histograms",
     "images": "#images",
-    "projector": "#projector&run=units_32%2Ftrain",
+    "projector": "#projector&run={run}%2Ftrain",
     "hparams": "#hparams",
     "text": "#text",
 }
@@ -142,6 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=Path, help="runs that are there already, or where they are to be")
+    parser.add_argument("--run", default="units_32", help="whose graph and points are shown")
     parser.add_argument("--pages", nargs="*", default=list(PAGES), choices=PAGES)
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--port", type=int, default=9517, help="of the browser's driver")
@@ -158,7 +163,7 @@ def main() -> None:
                 time.sleep(SECONDS)
                 with contextlib.closing(Browser(options.port, f"{place}/profile")) as browser:
                     for page in options.pages:
-                        browser.open(address + PAGES[page])
+                        browser.open(address + PAGES[page].format(run=urllib.parse.quote(options.run, safe="")))
                         time.sleep(2 * SECONDS)
                         (options.folder / f"tensorboard_{page}.png").write_bytes(browser.picture())
                         print(f"{options.folder}/tensorboard_{page}.png")
