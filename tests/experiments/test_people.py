@@ -9,6 +9,7 @@ import pytest
 
 import jgraph as jg
 from experiments import data, people
+from experiments.__main__ import EXPERIMENTS
 from tests.experiments import files
 
 TEXTS = {
@@ -87,6 +88,7 @@ def test_a_small_run_leaves_all_that_it_says_and_goes_on(small: Path, capsys: py
     tiny = ["--epochs", "2", "--ways", "equal,gradnorm", "--folder", str(folder)]
     reached = people.main(tiny)
     assert {"income, % wrong", "equal, test: sex, % wrong", "gradnorm, validation: age, RMSE in years"} <= set(reached)
+    assert EXPERIMENTS["people"].figure in reached
     assert json.loads((folder / "figures.json").read_text())["reached"] == reached
     for way in ("equal", "gradnorm"):
         assert {"curves.png", "log.csv", "tensorboard"} <= {path.name for path in (folder / way).iterdir()}

@@ -9,6 +9,7 @@ import pytest
 
 import jgraph as jg
 from experiments import data, price
+from experiments.__main__ import EXPERIMENTS
 from tests.experiments import files
 
 
@@ -76,6 +77,7 @@ def test_a_small_run_leaves_all_that_it_says_and_goes_on(root: Path, monkeypatch
     shown = {"joint", "text", "numbers", "average", "weighted sum", "product", "mean price"}
     assert {f"{name}, {part}" for name in shown for part in ("validation", "test")} <= set(reached)
     assert reached["weighted sum, validation"] <= min(reached["average, validation"], reached["mean price, validation"])
+    assert EXPERIMENTS["price"].figure in reached
     assert json.loads((folder / "figures.json").read_text())["reached"] == reached
     for name in ("joint", *chosen):
         assert {"1", "curves.png", "log.csv", "tensorboard"} == {path.name for path in (folder / name).iterdir()}

@@ -9,6 +9,7 @@ import pytest
 
 import jgraph as jg
 from experiments import data, question_answering
+from experiments.__main__ import EXPERIMENTS
 from tests.experiments import files
 
 PEOPLE, PLACES = ("Mary", "John", "Bill"), ("kitchen", "garden", "office")
@@ -90,6 +91,7 @@ def test_a_small_run_leaves_all_that_it_says_and_goes_on(small: Path, capsys: py
     figures = question_answering.main(tiny)
     assert list(figures) == ["task 1", "task 2", "mean", "mean, validation"]
     assert figures["mean"] == (figures["task 1"] + figures["task 2"]) / 2
+    assert EXPERIMENTS["question_answering"].figure in figures
     assert json.loads((folder / "figures.json").read_text())["reached"] == figures
     assert "35.0" in capsys.readouterr().out, "the mean of what is published of these two"
     for task in (1, 2):

@@ -9,6 +9,7 @@ import pytest
 
 import jgraph as jg
 from experiments import data, siamese
+from experiments.__main__ import EXPERIMENTS
 from tests.experiments import files
 
 WORDS = ("dog", "cat", "man", "running", "sleeping", "eats", "walked", "a", "the", "not")
@@ -82,6 +83,7 @@ def test_a_small_run_leaves_all_that_it_says_and_goes_on(small: Path, capsys: py
         f"{part}{name}" for part in ("", "trial, ") for name in ("Pearson", "Spearman", "MSE", "MSE without the line")
     ]
     assert set(figures) == {f"shared, {what}" for what in measured}
+    assert EXPERIMENTS["siamese"].figure in figures
     assert json.loads((folder / "figures.json").read_text())["reached"] == figures
     assert "MaLSTM 0.882" in capsys.readouterr().out
     assert {"curves.png", "log.csv", "tensorboard"} <= {path.name for path in (folder / "shared").iterdir()}

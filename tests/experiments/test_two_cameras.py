@@ -9,6 +9,7 @@ import pytest
 
 import jgraph as jg
 from experiments import two_cameras
+from experiments.__main__ import EXPERIMENTS
 from tests.experiments import files
 
 
@@ -70,6 +71,7 @@ def test_a_small_run_leaves_all_that_it_says_and_goes_on(root: Path, monkeypatch
         left = {path.name for path in (folder / f"{kind}-8").iterdir()}
         assert left == {"2", "curves.png", "log.csv", "tensorboard"}
     assert (folder / "pairs.png").read_bytes()[:4] == b"\x89PNG"
+    assert EXPERIMENTS["two_cameras"].figure in reached
     assert json.loads((folder / "figures.json").read_text())["reached"] == reached
     model, _, _ = jg.load(folder / "shared-8", step="best")
     assert list(model.outputs) == ["one", "other", "same"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from experiments import watch
+from experiments.__main__ import EXPERIMENTS
 from jgraph.storage.event_file import read_records
 from tests.experiments import files
 
@@ -23,6 +24,7 @@ def test_a_run_shows_everything_and_goes_on(tmp_path: Path, monkeypatch: pytest.
     reached = watch.main(words)
     assert reached["width"] == 64
     assert 0.0 <= reached["test accuracy"] <= 1.0
+    assert EXPERIMENTS["watch"].figure in reached
     own = folder / "width_64"
     assert {"report.html", "curves.png", "log.csv", "tensorboard"} < {path.name for path in own.iterdir()}
     [events] = (own / "tensorboard" / "train").glob("*tfevents*")
