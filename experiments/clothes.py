@@ -6,6 +6,7 @@ are trained on and 5,000 held out, by the seed; the published 10,000 test pictur
 
 import argparse
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import optax
 
 import jgraph as jg
-from experiments.common import ended, watchers
+from experiments.common import ended, options, tell, watchers
 from experiments.data import CLOTHES, fashion_mnist, held_out
 from jgraph.core.symbol import Symbol
 
@@ -29,6 +30,24 @@ def parts(seed: int, rows: int) -> dict[str, Arrays]:
     own, held = held_out(len(images), 1 / 12, seed)
     own = own[:rows]
     return {"train": (images[own], classes[own]), "held": (images[held], classes[held]), "test": found["test"]}
+
+
+def asked(doc: str | None, name: str, words: Any) -> tuple[argparse.Namespace, dict[str, Arrays]]:
+    """The options of an experiment on pictures, and its pictures: all of them, or 12,000 to train on."""
+    given = options(doc, name, words, epochs=0, batch=128, rate=4e-3, decay=0.05, precision="", rows=0)
+    given.epochs = given.epochs or (24 if given.full else 3)
+    return given, parts(given.seed, given.rows or (55_000 if given.full else 12_000))
+
+
+def whole(
+    doc: str | None, name: str, model: jg.Model, title: str, published: Mapping[str, str], words: Any
+) -> dict[str, float]:
+    """Trains one network, tests it, and says what was reached."""
+    given, data = asked(doc, name, words)
+    print(model.summary())
+    reached = tested(*train(model, data, given, given.folder), data)
+    tell(given, title, reached, published)
+    return reached
 
 
 def picture() -> tuple[Symbol, Symbol]:
@@ -53,7 +72,7 @@ def classified(image: Symbol, x: Symbol, name: str) -> jg.Model:
 
 
 def train(
-    model: jg.Model, data: dict[str, Arrays], given: argparse.Namespace, folder: Path, **more: Any
+    model: jg.Model, data: dict[str, Arrays], given: argparse.Namespace, folder: Path
 ) -> tuple[jg.Trainer, jg.Run]:
     """Trains with AdamW on a cosine, and validates the averages of the params."""
     steps = given.epochs * -(-len(data["train"][0]) // given.batch)
@@ -73,7 +92,7 @@ def train(
         batch_size=given.batch,
         validation_data=data["held"],
         validation_batch_size=500,
-        callbacks=[*watchers(folder, "val_accuracy"), *more.get("callbacks", [])],
+        callbacks=watchers(folder, "val_accuracy"),
         seed=given.seed,
         resume=folder if given.resume else None,
     )

@@ -13,8 +13,7 @@ pictures takes on two cores of their own it would take 52 minutes.
 from typing import Any
 
 import jgraph as jg
-from experiments.clothes import classified, conv, parts, picture, tested, train
-from experiments.common import options, tell
+from experiments.clothes import classified, conv, picture, whole
 from jgraph.core.symbol import Symbol
 
 PUBLISHED = {"test accuracy": "0.937 (GoogLeNet)", "million params": "at most 1", "minutes": "at most 60"}
@@ -43,13 +42,7 @@ def draw() -> jg.Model:
 
 def main(words: Any = None) -> dict[str, float]:
     """Trains, tests, and says what was reached."""
-    given = options(__doc__, "inception", words, epochs=0, batch=128, rate=4e-3, decay=0.05, precision="", rows=0)
-    given.epochs = given.epochs or (24 if given.full else 3)
-    data, model = parts(given.seed, given.rows or (55_000 if given.full else 12_000)), draw()
-    print(model.summary())
-    reached = tested(*train(model, data, given, given.folder), data)
-    tell(given, "Inception on Fashion-MNIST", reached, PUBLISHED)
-    return reached
+    return whole(__doc__, "inception", draw(), "Inception on Fashion-MNIST", PUBLISHED, words)
 
 
 if __name__ == "__main__":

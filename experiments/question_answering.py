@@ -115,7 +115,7 @@ def train(task: int, parts: Any, codes: dict[str, int], classes: int, given: Any
     how = {"epochs": given.epochs, "batch_size": 32, "drop_last": True, "seed": given.seed}
     how |= {"callbacks": [best, *common.watchers(folder, "val_accuracy")]}
     how |= {"resume": folder if given.resume else None, "validation_data": arrays["validation"]}
-    run = trainer.fit(arrays["train"], **how)
+    run = common.ended(trainer.fit(arrays["train"], **how))
     run.plot(folder / "curves.png", title=f"bAbI task {task}, seed {given.seed}")
     reached = {}
     for part in ("validation", "test"):

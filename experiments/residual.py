@@ -24,8 +24,8 @@ import numpy as np
 import optax
 
 import jgraph as jg
-from experiments.clothes import Arrays, classified, parts, picture, tested, train
-from experiments.common import options, tell
+from experiments.clothes import Arrays, asked, classified, picture, tested, train
+from experiments.common import tell
 from jgraph.core.symbol import Symbol
 
 PUBLISHED = {"test accuracy": "0.935 asked; 0.949 (ResNet-18)", "million params": "at most 1", "minutes": "at most 60"}
@@ -96,9 +96,7 @@ def compare(batch: Arrays, seed: int, path: Path) -> dict[str, float]:
 
 def main(words: Any = None) -> dict[str, float]:
     """Draws the gradients, trains both twins, tests them, and says what was reached."""
-    given = options(__doc__, "residual", words, epochs=0, batch=128, rate=4e-3, decay=0.05, precision="", rows=0)
-    given.epochs = given.epochs or (24 if given.full else 3)
-    data = parts(given.seed, given.rows or (55_000 if given.full else 12_000))
+    given, data = asked(__doc__, "residual", words)
     given.folder.mkdir(parents=True, exist_ok=True)
     reached = compare((data["train"][0][:256], data["train"][1][:256]), given.seed, given.folder / "gradients.png")
     twins = {}

@@ -102,7 +102,7 @@ def train(way: str, parts: dict[str, Any], words: int, given: Any) -> dict[str, 
     how = {"epochs": given.epochs, "batch_size": 64, "validation_batch_size": 250, "seed": given.seed}
     how |= {"callbacks": [best, *common.watchers(folder, "val_pearson_r")]}
     resume = folder if given.resume else None
-    run = trainer.fit(parts["train"], validation_data=parts["trial"], resume=resume, **how)
+    run = common.ended(trainer.fit(parts["train"], validation_data=parts["trial"], resume=resume, **how))
     run.plot(folder / "curves.png", title=f"SICK, {way}, seed {given.seed}")
     said = {part: trainer.predict(run.train_state.averaged(), parts[part][0]) for part in ("trial", "test")}
     score = {part: parts[part][1]["score"] for part in said}
