@@ -72,9 +72,10 @@ class LayerNormalization(Standard):
         """Normalises each row."""
         del train, key
         wide, axes = widen(x), places(self.axis, x.ndim)
-        mean, variance = (f(wide, axes, keepdims=True) for f in (jnp.mean, jnp.var))
+        away = wide - jnp.mean(wide, axes, keepdims=True)
         gamma, beta = (spread(params.get(n, v), x, axes) for n, v in (("gamma", 1.0), ("beta", 0.0)))
-        y = standardized(wide, mean, variance, gamma, beta, epsilon=self.epsilon)
+        # one factor, as in `standardized`, would be a factor, and where XLA fuses it a root, for each number
+        y = away * jax.lax.rsqrt(power(away, axes) + self.epsilon) * gamma + beta
         return narrow(y, x), state
 
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
@@ -147,14 +148,13 @@ class GroupNormalization(Standard):
     ) -> tuple[Array, State]:
         """Normalises each group of each row."""
         del train, key
-        at = self.axis % x.ndim
+        wide, at = widen(x), self.axis % x.ndim
+        axes = tuple(a for a in range(1, x.ndim) if a != at)
         groups = self.groups if self.groups > 0 else x.shape[at]
-        wide = widen(x).reshape(*x.shape[:at], groups, x.shape[at] // groups, *x.shape[at + 1 :])
-        axes = tuple(a for a in range(1, wide.ndim) if a != at)
-        mean, variance = (f(wide, axes, keepdims=True) for f in (jnp.mean, jnp.var))
-        gamma, beta = (spread(params.get(n, v), wide, (at, at + 1)) for n, v in (("gamma", 1.0), ("beta", 0.0)))
-        y = standardized(wide, mean, variance, gamma, beta, epsilon=self.epsilon)
-        return narrow(y.reshape(x.shape), x), state
+        mean = shared(jnp.mean(wide, axes, keepdims=True), at, groups)
+        variance = shared(power(wide - mean, axes), at, groups)
+        gamma, beta = (spread(params.get(n, v), x, (at,)) for n, v in (("gamma", 1.0), ("beta", 0.0)))
+        return narrow(standardized(wide, mean, variance, gamma, beta, epsilon=self.epsilon), x), state
 
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
         """Rows and steps stay where they are."""
@@ -200,8 +200,7 @@ class RMSNormalization(Standard):
         """Divides by the root of the mean square, and scales."""
         del train, key
         wide, axes = widen(x), places(self.axis, x.ndim)
-        square = jnp.mean(jnp.square(wide), axes, keepdims=True)
-        y = wide * jax.lax.rsqrt(square + self.epsilon) * spread(params["scale"], x, axes)
+        y = wide * jax.lax.rsqrt(power(wide, axes) + self.epsilon) * spread(params["scale"], x, axes)
         return narrow(y, x), state
 
     def pass_mask(self, mask: Any, *inputs: Any) -> Any:
@@ -261,6 +260,21 @@ def draw_affine(layer: Any, key: Key, shape: tuple[int, ...]) -> Params:
     """Start values of `gamma` where the layer scales, and of `beta` where it centers."""
     params = {"gamma": draw(layer.gamma_initializer, key, "gamma", shape)} if layer.scale else {}
     return params | ({"beta": draw(layer.beta_initializer, key, "beta", shape)} if layer.center else {})
+
+
+def power(x: Array, axes: Sequence[int]) -> Array:
+    """The mean of |x|^2 along axes, which stay with size 1."""
+    return jnp.mean((x * x.conj()).real, tuple(axes), keepdims=True)
+
+
+def shared(values: Array, axis: int, groups: int) -> Array:
+    """The mean of each group of neighbours along an axis, in the place of each of them.
+
+    >>> shared(jnp.array([[1.0, 3.0, 10.0, 20.0]]), 1, 2).tolist()
+    [[2.0, 2.0, 15.0, 15.0]]
+    """
+    apart = values.reshape(*values.shape[:axis], groups, -1, *values.shape[axis + 1 :])
+    return jnp.broadcast_to(jnp.mean(apart, axis + 1, keepdims=True), apart.shape).reshape(values.shape)
 
 
 def standardized(x: Array, mean: Array, variance: Array, gamma: Any, beta: Any, *, epsilon: float) -> Array:

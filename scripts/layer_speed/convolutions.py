@@ -141,7 +141,8 @@ def transposed(rank: int, batch: int, extent: int, channels: int, kernel: int, s
         convolution = getattr(torch.nn.functional, f"conv_transpose{rank}d")
         front, behind = borders(extent * stride, kernel, stride)
         if front == behind:  # PyTorch cuts as much from both ends, or nothing
-            return weights, lambda x: convolution(x, *weights, stride=stride, padding=front)
+            more = stride - kernel + 2 * front
+            return weights, lambda x: convolution(x, *weights, stride=stride, padding=front, output_padding=more)
         more = max(stride - kernel, 0)
         cut = (slice(None), slice(None), *(slice(front, front + extent * stride),) * rank)
         return weights, lambda x: convolution(x, *weights, stride=stride, output_padding=more)[cut]

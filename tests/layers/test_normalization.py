@@ -40,6 +40,15 @@ def test_group_normalization(groups: int) -> None:
     reference.assert_near(turned, want.transpose(0, 2, 1))
 
 
+@pytest.mark.parametrize("layer", [L.LayerNormalization(), L.GroupNormalization(1), L.RMSNormalization()], ids=str)
+def test_the_power_of_complex_numbers_is_that_of_their_lengths(layer: Any) -> None:
+    x: Any = (X[:, 0] + 2j * X[:, 1]).astype("complex64")
+    params, _ = layer.init(jax.random.key(0), jax.ShapeDtypeStruct(x.shape, x.dtype))
+    away = x if isinstance(layer, L.RMSNormalization) else x - x.mean(1, keepdims=True)
+    want = away / np.sqrt((np.abs(away) ** 2).mean(1, keepdims=True) + layer.epsilon)
+    np.testing.assert_allclose(layer.apply(params, {}, x)[0], want, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(("axis", "axes"), [(-1, (2,)), (1, (1,)), ((1, 2), (1, 2))], ids=str)
 def test_lengths(axis: Any, axes: tuple[int, ...]) -> None:
     """Along axis 1 Keras scales the wrong axis, or fails."""
