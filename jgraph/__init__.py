@@ -13,6 +13,7 @@ from jgraph import losses as losses
 from jgraph import metrics as metrics
 from jgraph import optimizers as optimizers
 from jgraph import regularizers as regularizers
+from jgraph import sharding as sharding
 from jgraph.core.carry import carry as carry
 from jgraph.core.layer import Input as Input
 from jgraph.core.layer import Layer as Layer

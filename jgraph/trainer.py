@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from jgraph.balance.balance import Balance
 from jgraph.callbacks.progress_bar import ProgressBar
@@ -17,21 +15,24 @@ from jgraph.core.model import Model
 from jgraph.core.predict import Program, predict, predict_batches
 from jgraph.core.treatment import widened
 from jgraph.errors import ArgumentError, check_flag, listing
-from jgraph.keys import fold
+from jgraph.sharding.layout import Layout
 from jgraph.train.batches import Binding
 from jgraph.train.beginning import begin
 from jgraph.train.caching import caching, check_cache
 from jgraph.train.callback import Callback
 from jgraph.train.configure import check_averages, make_objective, make_optimizer
+from jgraph.train.devices import DevicePlan, plan_of
 from jgraph.train.gradients import Accumulated
+from jgraph.train.initial import initial, template_of
+from jgraph.train.layout import layout_of, placed
 from jgraph.train.loop import train
 from jgraph.train.lowered import Lowered, lower
-from jgraph.train.many import train_members
+from jgraph.train.many import check_alone, train_members
 from jgraph.train.members import Member, at_rate, callbacks_of, members_of
 from jgraph.train.objective import Objective
 from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan, Validation, check_integer, check_plan
-from jgraph.train.precision import kept, loss_scale_of, with_precision
+from jgraph.train.precision import loss_scale_of, with_precision
 from jgraph.train.printing import table_of
 from jgraph.train.programs import Programs
 from jgraph.train.session import Session
@@ -40,7 +41,6 @@ from jgraph.train.sources import evaluated, sources_of
 from jgraph.train.start import cast_of
 from jgraph.train.state import Run, TrainState, check_kind, check_train_state
 from jgraph.train.step import Step
-from jgraph.tree import match
 from jgraph.typing import Key, Params, PyTree, State
 
 
@@ -78,6 +78,11 @@ class Trainer:
     drawn. The statistics of norms, the weights of attention, losses, metrics, penalties and averages are taken in
     float32 all the same, and `predict` gives float32. `trainer.model` is the model with this precision.
 
+    `mesh`, a `jax.sharding.Mesh` (`jax.make_mesh((4, 2), ("data", "model"))`), spreads training over its devices by
+    `sharding`, a plan of `jg.sharding` (without one, rows are split over all axes): the results are those of one device
+    to rounding, statistics of norms those of the whole batch, and `print(trainer.plan(batch_size=64))` shows what each
+    device gets. Checkpoints of any mesh go on with any other.
+
     `compilation_cache` is a directory in which `fit`, `fit_many`, `evaluate`, `predict` and `lower` keep their compiled
     programs: another process finds them there, and starts sooner, to the same bits. What lies in it is run as it is, so
     it must be yours alone.
@@ -87,7 +92,8 @@ class Trainer:
         ArgumentError: something is not a model, optimizer, loss, weight, metric, momentum or precision.
         DataError: while training, parts cannot share a batch evenly though rows depend on each other.
         LossError: a cross-entropy on an output that ends in something else, or a metric that does not fit its loss.
-        GraphError: all params of the model are frozen. WriteError: the cache cannot be written.
+        GraphError: all params of the model are frozen. WriteError: the cache cannot be written. PathError: a rule of
+        the plan matches nothing. ShapeError: the devices cannot share a dimension evenly.
 
     >>> import jax, jax.numpy as jnp, jgraph as jg, optax
     >>> x = jg.Input((4,), name="x")
@@ -110,6 +116,8 @@ class Trainer:
     validate_ema: bool = False
     precision: str | None = None
     compilation_cache: str | os.PathLike[str] | None = None
+    mesh: Any = None
+    sharding: Any = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, Model):
@@ -130,14 +138,19 @@ class Trainer:
     @functools.cached_property
     def objective(self) -> Objective:
         """Losses, weights and metrics, matched to the outputs."""
-        return make_objective(self.model, self.loss, self.loss_weights, self.metrics)
+        return make_objective(placed(self.model, self.layout), self.loss, self.loss_weights, self.metrics)
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """Where arrays lie: on one device, or on those of the mesh."""
+        return layout_of(self.model, self.mesh, self.sharding)
 
     @functools.cached_property
     def step_function(self) -> Step:
         """The pure step, before it is compiled."""
         optimizer, rate = make_optimizer(self.optimizer, self.learning_rate)
         own = {"ema": self.ema, "validate_ema": self.validate_ema, "loss_scale": loss_scale_of(self.precision)}
-        step = Step(self.objective, optimizer, rate, **own)
+        step = Step(self.objective, optimizer, rate, **own, layout=self.layout)
         if self.accumulate == 1:
             return step
         return dataclasses.replace(step, gradients=Accumulated(self.accumulate, fills=not self._binding.exact))
@@ -155,7 +168,7 @@ class Trainer:
         def compiled(guard: str | None, frozen: tuple[str, ...]) -> Programs:
             step = dataclasses.replace(self.step_function, guard=guard)
             if frozen:
-                model = self.model.freeze(*frozen)
+                model = placed(self.model.freeze(*frozen), self.layout)
                 objective = make_objective(model, self.loss, self.loss_weights, self.metrics)
                 step = dataclasses.replace(step, objective=objective, unseen=self.objective.frozen)
             return Programs(step)
@@ -164,7 +177,7 @@ class Trainer:
 
     @functools.cached_property
     def _binding(self) -> Binding:
-        return Binding(self.model, self.objective)
+        return Binding(self.model, self.objective, self.layout)
 
     # By hand, all pure
 
@@ -174,15 +187,7 @@ class Trainer:
         Raises:
             KeyMismatchError, ShapeError: params or state are not the model's.
         """
-        drawn = self.model.init(fold(key, "init")) if params is None or state is None else (params, state)
-        params, state = drawn[0] if params is None else params, drawn[1] if state is None else state
-        match(params, self.model.params_spec, "Trainer.init, params", "Give the tree that model.init makes.")
-        match(state, self.model.state_spec, "Trainer.init, state", "Give the tree that model.init makes.")
-        if self.precision is not None:
-            params = kept(params, self.model.params_spec)
-        opt_state, *memories = self.step_function.beside(params)
-        start, scale = jax.device_put((np.int32(0), np.float32(1)))  # no programs for two numbers
-        return TrainState(start, params, state, opt_state, fold(key, "steps"), scale, *memories)
+        return initial(self.model, self.step_function, key, params, state, self.precision)
 
     def step(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         """One step on a batch (inputs, targets[, weights]): the next train state and the batch's logs, on the device.
@@ -205,6 +210,17 @@ class Trainer:
         check_flag("lower", donate=donate)
         with caching(self.compilation_cache):
             return lower(self.programs, self._binding, self.template, batch, batch_size, donate)
+
+    def plan(self, batch: Any = None, *, batch_size: int | None = None) -> DevicePlan:
+        """What the devices of the mesh get: each leaf's place and bytes, and what a step takes and sends; print it.
+
+        `batch` and `batch_size` are as in `lower`, and nothing is computed.
+
+        Raises:
+            ArgumentError: there is no mesh. As `lower`, for the batch.
+        """
+        compiled = functools.partial(self.lower, batch, batch_size=batch_size, donate=True)
+        return plan_of(self.model, self.layout, self.template, compiled)
 
     # Over data
 
@@ -297,6 +313,7 @@ class Trainer:
         """
         plan = Plan(epochs, batch_size, 0, shuffle, steps_per_epoch, progress, validation=Validation(validation_split))
         check_plan(plan, None, None)
+        check_alone(self.layout)
         sources = functools.cache(functools.partial(sources_of, self._binding, plan, data, validation_data, None))
         outlets = Outlets()
 
@@ -313,13 +330,7 @@ class Trainer:
     @functools.cached_property
     def template(self) -> TrainState:
         """A train state of specs, but for the key."""
-        specs = self.model.params_spec, self.model.state_spec
-        opt_state = jax.eval_shape(self.step_function.init_optimizer, specs[0])
-        ema = jax.eval_shape(self.step_function.init_averages, specs[0])
-        step: Any = jax.ShapeDtypeStruct((), jnp.int32)
-        scale: Any = jax.ShapeDtypeStruct((), jnp.float32)
-        memories = jax.eval_shape(self.step_function.init_memories)
-        return TrainState(step, *specs, opt_state, jax.random.key(0), scale, *memories, ema=ema)
+        return template_of(self.model, self.step_function)
 
     def learning_rate_of(self, train_state: TrainState) -> Any:
         """The learning rate of a train state's next step, as callbacks have scaled it; `None` where it is not known.
@@ -346,8 +357,11 @@ class Trainer:
     @functools.cached_property
     def _program(self) -> Program:
         """From params, state and inputs by node to outputs: the model's own, in float32 where there is a precision."""
-        program = self.model.program
-        return program if self.precision is None else jax.jit(lambda *given: widened(program(*given)))
+        program, layout = self.model.program, self.layout
+        if self.precision is None and self.mesh is None:
+            return program
+        wide = widened if self.precision is not None else lambda outputs: outputs
+        return jax.jit(lambda params, state, fed: wide(program(params, state, layout.rows(fed))))
 
     def predict(self, train_state: TrainState, inputs: PyTree, batch_size: int = 32, out: PyTree = None) -> PyTree:
         """The model's outputs for all rows, as NumPy arrays, or written into `out`; as `model.predict`.
@@ -355,7 +369,7 @@ class Trainer:
         Of a trainer with a `precision` they are float32.
         """
         self._check_train_state("predict", train_state)
-        trees = train_state.params, train_state.model_state
+        trees = self.layout.kept((train_state.params, train_state.model_state))
         with caching(self.compilation_cache):
             return predict(self.model, self._program, trees, inputs, batch_size, out)
 
@@ -371,7 +385,7 @@ class Trainer:
         [(4, 3), (2, 3)]
         """
         self._check_train_state("predict_batches", train_state)
-        trees = train_state.params, train_state.model_state
+        trees = self.layout.kept((train_state.params, train_state.model_state))
         return predict_batches(self.model, self._program, trees, batches, batch_size)
 
     def _check_train_state(self, where: str, given: Any) -> None:

@@ -159,6 +159,13 @@ class Layer(Known):
         del params
         return ()
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params, by the end of their path: `{"kernel": ("features", "units")}`.
+
+        Rules of `jg.sharding` speak of them. `"..."` in front stands for a window of any rank.
+        """
+        return {}
+
     def mixes(self, *inputs: Any) -> bool:
         """Whether this call, with these symbols and constants, mixes rows: the class's `mixes_rows` unless refined."""
         del inputs

@@ -15,7 +15,7 @@ from jgraph.core.treatment import PLAIN, Treatment
 from jgraph.draw.terminal import table
 from jgraph.errors import ArgumentError, PathError, listing, nearest
 
-SETTINGS = tuple(field.name for field in dataclasses.fields(Treatment))
+SETTINGS = tuple(field.name for field in dataclasses.fields(Treatment) if field.metadata.get("of_policy", True))
 WILD = frozenset("*?[")
 COLUMNS = ("path", "layer", "computed in", "kept in", "remat", "trainable", "rules")
 

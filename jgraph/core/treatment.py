@@ -14,6 +14,18 @@ import numpy as np
 from jgraph.typing import Array, Key, Params, PyTree, State
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Places:
+    """Where a layer finds its params on a mesh, a tree of `jax.sharding.NamedSharding`, and where its outputs lie.
+
+    What is split over more devices than `params` say is brought together for the layer alone: within a block that is
+    computed again for the gradient, it is brought together again.
+    """
+
+    params: PyTree = None
+    outputs: Any = None
+
+
 @dataclasses.dataclass(frozen=True)
 class Treatment:
     """What a policy says of a node.
@@ -24,13 +36,15 @@ class Treatment:
     not. `param_dtype`: the dtype that floating params are made and kept in. `trainable`: whether params are trained;
     where not, no gradient reaches them, and a layer with state is applied as it is outside of training, so that its
     state stays too (as Keras' frozen `BatchNormalization`). A layer that is called inside a frozen model and outside of
-    it is trained through its other calls alone.
+    it is trained through its other calls alone. `places`: where params and outputs lie on a mesh; a trainer says so of
+    the model that it runs, never a policy.
     """
 
     remat: bool | str = False
     dtype: str | None = None
     param_dtype: str | None = None
     trainable: bool = True
+    places: Places | None = dataclasses.field(default=None, metadata={"of_policy": False})
 
     def typing(self) -> "Treatment":
         """The part that changes dtypes."""
@@ -62,6 +76,13 @@ def applied(
     key: Key | None = None,
 ) -> Any:
     """What the layer's `apply` gives under a treatment."""
+    if (places := treatment.places) is not None:
+        own = dataclasses.replace(treatment, places=None)
+        lying = (
+            params if places.params is None or not params else jax.lax.with_sharding_constraint(params, places.params)
+        )
+        outputs, state = applied(layer, own, lying, state, args, options, train, key)
+        return outputs if places.outputs is None else jax.lax.with_sharding_constraint(outputs, places.outputs), state
     if not treatment.trainable:
         params, train = jax.lax.stop_gradient(params), train and not state
     if treatment.dtype is None:

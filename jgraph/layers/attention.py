@@ -140,6 +140,10 @@ class AdditiveAttention(_Attention):
     use_scale: bool = True
     dropout: float = 0.0
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params."""
+        return {"scale": ("features",)}
+
     def init(self, key: Key, xs: Sequence[Spec]) -> tuple[Params, State]:
         """Checks the inputs and draws the scale (Keras: Glorot's)."""
         check_list(self, xs)

@@ -71,6 +71,10 @@ class BatchNormalization(Standard):
         check_axis("BatchNormalization", self.axis)
         check_clipping(self.renorm_clipping)
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params."""
+        return {"gamma": ("features",), "beta": ("features",)}
+
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Makes scale, offset and the moving statistics."""
         shape = (check_width(self, x, self.axis),)

@@ -150,6 +150,10 @@ class _Conv(Windowed):
                 cure="Each group makes filters / groups of the channels.",
             )
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params."""
+        return {"kernel": ("...", "features", "filters"), "bias": ("filters",)}
+
     def shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
         """One kernel for all channels of a group."""
         if channels % self.groups:

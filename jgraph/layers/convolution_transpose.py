@@ -54,6 +54,10 @@ class _ConvTranspose(Windowed):
         check_strides_or_dilation(self)
         check_output_padding(type(self).__name__, self.output_padding, self.steps("strides"))
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params."""
+        return {"kernel": ("...", "filters", "features"), "bias": ("filters",)}
+
     def shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
         """The kernel of the convolution from `filters` to `channels` that this is the transpose of."""
         return {"kernel": (*self.steps("kernel_size"), self.filters, channels), "bias": (self.filters,)}

@@ -39,6 +39,10 @@ class Dense(Standard):
     mixes_rows = False
     logits = "always"
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params."""
+        return {"kernel": ("features", "units"), "bias": ("units",)}
+
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Draws the kernel and the bias."""
         params = {"kernel": draw(self.kernel_initializer, key, "kernel", (check_width(self, x), self.units))}

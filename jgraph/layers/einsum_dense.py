@@ -78,6 +78,12 @@ class EinsumDense(Standard):
         wanted = [n for n in sizes_given(self.output_shape) if n is not None]
         check_positive("EinsumDense", output_shape=wanted or 1)
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params: the letters of the equation, where it has them all."""
+        given, _, output = self.equation.replace(" ", "").partition("->")
+        bias = tuple(output[min(map(output.find, self.bias_axes)) :]) if self.bias_axes else ()
+        return {"kernel": tuple(given.partition(",")[2].replace("...", "")), "bias": bias}
+
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Finds the sizes of the letters, and draws the kernel and the bias."""
         _, letters, output = spelled(self, x)

@@ -41,6 +41,10 @@ class Embedding(Standard):
 
     mixes_rows = False
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params."""
+        return {"embeddings": ("vocabulary", "features")}
+
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Draws the table."""
         if not jnp.issubdtype(x.dtype, jnp.integer):

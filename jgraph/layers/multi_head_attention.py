@@ -46,6 +46,15 @@ class _Heads(Standard):
             inputs = (*inputs, options.pop(name))
         return super().__call__(*inputs, mask=mask, **options)
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params."""
+        return {
+            "kernel": ("features", "heads", "width"),
+            "bias": ("heads", "width"),
+            "attention_output/kernel": ("heads", "width", "features"),
+            "attention_output/bias": ("features",),
+        }
+
     def init(self, key: Key, query: Spec, value: Spec, keys: Spec | None = None, /) -> tuple[Params, State]:
         """Checks the inputs and draws the projections."""
         check_heads(self, query, value, value if keys is None else keys)

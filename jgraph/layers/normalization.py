@@ -62,6 +62,10 @@ class LayerNormalization(Standard):
         super().__post_init__()
         check_axes("LayerNormalization", self.axis)
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params."""
+        return {"gamma": ("features",), "beta": ("features",)}
+
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Makes scale and offset."""
         return draw_affine(self, key, check_widths(self, x, self.axis)), {}
@@ -131,6 +135,10 @@ class GroupNormalization(Standard):
                 cure="Write groups=-1 for one group a channel.",
             )
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params."""
+        return {"gamma": ("features",), "beta": ("features",)}
+
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Checks that the groups divide the channels; makes scale and offset."""
         (size,) = check_widths(self, x, self.axis)
@@ -189,6 +197,10 @@ class RMSNormalization(Standard):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_axes("RMSNormalization", self.axis)
+
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params."""
+        return {"scale": ("features",)}
 
     def init(self, key: Key, x: Spec) -> tuple[Params, State]:
         """Makes the scale."""

@@ -37,6 +37,10 @@ class Recurrent(Standard):
 
     mixes_rows = False
 
+    def named_dimensions(self: Any) -> dict[str, tuple[str, ...]]:
+        """Those of the cell."""
+        return self.cell.named_dimensions()
+
     def init(self: Any, key: Key, x: Spec, initial_state: PyTree = None) -> tuple[Params, State]:
         """Makes what the cell keeps for a step of this sequence."""
         check_features(self, x)

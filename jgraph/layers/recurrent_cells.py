@@ -46,6 +46,14 @@ class GatedCell(Standard):
         """The width of the memory, which is the output."""
         return self.units
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params."""
+        return {
+            "kernel": ("features", "gates"),
+            "recurrent_kernel": ("units", "gates"),
+            "bias": ("...", "gates"),
+        }
+
     def init(self: Any, key: Key, x: Spec, memories: PyTree = None) -> tuple[Params, State]:
         """Draws both kernels and the bias."""
         check_rank(self, x, 2, "[batch, features]")

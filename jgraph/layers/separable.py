@@ -39,6 +39,10 @@ class _DepthwiseConv(Windowed):
 
     fields_of: ClassVar[dict[str, str]] = {"kernel": "depthwise"}
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params."""
+        return {"kernel": ("...", "features", "multiplier"), "bias": ("filters",)}
+
     def shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
         """A few kernels for each channel."""
         kernel = (*self.steps("kernel_size"), channels, self.depth_multiplier)
@@ -70,6 +74,14 @@ class _SeparableConv(Windowed):
     depthwise_constraint: Constraint = None
     pointwise_constraint: Constraint = None
     bias_constraint: Constraint = None
+
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names of the dimensions of its params."""
+        return {
+            "depthwise_kernel": ("...", "features", "multiplier"),
+            "pointwise_kernel": ("...", "channels", "filters"),
+            "bias": ("filters",),
+        }
 
     def shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
         """A few kernels for each channel, and one over what they make."""

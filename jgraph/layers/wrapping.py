@@ -40,6 +40,11 @@ class Wrapping(Layer):
         held = self.held().items()
         return tuple((*path, *inner) for path, layer in held for inner in layer.frozen(read(params, path)))
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """Those of each of them."""
+        held = self.held().items()
+        return {"/".join((*path, end)): n for path, layer in held for end, n in layer.named_dimensions().items()}
+
     def index_range(self) -> int | None:
         """The smallest that one of them has."""
         return min((n for layer in self.held().values() if (n := layer.index_range()) is not None), default=None)

@@ -20,6 +20,7 @@ from jgraph.data.rows import count_rows
 from jgraph.draw.specs import show
 from jgraph.errors import ArgumentError, DataError, KeyMismatchError, listing, nearest
 from jgraph.losses.loss import align, check_targets
+from jgraph.sharding.layout import Layout
 from jgraph.train.objective import Objective, Target
 from jgraph.typing import PyTree
 
@@ -36,6 +37,7 @@ class Binding:
 
     model: Model
     objective: Objective
+    layout: Layout = dataclasses.field(default_factory=Layout)
 
     @functools.cached_property
     def exact(self) -> bool:
@@ -96,7 +98,7 @@ class Binding:
 
     def batch(self, data: Any, where: str) -> Batch:
         """A batch as arrays on the device; its values are not looked at, so that it works on tracers too."""
-        return self.cast(self.bind(data, where)[0])
+        return self.layout.rows(self.cast(self.bind(data, where)[0]))
 
     def cast(self, bound: Batch) -> Batch:
         """Bound rows as arrays of the drawn dtypes, on the device."""

@@ -101,7 +101,7 @@ def _first(trainer: Any, plan: Plan, source: Source, train_state: TrainState | N
     state = train_state if before is None else before.train_state
     if state is not None:
         check_train_state("fit", state, trainer.template)
-    start = fresh_copy(state or trainer.init(jax.random.key(plan.seed)))
+    start = trainer.layout.kept(fresh_copy(state or trainer.init(jax.random.key(plan.seed))))
     batches = check_batches(plan, source.rows and source.rows.count, before)
     first = Run(start, position=Position(plan.initial_epoch), seed=plan.seed)
     return dataclasses.replace(before or first, train_state=start, batches=batches)

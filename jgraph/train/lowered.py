@@ -62,7 +62,8 @@ class Lowered:
         for name, given, spec in zip(self.binding.names, _leaves(bound), _leaves(self.batch), strict=True):
             _check_like(f"Lowered.step, {name}", given, spec)
         self._check_train_state(train_state)
-        return self.compiled(train_state, self.binding.cast(bound))
+        layout = self.binding.layout
+        return self.compiled(layout.kept(train_state), layout.rows(self.binding.cast(bound)))
 
     def _check_train_state(self, given: TrainState) -> None:
         if _outline(given) == self._outline:
@@ -177,7 +178,10 @@ def lower(
         bound = binding.bind(batch, "lower")[0]
     specs: Any = jax.tree.map(_spec, bound)
     program = jax.jit(programs.step.logged, donate_argnums=0) if donate else programs.logged
-    compiled = program.lower(train_state, jax.eval_shape(binding.cast, specs)).compile()
+    layout = binding.layout
+    layout.check_batch("lower, batch_size", next(leaf.shape[0] for leaf in _leaves(specs) if leaf is not None))
+    batched = layout.specs_of_rows(jax.eval_shape(binding.cast, specs))
+    compiled = program.lower(layout.specs(train_state), batched).compile()
     return Lowered(compiled, binding, train_state, specs)
 
 

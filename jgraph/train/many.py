@@ -13,7 +13,8 @@ import numpy as np
 
 from jgraph.data.rows import order_of
 from jgraph.draw.terminal import Line, Terminal
-from jgraph.errors import DataError
+from jgraph.errors import ArgumentError, DataError
+from jgraph.sharding.layout import Layout, Spread
 from jgraph.train.beginning import Begun
 from jgraph.train.mapped import apart, stacked
 from jgraph.train.members import Member
@@ -23,6 +24,21 @@ from jgraph.train.source import ON_DEVICE_BYTES, Source, read_logs
 from jgraph.train.state import Run, TrainState
 from jgraph.train.step import gather
 from jgraph.typing import Array, PyTree
+
+
+def check_alone(layout: Layout) -> None:
+    """Checks that members share one device.
+
+    Raises:
+        ArgumentError: there is a mesh.
+    """
+    if isinstance(layout, Spread):
+        raise ArgumentError(
+            "fit_many",
+            expected="a trainer without a mesh, as all members train in one program on one device",
+            got=f"a mesh of {layout.mesh.size} devices",
+            cure="Train each member by fit, or leave mesh= out.",
+        )
 
 
 def train_members(members: Sequence[Member], begin: Callable[[Member], Begun], progress: bool) -> list[Run]:

@@ -94,7 +94,8 @@ class Session:
         self._undone: Run | None = None
         self._feed: Feed | None = None
         if run.sums is not None:  # a step that was refused may be tried again
-            run = dataclasses.replace(run, sums=jnp.stack([run.sums[0], self._empty[1]]))
+            sums = setting.step.layout.whole(jnp.stack([run.sums[0], self._empty[1]]))
+            run = dataclasses.replace(run, sums=sums)
         self._commit(run)
         self.step = int(run.train_state.step)
 

@@ -81,7 +81,7 @@ class Source:
         """The source with small rows put on the device, once for all epochs, and its kind of program decided."""
         if self.rows is None or not self.on_device_wanted:
             return self
-        bound = self.binding.cast(self._weighed(self.rows.bound))
+        bound = self.binding.layout.whole(self.binding.cast(self._weighed(self.rows.bound)))
         rows, looping = dataclasses.replace(self.rows, bound=bound), loops(self.programs.step, train_state, bound)
         return dataclasses.replace(self, rows=rows, resident=True, looping=looping)
 
@@ -237,7 +237,7 @@ class Source:
         One that is smaller than others is filled up where that changes nothing, as it then needs no program of its own.
         """
         batch, real = fill_up(bound, count, count if self.binding.exact else size)
-        return Ready(self.binding.cast(batch), real, place)
+        return Ready(self.binding.layout.rows(self.binding.cast(batch)), real, place)
 
     def _weighed(self, bound: Batch, where: str | None = None) -> Batch:
         return bound if self.class_weights is None else self.class_weights(bound, where or self.where)
@@ -269,7 +269,7 @@ def measure(
     """Evaluates a source that has been placed, or its first `steps` batches: its logs, without the prefix `val_`."""
     objective = source.binding.objective
     with contextlib.closing(source.whole(train_state, batch_size, steps)) as feed:
-        sums, number = fold(feed, objective.init(), pace, going)
+        sums, number = fold(feed, source.binding.layout.whole(objective.init()), pace, going)
     if going():
         source.check_given(number, steps)
     return read_logs(objective, sums, objective.combined(train_state.balance, train_state.step))

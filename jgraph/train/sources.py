@@ -63,6 +63,9 @@ def sources_of(
     elif validation_data is not None:
         times = plan.epochs // every - begin // every
         held_out = source_of(binding, programs, validation_data, "fit, validation_data", times, plan.data_on_device)
+    binding.layout.check_batch("fit, batch_size", plan.batch_size)
+    if held_out is not None and plan.validation.batch_size is not None:
+        binding.layout.check_batch("fit, validation_batch_size", plan.validation.batch_size)
     check_epoch(plan, *source.size)
     if source.rows is not None:
         programs.step.gradients.check("fit, batch_size", sizes_of(plan, source.rows.count))
@@ -79,9 +82,11 @@ def evaluated(
         ArgumentError: a size is none, or more than the data have. All errors of `source_of`.
     """
     check_batch_size("evaluate", batch_size)
+    binding.layout.check_batch("evaluate, batch_size", batch_size)
     if steps is not None:
         check_integer("evaluate, steps", steps, 1)
     source = source_of(binding, programs, data, "evaluate", 1)
     rows, batches = source.size
     check_steps("evaluate, steps", steps, rows, batches if rows is None else steps_of(rows, batch_size))
+    train_state = binding.layout.kept(train_state)
     return measure(source.place(train_state), train_state, batch_size, steps, Pace())

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,8 +11,9 @@ import optax
 
 from jgraph.core.run import constrained
 from jgraph.core.treatment import is_floating, widened
-from jgraph.errors import ArgumentError, JGraphError
 from jgraph.keys import fold
+from jgraph.sharding.layout import Layout
+from jgraph.train.asking import accepted, asked, told
 from jgraph.train.gradients import Gradients, Seen, View, Whole
 from jgraph.train.loss_scale import Unscaled
 from jgraph.train.objective import Objective
@@ -53,7 +53,7 @@ class Step:
     and one gradient, of several; `loss_scale` keeps the gradients of float16 from vanishing.
     `ema` is the momentum of the averages of the trained params, where they are kept, and `validate_ema` says whether
     they are what `fit` validates. `unseen` is where in the params those are that the optimizer has never seen, if more
-    of them have been frozen since.
+    of them have been frozen since. `layout` is where the train state and the rows of a batch lie.
     """
 
     objective: Objective
@@ -65,6 +65,7 @@ class Step:
     ema: float | None = None
     validate_ema: bool = False
     unseen: frozenset[tuple[str, ...]] | None = None
+    layout: Layout = dataclasses.field(default_factory=Layout)
 
     def __call__(self, train_state: TrainState, batch: tuple, real: Array | None = None) -> tuple[TrainState, Array]:
         """Takes one step, whatever its loss: the next train state and the batch's sums."""
@@ -82,7 +83,7 @@ class Step:
         Raises:
             ArgumentError: the optimizer cannot begin with the params of a model.
         """
-        return _asked(self.optimizer.init, self.divide(params)[0])
+        return asked(self.optimizer.init, self.divide(params)[0])
 
     def init_averages(self, params: Params) -> PyTree:
         """The averages of the trained params before the first step, in at least float32; nothing where none are kept.
@@ -104,7 +105,8 @@ class Step:
         """
 
         def beside(params: Params) -> tuple[PyTree, ...]:
-            return self.init_optimizer(params), *self.init_memories(), self.init_averages(params)
+            made = self.init_optimizer(params), *self.init_memories(), self.init_averages(params)
+            return self.layout.kept(made)
 
         return jax.jit(beside)
 
@@ -117,7 +119,7 @@ class Step:
         """Makes the sums of an epoch without steps."""
 
         def init() -> Array:
-            return jnp.stack([self.objective.init()] * 2)
+            return self.layout.whole(jnp.stack([self.objective.init()] * 2))
 
         return jax.jit(init)
 
@@ -128,6 +130,7 @@ class Step:
     def look(self, train_state: TrainState, batch: tuple, real: Array | None) -> Found:
         """Runs a batch forward and backward: losses are scaled, balanced, differentiated; gradients are unscaled."""
         balance, memory, scale = self.objective.balance, train_state.balance, train_state.loss_scale
+        batch, real = self.layout.rows((batch, real))
         key = jax.random.fold_in(train_state.key, train_state.step)
         trained, frozen = divide(train_state.params, self.objective.frozen)
         view = View(self.objective, frozen, train_state.model_state, batch, real, key)
@@ -174,7 +177,8 @@ class Step:
             lambda: self.moved(train_state, found),
             lambda: train_state.replace(step=train_state.step + 1),
         )
-        return after.replace(loss_scale=self.loss_scale.update(train_state.loss_scale, found.finite))
+        after = after.replace(loss_scale=self.loss_scale.update(train_state.loss_scale, found.finite))
+        return self.layout.kept(after)
 
     def moved(self, train_state: TrainState, found: Found) -> TrainState:
         """Applies gradients, at the step's rate where it is known, else with the updates scaled; then constrains."""
@@ -182,8 +186,8 @@ class Step:
         if self.rate is not None:
             opt_state = with_rate(opt_state, self.learning_rate(train_state))
         trained, frozen = self.divide(train_state.params)
-        extra = _accepted(self.optimizer.update, _told(found, trained))
-        updates, moved_state = _asked(self.optimizer.update, found.grads, opt_state, trained, **extra)
+        extra = accepted(self.optimizer.update, told(found, trained))
+        updates, moved_state = asked(self.optimizer.update, found.grads, opt_state, trained, **extra)
         if self.rate is None:
             updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
         moved: Any = optax.apply_updates(trained, updates)
@@ -263,7 +267,7 @@ class Step:
             return self.update(train_state, found), sums.at[0].set(added)
 
         if self.guard is None:
-            return take()
+            return self.placed(take())
         watched = found.loss
         if self.guard in ("gradients", "update"):  # a sum is finite only where all its terms are
             watched = watched + sum(jnp.sum(g).astype(jnp.float32) for g in jax.tree.leaves(found.grads))
@@ -276,11 +280,17 @@ class Step:
             )
             take = functools.partial(lambda taken: taken, taken)
         # Only the update stands in the branch: selecting each leaf instead cost 11 % of the MLP's steps, this nothing.
-        return jax.lax.cond(
-            fine & going,
-            take,
-            lambda: (train_state, jnp.where(going, sums.at[1].set(found.sums), sums)),
+        return self.placed(
+            jax.lax.cond(
+                fine & going,
+                take,
+                lambda: (train_state, jnp.where(going, sums.at[1].set(found.sums), sums)),
+            )
         )
+
+    def placed(self, carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
+        """A train state and sums where they lie, so that every dispatch finds them as the one before has left them."""
+        return self.layout.kept(carry[0]), self.layout.whole(carry[1])
 
     def at(
         self, train_state: TrainState, sums: Array, data: tuple, order: Array, index: Array
@@ -303,11 +313,13 @@ class Step:
             i, train_state, sums = carry
             return i + 1, *self.at(train_state, sums, data, order, start + i)
 
-        return jax.lax.while_loop(goes_on, body, (jnp.zeros((), jnp.int32), train_state, sums))[1:]
+        return self.placed(jax.lax.while_loop(goes_on, body, (jnp.zeros((), jnp.int32), train_state, sums))[1:])
 
     def measured(self, params: PyTree, state: PyTree, sums: Array, batch: tuple, real: Array | None = None) -> Array:
         """Evaluates a batch and adds its sums up."""
-        return self.objective.merge(sums, self.objective.evaluate(params, state, batch, real, train=False).sums)
+        batch, real = self.layout.rows((batch, real))
+        found = self.objective.evaluate(params, state, batch, real, train=False)
+        return self.layout.whole(self.objective.merge(sums, found.sums))
 
     def measured_at(self, params: PyTree, state: PyTree, sums: Array, data: tuple, order: Array, index: Array) -> Array:
         """Evaluates the batch at an index of the order."""
@@ -324,53 +336,6 @@ class Step:
             return self.measured_at(params, state, sums, data, order, start + i)
 
         return jax.lax.fori_loop(0, count, body, sums)
-
-
-def _asked(function: Any, *args: Any, **extra: Any) -> Any:
-    """What `init` or `update` of an optimizer gives; an error of its own says whose it is.
-
-    Raises:
-        ArgumentError: it raised an error.
-    """
-    try:
-        return function(*args, **extra)
-    except JGraphError:
-        raise
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        expected = "an optimizer of nested dicts of params, which asks for no more than optax's extra arguments"
-        got = f"{type(error).__name__}: {error}"[:300].removesuffix(".")
-        cure = "Try it by hand: optimizer.init(params), optimizer.update(grads, opt_state, params)."
-        raise ArgumentError("Trainer, optimizer", expected=expected, got=got, cure=cure) from error
-
-
-def _told(found: Found, trained: PyTree) -> dict[str, Any]:
-    """What an optimizer may ask for beside gradients and params, under optax's names: the loss, and how to compute it.
-
-    Where it sees a part of the params alone, as with `optax.partition`, its functions take such a part, and the others
-    are as they are before the step.
-    """
-
-    def value_fn(some: PyTree, *, obj_fn: Any = None, grad_fn: Any = None) -> Array:
-        del obj_fn, grad_fn  # a line search hands on whatever else it was told
-
-        def whole(own: Any, param: Any) -> Any:
-            return param if isinstance(own, optax.MaskedNode) else own
-
-        return found.loss_of(jax.tree.map(whole, some, trained, is_leaf=lambda n: isinstance(n, optax.MaskedNode)))
-
-    def grad_fn(some: PyTree, number: Any = None) -> PyTree:
-        del number  # of the adversarial step, for those who draw other batches for it
-        return jax.grad(value_fn)(some)
-
-    searching = {"value": found.loss, "grad": found.grads, "value_fn": value_fn}
-    return {**searching, "obj_fn": value_fn, "grad_fn": grad_fn}
-
-
-def _accepted(update: Any, extra: dict[str, Any]) -> dict[str, Any]:
-    """The extra arguments that an optimizer takes, which for most are all."""
-    taken = inspect.signature(update).parameters
-    open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values())
-    return extra if open_ended else {name: value for name, value in extra.items() if name in taken}
 
 
 def _in_dtype_of(old: Any, new: Any) -> Any:
