@@ -27,16 +27,14 @@ from jgraph.train.initial import initial, template_of
 from jgraph.train.layout import layout_of, placed
 from jgraph.train.loop import train
 from jgraph.train.lowered import Lowered, lower
-from jgraph.train.many import check_alone, train_members
-from jgraph.train.members import Member, at_rate, callbacks_of, members_of
+from jgraph.train.many import fit_members
+from jgraph.train.members import members_of
 from jgraph.train.objective import Objective
 from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan, Validation, check_integer, check_plan
 from jgraph.train.precision import loss_scale_of, with_precision
 from jgraph.train.printing import table_of
 from jgraph.train.programs import Programs
-from jgraph.train.session import Session
-from jgraph.train.source import Source
 from jgraph.train.sources import evaluated, sources_of
 from jgraph.train.start import cast_of
 from jgraph.train.state import Run, TrainState, check_kind, check_train_state
@@ -313,19 +311,9 @@ class Trainer:
         """
         plan = Plan(epochs, batch_size, 0, shuffle, steps_per_epoch, progress, validation=Validation(validation_split))
         check_plan(plan, None, None)
-        check_alone(self.layout)
-        sources = functools.cache(functools.partial(sources_of, self._binding, plan, data, validation_data, None))
-        outlets = Outlets()
-
-        def begun(member: Member) -> tuple[Session, Source, Source | None]:
-            own = dataclasses.replace(plan, seed=member.seed, progress=False)
-            start = at_rate(member, self.init(jax.random.key(member.seed)), self.step_function)
-            chosen = callbacks_of(member, callbacks)
-            cast = cast_of(chosen), cast_of([*chosen, *_defaults(chosen, progress=False)])
-            return begin(self, own, sources, *cast, start, None, None, outlets, member.number)
-
         with caching(self.compilation_cache):
-            return train_members(members_of(seeds, learning_rate), begun, progress)
+            given = data, validation_data
+            return fit_members(self, plan, given, members_of(seeds, learning_rate), callbacks, _defaults, self.layout)
 
     @functools.cached_property
     def template(self) -> TrainState:

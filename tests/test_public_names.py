@@ -39,6 +39,7 @@ DOCUMENTED = {
         "optimizers",
     ),
     "weights": ("initializers", "regularizers", "constraints"),
+    "devices": ("sharding",),
     "files": ("save", "load"),
     "looking": ("inspect", "debug"),
     "other libraries": ("interop",),

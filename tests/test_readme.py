@@ -98,6 +98,14 @@ def test_the_error_of_the_page_on_faults_carries_the_run(tmp_path: Path) -> None
     assert int(names["rest"].train_state.step) == 12
 
 
+@pytest.mark.slow
+def test_the_page_on_many_devices_runs_on_one(tmp_path: Path) -> None:
+    outcome = run_page(ROOT / "docs/scale.md", tmp_path)
+    assert len(outcome.names["run"].history["loss"]) == 2
+    assert "features 32, units 256" in outcome.printed
+    assert "One step, on each device" in outcome.printed
+
+
 def test_the_page_on_callbacks_knows_every_callback_action_and_hook() -> None:
     names = set(vars(jg.callbacks)) - {"Callback", "Event"}
     public = {name for name in names if getattr(vars(jg.callbacks)[name], "__module__", "").startswith("jgraph.")}

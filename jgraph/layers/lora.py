@@ -105,6 +105,10 @@ class LoRA(Layer):
                 put(merged, path, {leaf: value})
         return merged
 
+    def named_dimensions(self) -> dict[str, tuple[str, ...]]:
+        """Those of the layer."""
+        return self.layer.named_dimensions()
+
     def frozen(self, params: Params) -> tuple[tuple[str, ...], ...]:
         """All but the factors."""
         return tuple(path for path, _ in paths_of(params) if not path[-1].startswith("lora_"))

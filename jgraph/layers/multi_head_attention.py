@@ -30,6 +30,14 @@ from jgraph.layers.standard import Standard
 from jgraph.regularizers import Regularizer
 from jgraph.typing import Array, Function, Key, Params, PyTree, Spec, State
 
+DIMENSIONS = {
+    "kernel": ("features", "heads", "width"),
+    "bias": ("heads", "width"),
+    "attention_output/kernel": ("heads", "width", "features"),
+    "attention_output/bias": ("features",),
+}
+"""The names of the dimensions of the params."""
+
 
 class _Heads(Standard):
     """Attention of query, value and perhaps key in heads, whose numbers and widths a class gives."""
@@ -48,12 +56,7 @@ class _Heads(Standard):
 
     def named_dimensions(self) -> dict[str, tuple[str, ...]]:
         """The names of the dimensions of its params."""
-        return {
-            "kernel": ("features", "heads", "width"),
-            "bias": ("heads", "width"),
-            "attention_output/kernel": ("heads", "width", "features"),
-            "attention_output/bias": ("features",),
-        }
+        return dict(DIMENSIONS)
 
     def init(self, key: Key, query: Spec, value: Spec, keys: Spec | None = None, /) -> tuple[Params, State]:
         """Checks the inputs and draws the projections."""

@@ -28,6 +28,9 @@ from jgraph.ops.recurrence import Step, gru, lstm, simple, weigh
 from jgraph.regularizers import Regularizer
 from jgraph.typing import Array, Key, Params, PyTree, Spec, State
 
+DIMENSIONS = {"kernel": ("features", "gates"), "recurrent_kernel": ("units", "gates"), "bias": ("...", "gates")}
+"""The names of the dimensions of the params; all gates lie side by side."""
+
 
 class GatedCell(Standard):
     """What the three cells share: a kernel for steps and one for the memory, with columns for each gate.
@@ -48,11 +51,7 @@ class GatedCell(Standard):
 
     def named_dimensions(self) -> dict[str, tuple[str, ...]]:
         """The names of the dimensions of its params."""
-        return {
-            "kernel": ("features", "gates"),
-            "recurrent_kernel": ("units", "gates"),
-            "bias": ("...", "gates"),
-        }
+        return dict(DIMENSIONS)
 
     def init(self: Any, key: Key, x: Spec, memories: PyTree = None) -> tuple[Params, State]:
         """Draws both kernels and the bias."""

@@ -40,6 +40,10 @@ class Sharding:
 
     Raises:
         ArgumentError: a part is none of these.
+
+    >>> import jgraph as jg
+    >>> jg.sharding.Sharding(rows="data", rules={"up": {"units": "model"}}).rows
+    ('data',)
     """
 
     rows: Axes = ()
@@ -52,17 +56,8 @@ class Sharding:
         for name in ("rows", "spread"):
             object.__setattr__(self, name, _axes(f"Sharding, {name}", getattr(self, name)))
         for name in ("rules", "outputs"):
-            given = getattr(self, name)
-            if not isinstance(given, Mapping) or not all(isinstance(pattern, str) for pattern in given):
-                cure = "Write {'up/kernel': (None, 'model')}, or {'up': {'units': 'model'}}."
-                raise ArgumentError(f"Sharding, {name}", expected="a dict of rules", got=repr(given), cure=cure)
-            checked = {p: _rule(f"Sharding, {name}, {p!r}", rule, name == "rules") for p, rule in given.items()}
-            object.__setattr__(self, name, MappingProxyType(checked))
-        if isinstance(self.smallest, bool) or not isinstance(self.smallest, int) or self.smallest < 0:
-            got = repr(self.smallest)
-            raise ArgumentError(
-                "Sharding, smallest", expected="a number of at least 0", got=got, cure="Write smallest=1024."
-            )
+            object.__setattr__(self, name, _rules(f"Sharding, {name}", getattr(self, name), name == "rules"))
+        _check_smallest("Sharding", self.smallest)
 
 
 def data_parallel(*axes: str) -> Sharding:
@@ -77,7 +72,7 @@ def data_parallel(*axes: str) -> Sharding:
     >>> jg.sharding.data_parallel("data").rows
     ('data',)
     """
-    return Sharding(rows=axes or ("data",))
+    return Sharding(rows=_axes("data_parallel, axes", axes or ("data",)))
 
 
 def fsdp(*axes: str, smallest: int = 1024) -> Sharding:
@@ -94,7 +89,9 @@ def fsdp(*axes: str, smallest: int = 1024) -> Sharding:
     >>> jg.sharding.fsdp("data").spread
     ('data',)
     """
-    return Sharding(rows=axes or ("data",), spread=axes or ("data",), smallest=smallest)
+    named = _axes("fsdp, axes", axes or ("data",))
+    _check_smallest("fsdp", smallest)
+    return Sharding(rows=named, spread=named, smallest=smallest)
 
 
 def tensor_parallel(rules: Mapping[str, Any], outputs: Mapping[str, Any] = NOTHING) -> Sharding:
@@ -115,7 +112,8 @@ def tensor_parallel(rules: Mapping[str, Any], outputs: Mapping[str, Any] = NOTHI
     >>> plan.rules["*/down/kernel"]
     (('model',), ())
     """
-    return Sharding(rules=rules, outputs=outputs)
+    where = "tensor_parallel"
+    return Sharding(rules=_rules(f"{where}, rules", rules, True), outputs=_rules(f"{where}, outputs", outputs, False))
 
 
 def combine(*plans: Sharding) -> Sharding:
@@ -132,7 +130,7 @@ def combine(*plans: Sharding) -> Sharding:
     for plan in plans:
         if not isinstance(plan, Sharding):
             cure = "Write jg.sharding.combine(jg.sharding.fsdp('data'), jg.sharding.tensor_parallel(rules))."
-            raise ArgumentError("combine", expected="plans of jg.sharding", got=repr(plan), cure=cure)
+            raise ArgumentError("combine, plans", expected="plans of jg.sharding", got=repr(plan), cure=cure)
     return Sharding(
         rows=_each(plan.rows for plan in plans),
         rules=_merged("rules", [plan.rules for plan in plans]),
@@ -167,6 +165,19 @@ def _axes(where: str, given: Any) -> Axes:
         cure = "Write 'data', ('data', 'model'), or None."
         raise ArgumentError(where, expected="different names of axes of the mesh", got=repr(given), cure=cure)
     return tuple(axes)
+
+
+def _rules(where: str, given: Any, by_name: bool) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping) or not all(isinstance(pattern, str) for pattern in given):
+        cure = "Write {'up/kernel': (None, 'model')}" + ", or {'up': {'units': 'model'}}" * by_name + "."
+        raise ArgumentError(where, expected="a dict of rules", got=repr(given), cure=cure)
+    return MappingProxyType({pattern: _rule(f"{where}, {pattern!r}", rule, by_name) for pattern, rule in given.items()})
+
+
+def _check_smallest(where: str, given: Any) -> None:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        cure = "Write smallest=1024."
+        raise ArgumentError(f"{where}, smallest", expected="a number of at least 0", got=repr(given), cure=cure)
 
 
 def _rule(where: str, given: Any, by_name: bool) -> Rule:

@@ -29,7 +29,7 @@ def layout_of(model: Model, mesh: Any, sharding: Any) -> Layout:
         return Layout()
     if mesh is None:
         cure = "Write mesh=jax.make_mesh((jax.device_count(),), ('data',)), for one device too."
-        raise ArgumentError("Trainer, mesh", expected="a mesh, as there is a plan", got="None", cure=cure)
+        raise ArgumentError("Trainer, mesh", expected="a mesh, as `sharding` is given", got="None", cure=cure)
     mesh = check_mesh(mesh)
     sharding = data_parallel(*mesh.axis_names) if sharding is None else sharding
     if not isinstance(sharding, Sharding):

@@ -4,10 +4,13 @@ On the device the members are stacked and mapped. On the host each has a session
 see its logs alone, and what they ask for acts on it alone. So each member is an ordinary run.
 """
 
+import dataclasses
+import functools
 import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -15,22 +18,36 @@ from jgraph.data.rows import order_of
 from jgraph.draw.terminal import Line, Terminal
 from jgraph.errors import ArgumentError, DataError
 from jgraph.sharding.layout import Layout, Spread
-from jgraph.train.beginning import Begun
+from jgraph.train.batches import Binding
+from jgraph.train.beginning import Begun, begin
+from jgraph.train.callback import Callback
 from jgraph.train.mapped import apart, stacked
-from jgraph.train.members import Member
+from jgraph.train.members import Member, at_rate, callbacks_of
+from jgraph.train.outlets import Outlets
+from jgraph.train.plan import Plan
 from jgraph.train.programs import DeviceFeed, Several, fold, one_by_one
 from jgraph.train.session import Session
 from jgraph.train.source import ON_DEVICE_BYTES, Source, read_logs
+from jgraph.train.sources import sources_of
+from jgraph.train.start import cast_of
 from jgraph.train.state import Run, TrainState
 from jgraph.train.step import gather
 from jgraph.typing import Array, PyTree
 
 
-def check_alone(layout: Layout) -> None:
-    """Checks that members share one device.
+def fit_members(
+    trainer: Any,
+    plan: Plan,
+    data: tuple[Any, Any],
+    members: Sequence[Member],
+    callbacks: Sequence[Callback],
+    defaults: Callable[..., list[Callback]],
+    layout: Layout,
+) -> list[Run]:
+    """Trains members on data and validation data, each with callbacks of its own and those that are always there.
 
     Raises:
-        ArgumentError: there is a mesh.
+        ArgumentError: the trainer has a mesh. All errors of `fit_many`.
     """
     if isinstance(layout, Spread):
         raise ArgumentError(
@@ -39,6 +56,19 @@ def check_alone(layout: Layout) -> None:
             got=f"a mesh of {layout.mesh.size} devices",
             cure="Train each member by fit, or leave mesh= out.",
         )
+    sources = functools.cache(
+        functools.partial(sources_of, Binding(trainer.model, trainer.objective), plan, *data, None)
+    )
+    outlets = Outlets()
+
+    def begun(member: Member) -> Begun:
+        own = dataclasses.replace(plan, seed=member.seed, progress=False)
+        start = at_rate(member, trainer.init(jax.random.key(member.seed)), trainer.step_function)
+        chosen = callbacks_of(member, callbacks)
+        cast = cast_of(chosen), cast_of([*chosen, *defaults(chosen, progress=False)])
+        return begin(trainer, own, sources, *cast, start, None, None, outlets, member.number)
+
+    return train_members(members, begun, plan.progress)
 
 
 def train_members(members: Sequence[Member], begin: Callable[[Member], Begun], progress: bool) -> list[Run]:

@@ -11,6 +11,10 @@ import pytest
 
 import jgraph as jg
 from jgraph.errors import RandomKeyError
+from jgraph.layers.lora import LoRA
+from jgraph.layers.standard import Standard
+from jgraph.layers.wrapping import Wrapping
+from jgraph.train.layout import named_params
 from tests.laws.members import LAYERS, Member
 
 BATCH, FREE = 4, 6
@@ -249,3 +253,15 @@ def test_repr_says_how_it_was_made(member: Member) -> None:
 def test_every_layer_is_a_member() -> None:
     layers = {n for n, v in vars(jg.layers).items() if isinstance(v, type) and issubclass(v, jg.Layer)}
     assert layers <= {type(member.make()).__name__ for member in LAYERS}
+
+
+@members
+def test_the_dimensions_of_params_have_names(member: Member) -> None:
+    """Those of layers of jgraph, but where their number depends on the layer's axes."""
+    model = case_of(member).model
+    layers = {node.path: node.layer for node in model.nodes}
+    unnamed = {path for path, param in named_params(model).items() if "0" in param.dims and "lora_" not in path}
+    for path in unnamed:
+        layer = layers[path.rpartition("/")[0]]
+        own = isinstance(layer, (Standard, Wrapping, LoRA))
+        assert not own or isinstance(layer, (jg.layers.LayerNormalization, jg.layers.PReLU)), path

@@ -14,6 +14,7 @@ from jgraph.errors import ArgumentError, PathError, ShapeError
 from jgraph.train.layout import named_params
 from jgraph.tree import leaves_with_names
 from tests.mesh.drawings import CASES, Case, dense
+from tests.test_readme import run_page
 
 S = jg.sharding
 MESH = jax.make_mesh((4, 2), ("data", "model"))
@@ -140,6 +141,30 @@ def test_a_checkpoint_goes_on_with_other_devices(tmp_path: Path, before: tuple, 
     near(run.history, fit(before, 4, tmp_path / "b").history, 1e-4)
 
 
+def test_a_run_that_goes_on_with_the_same_devices_has_the_same_bits(tmp_path: Path) -> None:
+    case = dense()
+    plan = S.combine(S.fsdp("data", smallest=16), S.tensor_parallel(case.rules))
+    trainer = jg.Trainer(case.model, optax.adam(1e-2), case.loss, mesh=MESH, sharding=plan)
+
+    def fit(epochs: int, directory: Path, **options: Any) -> jg.Run:
+        saving = [jg.callbacks.Checkpoint(directory)]
+        return trainer.fit(case.data, epochs=epochs, batch_size=8, callbacks=saving, progress=False, **options)
+
+    whole = fit(4, tmp_path / "whole")
+    fit(2, tmp_path / "parts")
+    rest = fit(4, tmp_path / "parts", resume=tmp_path / "parts")
+    assert rest.history == whole.history
+    for a, b in zip(jax.tree.leaves(rest.train_state.params), jax.tree.leaves(whole.train_state.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert a.sharding == b.sharding
+
+
+def test_the_page_on_many_devices(tmp_path: Path) -> None:
+    outcome = run_page(Path(__file__).parents[2] / "docs/scale.md", tmp_path)
+    assert "data=8, model=1" in outcome.printed
+    assert "all-gather over 8" in outcome.printed
+
+
 def test_a_plan_says_what_each_device_gets() -> None:
     case = dense()
     trainer = jg.Trainer(case.model, optax.adam(1e-3), case.loss, mesh=MESH, sharding=plan_of("combined", case))
@@ -211,7 +236,7 @@ def test_outputs_lie_where_rules_say() -> None:
         ({"mesh": MESH, "sharding": S.fsdp("dat")}, ArgumentError, "Did you mean 'data'"),
         ({"mesh": MESH, "sharding": "fsdp"}, ArgumentError, "a plan of jg.sharding"),
         ({"mesh": 8}, ArgumentError, "jax.sharding.Mesh"),
-        ({"sharding": S.fsdp("data")}, ArgumentError, "a mesh, as there is a plan"),
+        ({"sharding": S.fsdp("data")}, ArgumentError, "a mesh, as `sharding` is given"),
         ({"mesh": MESH, "sharding": S.tensor_parallel({"upp": {"units": "model"}})}, PathError, "'up'"),
         ({"mesh": MESH, "sharding": S.tensor_parallel({"y": {"units": "data"}})}, ShapeError, "got 10"),
         ({"mesh": MESH, "sharding": S.tensor_parallel({}, outputs={"upp": ("data",)})}, PathError, "'up'"),

@@ -9,7 +9,7 @@ import jgraph as jg
 from jgraph.errors import ArgumentError, JGraphError, PathError, ShapeError
 from jgraph.sharding.resolve import Param, specs_of
 
-S = jg.sharding
+S: Any = jg.sharding
 SIZES = {"data": 4, "model": 2}
 PARAMS = {
     "block/up/kernel": Param((16, 64), ("features", "units")),

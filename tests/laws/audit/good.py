@@ -3,6 +3,7 @@
 `GOOD` holds these by parameter where it means the same wherever it stands, `OF` by callable where it does not.
 """
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
@@ -40,6 +41,11 @@ def trainer() -> jg.Trainer:
 @functools.cache
 def train_state() -> TrainState:
     return trainer().init(jax.random.key(0))
+
+
+@functools.cache
+def spread() -> jg.Trainer:
+    return dataclasses.replace(trainer(), mesh=jax.make_mesh((1,), ("data",)))
 
 
 def params() -> Any:
@@ -215,6 +221,9 @@ OF: dict[str, dict[str, Callable[[], Any]]] = {
         n: lambda n=n: getattr(train_state(), n)
         for n in ["step", "params", "model_state", "opt_state", "key", "lr_scale"]
     },
+    **{f"sharding.{name}": {"axes": lambda: "data"} for name in ("data_parallel", "fsdp")},
+    "sharding.tensor_parallel": {"rules": lambda: {"y": {"units": "model"}}},
+    "sharding.combine": {"plans": lambda: jg.sharding.fsdp("data")},
     "Trainer": {"optimizer": lambda: optax.sgd(0.1), "loss": lambda: "mse"},
 }
 """By callable and parameter."""

@@ -35,7 +35,7 @@ from tests.laws.audit.bad import (
     choices,
     numbers,
 )
-from tests.laws.audit.good import BATCH, model, params, run, train_state, trainer
+from tests.laws.audit.good import BATCH, model, params, run, spread, train_state, trainer
 
 
 def two_ends() -> jg.Model:
@@ -87,6 +87,7 @@ METHODS: dict[str, tuple[Callable[[], Any], dict[str, Callable[[], Any]]]] = {
             "step": {"train_state": train_state, "batch": lambda: BATCH},
         }.items()
     },
+    "Trainer.plan": (spread, {"batch": lambda: BATCH}),
     "TrainState.averaged": (lambda: train_state().replace(ema=train_state().params), {}),
     "TrainState.replace": (train_state, {}),
     "Run.after_epoch": (run, {"train_state": train_state, "logs": dict, "timings": dict}),
@@ -184,8 +185,8 @@ METHODS_OF: dict[str, tuple[Bad, ...]] = {
     "Trainer.fit_many.seeds": (Bad((*ODD, None, 0, -1, 1.5, True, "x", [], [1.5])),),
     "Trainer.fit_many.learning_rate": (Bad((object(), b"x", 1j, "x", -1.0, math.nan, True, ["a"], {})),),
     "Trainer.init.params": (Bad(tuple(v for v in TREES.values if v is not None), KeyMismatchError),),
-    "Trainer.lower.batch_size": (OPTIONAL,),
-    "Trainer.lower.batch": (OPTIONAL_DATA,),
+    **{f"Trainer.{name}.batch_size": (OPTIONAL,) for name in ("lower", "plan")},
+    **{f"Trainer.{name}.batch": (OPTIONAL_DATA,) for name in ("lower", "plan")},
     "Trainer.predict_batches.batch_size": (OPTIONAL,),
     "TrainState.replace.changes": (Bad(({"nothing": 1}, {"lr_scal": 1}, {"opt_states": 1})),),
     "Run.after_epoch.train_state": (STATES,),
@@ -213,6 +214,7 @@ METHODS_SAID_BY: dict[str, str] = {
     "Model.predict_batches.batch_size": "predict",
     "Trainer.predict_batches.batch_size": "predict",
     "Trainer.fit_many": "fit",
+    "Trainer.plan": "lower",
     "Model.init.key": "key",
     "Model.apply.key": "key",
     "Trainer.init.key": "key",

@@ -47,6 +47,8 @@ POOLING = [f"{kind}Pooling{n}D" for kind in ("Average", "Max") for n in (1, 2, 3
 CONVOLUTIONS = [f"{kind}{n}D" for kind in ("Conv",) for n in (1, 2, 3)]
 ONE_AXIS = ("BatchNormalization", "Concatenate", "concatenate", "GroupNormalization")
 
+RULES = Bad((*NO_DICT, None, 5, "x", [], {"a": 1}, {"a": {}}, {"a": {"b": 1}}, {"a": ("b", "b")}, {1: ("a",)}))
+
 OF: dict[str, Bad | tuple[Bad, ...]] = {
     **{f"layers.{name}.strides": STRIDES for name in POOLING},
     **{f"layers.{name}.axis": AXIS for name in ONE_AXIS},
@@ -300,6 +302,14 @@ OF: dict[str, Bad | tuple[Bad, ...]] = {
     "Trainer.validate_ema": Bad((*ODD, 0, 1, None, "yes", True)),
     "Trainer.precision": choices("", typo="mixed_bfloat1", meant="mixed_bfloat16"),
     "Trainer.compilation_cache": OPTIONAL_PATH,
+    "Trainer.mesh": Bad((*ODD, 5, True, "data", ("data",))),
+    "Trainer.sharding": Bad((*ODD, 5, True, "data", jg.sharding.fsdp)),
+    **{f"sharding.{name}.axes": TEXT for name in ("data_parallel", "fsdp")},
+    **{f"sharding.Sharding.{name}": Bad((*ODD, 5, True, "", ("a", "a"), [1])) for name in ("rows", "spread")},
+    **{f"sharding.{name}.smallest": COUNT for name in ("Sharding", "fsdp")},
+    **{f"sharding.{name}.rules": RULES for name in ("Sharding", "tensor_parallel")},
+    **{f"sharding.{name}.outputs": (RULES, Bad(({"a": {"b": "c"}},))) for name in ("Sharding", "tensor_parallel")},
+    "sharding.combine.plans": Bad((*ODD, None, 5, "x", jg.sharding.fsdp)),
 }
 """By callable and parameter."""
 
