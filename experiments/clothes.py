@@ -18,7 +18,6 @@ import optax
 import jgraph as jg
 from experiments.common import ended, options, tell, watchers
 from experiments.data import CLOTHES, fashion_mnist, held_out
-from jgraph.core.symbol import Symbol
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -50,7 +49,7 @@ def whole(
     return reached
 
 
-def picture() -> tuple[Symbol, Symbol]:
+def picture() -> tuple[jg.Symbol, jg.Symbol]:
     """A picture of bytes, and what the network sees: numbers around 0, mirrored and shifted while training."""
     image = jg.Input((28, 28, 1), dtype="uint8", name="image")
     shift = jg.layers.RandomTranslation(2 / 28, 2 / 28, fill_mode="constant", interpolation="nearest")
@@ -58,13 +57,13 @@ def picture() -> tuple[Symbol, Symbol]:
     return image, jg.layers.Rescaling(1 / (255 * 0.3530), offset=-0.2860 / 0.3530, name="scaled")(x)
 
 
-def conv(x: Symbol, filters: int, size: int, strides: int = 1) -> Symbol:
+def conv(x: jg.Symbol, filters: int, size: int, strides: int = 1) -> jg.Symbol:
     """A convolution, a batch normalisation, a ReLU."""
     x = jg.layers.Conv2D(filters, size, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
     return jg.layers.ReLU()(jg.layers.BatchNormalization(momentum=0.9)(x))
 
 
-def classified(image: Symbol, x: Symbol, name: str) -> jg.Model:
+def classified(image: jg.Symbol, x: jg.Symbol, name: str) -> jg.Model:
     """The network from the picture to its class."""
     x = jg.layers.Dropout(0.3)(jg.layers.GlobalAveragePooling2D()(x))
     scores = jg.layers.Dense(10, activation="softmax", name="class")(x)

@@ -14,12 +14,11 @@ from typing import Any
 
 import jgraph as jg
 from experiments.clothes import classified, conv, picture, whole
-from jgraph.core.symbol import Symbol
 
 PUBLISHED = {"test accuracy": "0.937 (GoogLeNet)", "million params": "at most 1", "minutes": "at most 60"}
 
 
-def inception(x: Symbol, narrow: int, middle: int, wide: int, pooled: int) -> Symbol:
+def inception(x: jg.Symbol, narrow: int, middle: int, wide: int, pooled: int) -> jg.Symbol:
     """Windows of 1, 3 and 5 (as two of 3), and a pool, side by side (Szegedy et al. 2015 and 2016)."""
     one = conv(x, narrow, 1)
     three = conv(conv(x, middle // 2, 1), middle, 3)

@@ -27,7 +27,6 @@ import optax
 
 import jgraph as jg
 from experiments import common, data
-from jgraph.core.symbol import Symbol
 
 SHARED = (
     "workclass", "education", "marital-status", "occupation", "race", "native-country", "fnlwgt", "education-num",
@@ -66,7 +65,7 @@ def arrays_of(columns: dict[str, np.ndarray], tables: dict[str, np.ndarray]) -> 
     return inputs, {"age": columns["age"]} | {name: value.astype(np.float32) for name, value in says.items()}
 
 
-def read(name: str, table: np.ndarray, size: int = 8) -> tuple[Symbol, list[Symbol]]:
+def read(name: str, table: np.ndarray, size: int = 8) -> tuple[jg.Symbol, list[jg.Symbol]]:
     """The input of a column, and its features."""
     if name not in data.NUMBERS:
         text = jg.Input((), dtype="int32", name=name)
@@ -78,7 +77,7 @@ def read(name: str, table: np.ndarray, size: int = 8) -> tuple[Symbol, list[Symb
     return number, [dense, jg.layers.Embedding(len(table) + 1, size, name=f"{name}-bin")(place)]
 
 
-def hidden(x: Symbol, name: str) -> Symbol:
+def hidden(x: jg.Symbol, name: str) -> jg.Symbol:
     """128 features, of which 30 % are dropped in training."""
     return jg.layers.Dropout(0.3)(jg.layers.Dense(128, activation="relu", name=name)(x))
 

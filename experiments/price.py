@@ -25,7 +25,6 @@ import optax
 
 import jgraph as jg
 from experiments import common, data
-from jgraph.core.symbol import Symbol
 
 EUROS = (25, 45, 40, 60, 70, 30, 35, 80, 90, 120)  # by class, as in data.CLOTHES
 WARM = (-1, 0, 1, -1, 1, -1, 0, 0, 0, 1)  # what sells in winter, 1, and in summer, -1
@@ -58,7 +57,7 @@ def make_items(images: np.ndarray, classes: np.ndarray, seed: int) -> tuple[dict
     return inputs, price.astype(np.float32), float(np.sqrt(np.mean(np.square(price - value))))
 
 
-def look() -> tuple[Symbol, Symbol]:
+def look() -> tuple[jg.Symbol, jg.Symbol]:
     """The picture, mirrored at random while training, and 64 features of it."""
     picture = jg.Input((28, 28, 1), dtype="uint8", name="picture")
     x = jg.layers.Rescaling(1 / 127.5, offset=-1.0)(jg.layers.RandomFlip("horizontal")(picture))
@@ -69,13 +68,13 @@ def look() -> tuple[Symbol, Symbol]:
     return picture, jg.layers.Dense(64, activation="relu", name="seen")(x)
 
 
-def read() -> tuple[Symbol, Symbol]:
+def read() -> tuple[jg.Symbol, jg.Symbol]:
     """The words, of which 0 is padding, and 32 features of them."""
     text = jg.Input((LENGTH,), dtype="int32", name="text")
     return text, jg.layers.GRU(32, name="read")(jg.layers.Embedding(len(CODES) + 2, 16, mask_zero=True)(text))
 
 
-def count() -> tuple[Symbol, Symbol]:
+def count() -> tuple[jg.Symbol, jg.Symbol]:
     """Years, size and month, and 32 features of them."""
     numbers = jg.Input((4,), name="numbers")
     return numbers, jg.layers.Dense(32, activation="relu", name="counted")(numbers)

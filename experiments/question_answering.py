@@ -26,7 +26,6 @@ import optax
 
 import jgraph as jg
 from experiments import common, data
-from jgraph.core.symbol import Symbol
 
 PUBLISHED = (50, 20, 20, 61, 70, 48, 49, 45, 64, 44, 72, 74, 94, 27, 21, 23, 51, 52, 8, 91)  # %, tasks 1 to 20
 WORDS, SENTENCES = 12, (16, 32, 64)
@@ -62,7 +61,7 @@ def matches(story: Any, question: Any) -> Any:
     return same.any(-1).astype(jnp.float32)
 
 
-def attend(query: Symbol, memory: Symbol, there: Symbol, name: str) -> Symbol:
+def attend(query: jg.Symbol, memory: jg.Symbol, there: jg.Symbol, name: str) -> jg.Symbol:
     """The query and what it finds in the memory, as the next query."""
     size = memory.shape[-1]
     asked = jg.layers.Reshape((1, size))(jg.layers.Dense(size, name=f"{name}-asks")(query))

@@ -26,18 +26,17 @@ import optax
 import jgraph as jg
 from experiments.clothes import Arrays, asked, classified, picture, tested, train
 from experiments.common import tell
-from jgraph.core.symbol import Symbol
 
 PUBLISHED = {"test accuracy": "0.935 asked; 0.949 (ResNet-18)", "million params": "at most 1", "minutes": "at most 60"}
 
 
-def convolved(x: Symbol, filters: int, strides: int, norm: bool, size: int = 3) -> Symbol:
+def convolved(x: jg.Symbol, filters: int, strides: int, norm: bool, size: int = 3) -> jg.Symbol:
     """A convolution, normalised or not."""
     x = jg.layers.Conv2D(filters, size, strides, padding="same", use_bias=not norm)(x)
     return jg.layers.BatchNormalization(momentum=0.9)(x) if norm else x
 
 
-def block(x: Symbol, filters: int, strides: int, shortcut: bool, norm: bool) -> Symbol:
+def block(x: jg.Symbol, filters: int, strides: int, shortcut: bool, norm: bool) -> jg.Symbol:
     """Two convolutions, and around them a shortcut, or none (He et al. 2016)."""
     y = jg.layers.ReLU()(convolved(x, filters, strides, norm))
     y = convolved(y, filters, 1, norm)

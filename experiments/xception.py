@@ -13,25 +13,24 @@ from typing import Any
 
 import jgraph as jg
 from experiments.clothes import classified, conv, picture, whole
-from jgraph.core.symbol import Symbol
 
 PUBLISHED = {"test accuracy": "0.935 asked; 0.937 (GoogLeNet)", "million params": "at most 1", "minutes": "at most 60"}
 
 
-def separable(x: Symbol, filters: int) -> Symbol:
+def separable(x: jg.Symbol, filters: int) -> jg.Symbol:
     """A ReLU, a window for each channel, a mixture of all, a batch normalisation (Chollet 2017)."""
     x = jg.layers.SeparableConv2D(filters, 3, padding="same", use_bias=False)(jg.layers.ReLU()(x))
     return jg.layers.BatchNormalization(momentum=0.9)(x)
 
 
-def smaller(x: Symbol, filters: int) -> Symbol:
+def smaller(x: jg.Symbol, filters: int) -> jg.Symbol:
     """Two of them and a pool to half the size, around which a strided convolution leads."""
     y = jg.layers.MaxPooling2D(3, strides=2, padding="same")(separable(separable(x, filters), filters))
     around = jg.layers.Conv2D(filters, 1, strides=2, padding="same", use_bias=False)(x)
     return jg.layers.add([y, jg.layers.BatchNormalization(momentum=0.9)(around)])
 
 
-def same(x: Symbol, filters: int) -> Symbol:
+def same(x: jg.Symbol, filters: int) -> jg.Symbol:
     """Three of them, and what came in."""
     return jg.layers.add([x, separable(separable(separable(x, filters), filters), filters)])
 

@@ -21,6 +21,7 @@ from jgraph.core.layer import op as op
 from jgraph.core.model import Model as Model
 from jgraph.core.policy import Policy as Policy
 from jgraph.core.sequential import Sequential as Sequential
+from jgraph.core.symbol import Symbol as Symbol
 from jgraph.layers.lift import as_layer as as_layer
 from jgraph.layers.lora import lora as lora
 from jgraph.layers.lora import merge_lora as merge_lora

@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 
-from jgraph.balance.balance import Balance
 from jgraph.callbacks.progress_bar import ProgressBar
 from jgraph.callbacks.terminate_on_nan import TerminateOnNaN
 from jgraph.core.model import Model
@@ -33,7 +32,7 @@ from jgraph.train.objective import Objective
 from jgraph.train.outlets import Outlets
 from jgraph.train.plan import Plan, Validation, check_integer, check_plan
 from jgraph.train.precision import loss_scale_of, with_precision
-from jgraph.train.printing import table_of
+from jgraph.train.printing import shown
 from jgraph.train.programs import Programs
 from jgraph.train.sources import evaluated, sources_of
 from jgraph.train.start import cast_of
@@ -388,10 +387,7 @@ class Trainer:
         return f"Trainer({self.model!r}, {listing(t.name for t in self.objective.judged)})"
 
     def __str__(self) -> str:
-        balance = self.objective.balance if isinstance(self.loss_weights, Balance) else None
-        notes = [f"Precision: {self.precision}"] if self.precision else []
-        notes += [f"Averages: {self.ema:g}" + ", validated" * self.validate_ema] if self.ema is not None else []
-        return table_of(self.objective, f"Trainer of {self.model!r}", balance, notes)
+        return shown(self)
 
 
 def _defaults(callbacks: Iterable[Callback], progress: bool) -> list[Callback]:

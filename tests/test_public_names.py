@@ -20,6 +20,7 @@ DOCUMENTED = {
         "lora",
         "merge_lora",
         "Sequential",
+        "Symbol",
         "Layer",
         "layers",
         "op",

@@ -74,7 +74,8 @@ class RandomCrop(Augmentation):
 
     [batch, h, w, channels] -> [batch, height, width, channels]. Without training, and where a picture is smaller than
     the window, the largest window in the middle with the shape of `height` to `width` is resized to that size
-    (bilinear), as by `Resizing(height, width, crop_to_aspect_ratio=True)`. A mask ends here.
+    (bilinear), as by `Resizing(height, width, crop_to_aspect_ratio=True)`. So pictures that are padded to be cropped
+    are seen smaller without training: to shift pictures alone, take `RandomTranslation`. A mask ends here.
 
     As `keras.layers.RandomCrop` in its documentation. What Keras 3 does differs in four ways: it cuts all pictures
     of a batch at one place; without training it returns them whole, in another shape than it promises; it cuts the
@@ -154,8 +155,9 @@ class RandomTranslation(Augmentation):
 
     `height_factor` and `width_factor` are in [-1, 1]; positive is down and to the right: `height_factor=(0.0, 0.2)`
     shifts down by a fifth of the height at most. `fill_mode` ("reflect", "wrap", "constant", "nearest") says what comes
-    in from outside, `fill_value` which number for "constant"; `interpolation` is "bilinear" or "nearest". A mask ends
-    here. As `keras.layers.RandomTranslation`.
+    in from outside, `fill_value` which number for "constant"; `interpolation` is "bilinear" or "nearest", which moves
+    by whole pixels: with "constant" it is the padding and cropping of small pictures. A mask ends here. As
+    `keras.layers.RandomTranslation`.
 
     Raises:
         ArgumentError: a factor is out of range, or a name is not known.

@@ -121,7 +121,7 @@ class Spread(Layout):
 
 
 def _placed(spec: Any, place: NamedSharding) -> Any:
-    return spec if isinstance(spec, jax.Array) else jax.ShapeDtypeStruct(spec.shape, spec.dtype, sharding=place)
+    return jax.ShapeDtypeStruct(spec.shape, spec.dtype, sharding=place)
 
 
 def _put(tree: PyTree, places: PyTree) -> PyTree:

@@ -384,3 +384,14 @@ def test_a_step_says_which_train_state_it_needs() -> None:
         jg.errors.KeyMismatchError, match=r"train state, params.*'hidden/kernel'.*trainer of this model"
     ):
         trainer().step(foreign, data())
+
+
+def test_a_trainer_shows_where_weights_are_found_and_what_it_is_spread_over() -> None:
+    x = jg.Input((3,), name="x")
+    model = jg.Model(x, {name: jg.layers.Dense(1, name=name)(x) for name in ("a", "b")})
+    mesh = jax.make_mesh((1,), ("data",))
+    loss = {"a": "mse", "b": "mse"}
+    shown = str(jg.Trainer(model, optax.sgd(0.1), loss, loss_weights=jg.balance.Uncertainty(), mesh=mesh))
+    assert shown.count("balanced") == 3  # in the title, and for each output
+    assert "Mesh: data=1" in shown
+    assert "balanced" not in str(jg.Trainer(model, optax.sgd(0.1), loss))

@@ -322,6 +322,7 @@ ANY: dict[str, str] = {
     "inspect.Recompute": RECORD,
     "inspect.NodeTime": RECORD,
     "inspect.Timings": RECORD,
+    "Symbol": RECORD,
     "TrainState": "a pytree: its leaves are arrays, specs, tracers or whatever JAX maps them to; a trainer checks it",
     "metrics.Metric": ABSTRACT,
     "balance.Balance": ABSTRACT,
