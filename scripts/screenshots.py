@@ -1,11 +1,11 @@
 r"""Pictures of TensorBoard's pages as a run of jgraph fills them: by hand, with Chromium and its driver.
 
     python -m experiments.watch --full
-    python -m scripts.screenshots FOLDER --runs runs/watch/0 --run width_64/tensorboard \
-        --pages scalars histograms graphs projector hparams
-    python -m scripts.screenshots FOLDER --pages images
+    python -m scripts.screenshots FOLDER --runs runs/watch/0 --run width_128/tensorboard \
+        --pages scalars histograms projector hparams
+    python -m scripts.screenshots FOLDER --pages graphs images
 
-The first are of the experiment `watch`. Without `--runs` it trains the same model twice, with other hyperparameters, on
+The first are of the experiment `watch`, the others show what a text model has not: pictures, and a shared tower. Without `--runs` it trains the same model twice, with other hyperparameters, on
 scikit-learn's digits. Runs are served on this machine alone.
 """
 
