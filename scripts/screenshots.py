@@ -5,8 +5,9 @@ r"""Pictures of TensorBoard's pages as a run of jgraph fills them: by hand, with
         --pages scalars histograms projector hparams
     python -m scripts.screenshots FOLDER --pages graphs images
 
-The first are of the experiment `watch`, the others show what a text model has not: pictures, and a shared tower. Without `--runs` it trains the same model twice, with other hyperparameters, on
-scikit-learn's digits. Runs are served on this machine alone.
+The first are of the experiment `watch`, the others show what a text model has not: pictures, and a shared tower.
+Without `--runs` the same model is trained twice, with other hyperparameters, on scikit-learn's digits. Runs are served
+on this machine alone.
 """
 
 import argparse

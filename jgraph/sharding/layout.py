@@ -127,4 +127,12 @@ def _placed(spec: Any, place: NamedSharding) -> Any:
 def _put(tree: PyTree, places: PyTree) -> PyTree:
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree)):
         return jax.lax.with_sharding_constraint(tree, places)
+    for place in jax.tree.leaves(places):
+        if not place.is_fully_addressable:
+            raise ArgumentError(
+                "Trainer, mesh",
+                expected="devices of this process, to compute on",
+                got=f"{place.mesh.size} devices, of which this process has {len(place.addressable_devices)}",
+                cure="Give a mesh of jax.local_devices(); `plan` and `lower` take any.",
+            )
     return jax.device_put(tree, places)
