@@ -106,13 +106,15 @@ class Spread(Layout):
         """A place on the mesh."""
         return NamedSharding(self.mesh, spec)
 
-    def _spec(self, name: str, leaf: Any) -> PartitionSpec:
+    def param_of(self, name: str, shape: tuple[int, ...]) -> str | None:
+        """The path of the param that a leaf of a train state belongs to: the end of its name, of the same shape."""
         parts = name.split("/")
-        for first in range(len(parts)):
-            path = "/".join(parts[first:])
-            if self.shapes.get(path) == getattr(leaf, "shape", None):
-                return self.params[path]
-        return PartitionSpec()
+        ends = ("/".join(parts[first:]) for first in range(len(parts)))
+        return next((end for end in ends if self.shapes.get(end) == shape), None)
+
+    def _spec(self, name: str, leaf: Any) -> PartitionSpec:
+        path = self.param_of(name, leaf.shape)
+        return PartitionSpec() if path is None else self.params[path]
 
     def _rows(self, leaf: Any) -> NamedSharding:
         axes = self.sharding.rows

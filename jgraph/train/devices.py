@@ -96,10 +96,8 @@ def plan_of(model: Model, layout: Layout, template: Any, lowered: Any) -> Device
     places = dict(leaves_with_names(layout.places(template)))
     leaves = []
     for name, leaf in leaves_with_names(template):
-        place, parts = places[name], name.split("/")
-        ends = ("/".join(parts[first:]) for first in range(len(parts)))
-        found = next((dims[end] for end in ends if layout.shapes.get(end) == leaf.shape), None)
-        named = zip(found or [""] * len(leaf.shape), leaf.shape, strict=True)
+        place, path = places[name], layout.param_of(name, leaf.shape)
+        named = zip([""] * len(leaf.shape) if path is None else dims[path], leaf.shape, strict=True)
         shown = ", ".join(f"{dim} {size}".strip() for dim, size in named)
         item = jax.eval_shape(jax.random.key_data, leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
         size = math.prod(item.shape) * item.dtype.itemsize
