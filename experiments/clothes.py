@@ -123,6 +123,7 @@ def over_time(run: jg.Run, path: Path, title: str) -> None:
     figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
     axes.plot(minutes, run.history["val_accuracy"], marker="o", markersize=3, color="#1f6feb")
     axes.set(title=f"{title}: accuracy on held-out pictures", xlabel="minutes of training", ylabel="accuracy")
+    axes.set_ylim(bottom=max(0.0, max(run.history["val_accuracy"]) - 0.1))  # the first epochs are far below
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)
