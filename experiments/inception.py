@@ -3,9 +3,9 @@
 Data: Fashion-MNIST (see `experiments/clothes.py`). Published: GoogLeNet 0.937 (the data set's own table, submitted by
 users). Asked: 0.937 within 60 minutes on two cores, with at most 1M parameters.
 
-Reached, seed 0: 0.9431 on test pictures (held out 0.9432; shirts 0.81), with 351 thousand params, in 24 epochs. An epoch
-takes 127 to 133 s on two cores of their own, so all of them 52 minutes; while that run was made, tests ran beside it, and
-it took 72. In the short form (12,000 pictures, 3 epochs): 0.864.
+Reached, seed 0: 0.9431 on test pictures (held out 0.9432; shirts 0.81), with 351 thousand params, in 24 epochs. An
+epoch takes 127 to 133 s on two cores of their own, so all of them 52 minutes; while that run was made, tests ran beside
+it, and it took 72. In the short form (12,000 pictures, 3 epochs): 0.864.
 
     python -m experiments.inception --help
 """
