@@ -369,7 +369,7 @@ def test_what_takes_a_place_is_computed_as_the_old_layer_was() -> None:
     for path in ("head", "tower/dense"):
         model = one_tower().with_policy(jg.Policy({path: {**settings, "trainable": False}}))
         (node,) = [n for n in model.replace(path, L.Dense(3)).nodes if n.path == path]
-        assert dataclasses.asdict(node.treatment) == {**settings, "trainable": True}
+        assert dataclasses.asdict(node.treatment) == {**settings, "trainable": True, "places": None}
 
 
 def test_what_stays_stays_frozen() -> None:
