@@ -203,6 +203,8 @@ class Source:
             for number, (where, batch) in enumerate(rest):
                 bound, count = self.binding.bind(batch, where)
                 self.binding.check_values(bound, where)
+                if begun is None:
+                    self.binding.layout.check_batch(f"{where}, batch_size", count)
                 bound, size = copied(bound), max(size, count)
                 begun = bound if begun is None else begun
                 behind = place_behind(self.batches, batches, (begun, bound), size) if told else None

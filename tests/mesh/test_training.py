@@ -224,10 +224,16 @@ def test_one_device_as_a_mesh_sends_nothing() -> None:
 
 
 def test_outputs_lie_where_rules_say() -> None:
+    """32 rows over 4, and the 10 units of "y" over 2, which no rule for params splits."""
     case = dense()
-    plan = S.combine(S.data_parallel("data"), S.tensor_parallel(case.rules, outputs={"up": ("data", "model")}))
-    text = jg.Trainer(case.model, optax.sgd(0.1), case.loss, mesh=MESH, sharding=plan).plan(batch_size=32).lowered.text
-    assert "f32[8,32]" in text  # 32 rows over 4, 64 units over 2
+    texts = [
+        jg.Trainer(case.model, optax.sgd(0.1), case.loss, mesh=MESH, sharding=plan).plan(batch_size=32).lowered.text
+        for plan in (
+            S.data_parallel("data"),
+            S.combine(S.data_parallel("data"), S.tensor_parallel({}, outputs={"y": ("data", "model")})),
+        )
+    ]
+    assert ["f32[8,5]" in text for text in texts] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -261,6 +267,9 @@ def test_sizes_that_do_not_divide_are_refused_with_the_nearest_that_do() -> None
     ):
         with pytest.raises(ArgumentError, match="batch_size=8 or batch_size=12"):
             call()
+    batches = [jax.tree.map(lambda a: a[:10], case.data)]
+    with pytest.raises(ArgumentError, match=r"batch 0, batch_size.*batch_size=8 or batch_size=12"):
+        trainer.fit(batches, epochs=1, progress=False)
     with pytest.raises(ArgumentError, match="without a mesh"):
         trainer.fit_many(case.data, epochs=1, seeds=2)
     with pytest.raises(ArgumentError, match="a trainer with a mesh"):
