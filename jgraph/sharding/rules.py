@@ -1,10 +1,12 @@
 """Plans: over which axes of a mesh rows, params and outputs are split. Values, which hold for any mesh and any model.
 
-mesh ("data", "model") = 2 x 2         data_parallel      fsdp               tensor_parallel({"up": {"units": "model"}})
+    mesh ("data", "model") = 2 x 2       data_parallel    fsdp       tensor_parallel({"up": {"units": "model"}})
 
-rows of a batch                        a a b b            a a b b            whole
-kernel [features, units] of "up"       whole              a                  a | b
+    rows of a batch                      a a b b          a a b b    whole
+    kernel [features, units] of "up"     whole            a          a | b
                                                           b
+
+What has one letter lies on one row, or one column, of the mesh.
 """
 
 import dataclasses
